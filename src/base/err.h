@@ -1,0 +1,84 @@
+/* The one table of errors: every fallible function returns enum err, values leave by out-parameter.
+ *
+ * A row is: name, wire code, class, HTTP status, sentence. The class drives retry: what the caller did wrong and
+ * what conflicts is never retried, what is transient may be, what is fatal stops the process. Foreign errors
+ * (errno, SQLite's, libuv's) are translated once, where they enter. */
+#ifndef HOLDFAST_BASE_ERR_H
+#define HOLDFAST_BASE_ERR_H
+
+#include <stdbool.h>
+
+enum err_class { ERR_CLASS_NONE, ERR_CLASS_CALLER, ERR_CLASS_CONFLICT, ERR_CLASS_TRANSIENT, ERR_CLASS_FATAL };
+
+#define ERR_TABLE(X)                                                                                                   \
+	X(OK, "ok", NONE, 200, "")                                                                                     \
+	/* what a client did wrong */                                                                                  \
+	X(BAD_MESSAGE, "bad_message", CALLER, 400, "The message is not a JSON object with a type.")                    \
+	X(BAD_FIELD, "bad_field", CALLER, 400, "A field is missing, of the wrong type or out of range.")               \
+	X(BAD_REQUEST, "bad_request", CALLER, 400, "The request is malformed.")                                        \
+	X(UNKNOWN_TYPE, "unknown_type", CALLER, 400, "This message type is unknown.")                                  \
+	X(MESSAGE_TOO_LARGE, "message_too_large", CALLER, 413, "The message is larger than the limit.")                \
+	X(HEADERS_TOO_LARGE, "headers_too_large", CALLER, 431, "The request headers are larger than the limit.")       \
+	X(LENGTH_REQUIRED, "length_required", CALLER, 411, "A body needs a Content-Length.")                           \
+	X(BINARY_WITHOUT_SESSION, "binary_without_session", CALLER, 409, "Media came before a take was started.")      \
+	X(NO_SESSION, "no_session", CALLER, 409, "No take is open on this connection.")                                \
+	X(SESSION_OPEN, "session_open", CONFLICT, 409, "Another take is open on this connection.")                     \
+	X(SEALED, "sealed", CONFLICT, 409, "The track is sealed; nothing more can be appended.")                       \
+	X(POSITION_CONFLICT, "position_conflict", CONFLICT, 409, "The client holds bytes from a later position only.") \
+	X(TOTAL_MISMATCH, "total_mismatch", CONFLICT, 409, "The declared total does not fit what was received.")       \
+	X(BYTES_MISSING, "bytes_missing", CONFLICT, 409, "Bytes that were declared have not arrived.")                 \
+	X(CHECKSUM_MISMATCH, "checksum_mismatch", CONFLICT, 409, "The checksum of the received bytes is another one.") \
+	X(TAKEN_OVER, "taken_over", CONFLICT, 409, "Another connection went on with this take.")                       \
+	X(ABORTED, "aborted", CONFLICT, 409, "The take was aborted.")                                                  \
+	X(DELETED, "deleted", CONFLICT, 410, "The recording was deleted.")                                             \
+	X(NOT_FOUND, "not_found", CALLER, 404, "There is nothing of this name.")                                       \
+	X(METHOD_NOT_ALLOWED, "method_not_allowed", CALLER, 405, "This method is not allowed here.")                   \
+	X(RANGE_NOT_SATISFIABLE, "range_not_satisfiable", CALLER, 416, "The range lies outside the file.")             \
+	X(FORBIDDEN_ORIGIN, "forbidden_origin", CALLER, 403, "This origin may not use the server.")                    \
+	X(UNAUTHORIZED, "unauthorized", CALLER, 401, "A token is needed.")                                             \
+	X(LIMIT_EXCEEDED, "limit_exceeded", CALLER, 429, "A limit of the server was reached.")                         \
+	X(NOT_SUPPORTED, "not_supported", CALLER, 501, "This is not supported.")                                       \
+	/* passing */                                                                                                  \
+	X(HEARTBEAT_LOST, "heartbeat_lost", TRANSIENT, 408, "No byte came since the previous ping.")                   \
+	X(SLOW_READER, "slow_reader", TRANSIENT, 408, "The replies were not read.")                                    \
+	X(STORAGE_FULL, "storage_full", TRANSIENT, 507, "The storage is full; the take goes on when space returns.")   \
+	X(BUSY, "busy", TRANSIENT, 503, "The state is changing; ask again.")                                           \
+	X(SHUTTING_DOWN, "shutting_down", TRANSIENT, 503, "The server is stopping; the take goes on when it is back.") \
+	/* the server's own trouble with one take */                                                                   \
+	X(WRITE_FAILED, "write_failed", TRANSIENT, 500, "Writing to storage failed; nothing of it was acknowledged.")  \
+	X(READ_FAILED, "read_failed", TRANSIENT, 500, "Reading from storage failed.")                                  \
+	X(POISONED, "poisoned", CONFLICT, 500, "Storage failed under this take; it takes no more bytes.")              \
+	X(CORRUPT, "corrupt", CONFLICT, 500, "Stored data is damaged.")                                                \
+	X(QUARANTINED, "quarantined", CONFLICT, 500, "The take could not be recovered whole; it is in quarantine.")    \
+	X(EXISTS, "exists", CONFLICT, 409, "It exists already.")                                                       \
+	X(NO_MEMORY, "no_memory", TRANSIENT, 503, "The server is out of memory.")                                      \
+	X(INTERNAL, "internal", FATAL, 500, "The server made an error.")                                               \
+	/* what stops the process */                                                                                   \
+	X(LOCKED, "locked", FATAL, 500, "Another process uses the data directory.")                                    \
+	X(SYNC_FAILED, "sync_failed", FATAL, 500, "A sync failed; what it covered may be lost and is not acked.")      \
+	X(SCHEMA_NEWER, "schema_newer", FATAL, 500, "The data directory was written by a newer version.")
+
+enum err {
+#define X(name, code, klass, status, text) ERR_##name,
+	ERR_TABLE(X)
+#undef X
+	ERR_COUNT
+};
+
+/* The wire's name ("storage_full"), the sentence, the class, the HTTP status; all total functions, any thread. */
+const char *err_code(enum err err);
+const char *err_text(enum err err);
+enum err_class err_class(enum err err);
+int err_status(enum err err);
+
+/* What `retry` says on the wire: may the client try the same thing again later? */
+static inline bool err_retry(enum err err)
+{
+	return err_class(err) == ERR_CLASS_TRANSIENT;
+}
+
+/* errno to err: ENOSPC and EDQUOT are STORAGE_FULL, ENOENT NOT_FOUND, EEXIST EXISTS, ENOMEM NO_MEMORY; all other
+ * values are `otherwise`. */
+enum err err_from_errno(int value, enum err otherwise);
+
+#endif
