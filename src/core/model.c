@@ -1,0 +1,209 @@
+/* The nouns as data, see model.h. The table of phases stands here and nowhere else. */
+#include "core/model.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const phase_names[PHASE_COUNT] = {
+#define X(name, text) [PHASE_##name] = text,
+	PHASE_TABLE(X)
+#undef X
+};
+
+#define TO(phase) (1u << PHASE_##phase)
+
+/* A row: where each phase may go. */
+static const unsigned phase_table[PHASE_COUNT] = {
+	[PHASE_UPLOADING] = TO(QUEUED) | TO(ERROR) | TO(ABORTED) | TO(DELETED),
+	[PHASE_QUEUED] = TO(PROCESSING) | TO(ERROR) | TO(UPLOADING) | TO(DELETED),
+	[PHASE_PROCESSING] = TO(GENERATING_THUMBNAIL) | TO(QUEUED) | TO(ERROR) | TO(UPLOADING) | TO(DELETED),
+	[PHASE_GENERATING_THUMBNAIL] = TO(COMPLETE) | TO(QUEUED) | TO(ERROR) | TO(UPLOADING) | TO(DELETED),
+	[PHASE_COMPLETE] = TO(UPLOADING) | TO(DELETED),
+	[PHASE_ERROR] = TO(QUEUED) | TO(UPLOADING) | TO(DELETED),
+	[PHASE_ABORTED] = TO(DELETED),
+	[PHASE_DELETED] = 0,
+};
+
+const char *phase_name(enum phase phase)
+{
+	assert(phase < PHASE_COUNT);
+	return phase_names[phase];
+}
+
+bool phase_parse(const char *name, enum phase *out)
+{
+	for (int i = 0; i < PHASE_COUNT; i++) {
+		if (strcmp(name, phase_names[i]) == 0) {
+			*out = (enum phase)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool phase_may(enum phase from, enum phase to, enum sealed_by by)
+{
+	assert(from < PHASE_COUNT && to < PHASE_COUNT);
+	if ((phase_table[from] & 1u << to) == 0)
+		return false;
+	return to != PHASE_UPLOADING || by == SEALED_BY_GRACE;
+}
+
+static void track_info_release(struct track_info *track)
+{
+	free(track->name);
+	free(track->parts);
+}
+
+void recording_info_release(struct recording_info *info)
+{
+	char *const texts[] = { info->principal, info->session_id, info->ref,		info->name,
+				info->mime,	 info->ext,	   info->error_message, info->abort_reason };
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		free(texts[i]);
+	for (uint32_t i = 0; i < info->declared_count; i++)
+		free(info->declared_tracks[i]);
+	free(info->declared_tracks);
+	for (uint32_t i = 0; i < info->track_count; i++)
+		track_info_release(&info->tracks[i]);
+	free(info->tracks);
+	*info = (struct recording_info){ 0 };
+}
+
+/* NULL stays NULL; false when memory is out. */
+static bool copy_text(char **out, const char *from)
+{
+	*out = from ? strdup(from) : NULL;
+	return !from || *out;
+}
+
+/* *out is empty, or holds all of `from`, or, when false is returned, what track_info_release can free. */
+static bool track_info_copy(struct track_info *out, const struct track_info *from)
+{
+	*out = *from;
+	out->parts = NULL;
+	out->part_count = 0;
+	if (!copy_text(&out->name, from->name))
+		return false;
+	if (from->part_count == 0)
+		return true;
+	out->parts = malloc(from->part_count * sizeof *from->parts);
+	if (!out->parts)
+		return false;
+	memcpy(out->parts, from->parts, from->part_count * sizeof *from->parts);
+	out->part_count = from->part_count;
+	return true;
+}
+
+static bool copy_texts(struct recording_info *out, const struct recording_info *from)
+{
+	/* every member is set, also behind a failure, so that release finds no foreign pointer */
+	bool ok = copy_text(&out->principal, from->principal);
+	ok &= copy_text(&out->session_id, from->session_id);
+	ok &= copy_text(&out->ref, from->ref);
+	ok &= copy_text(&out->name, from->name);
+	ok &= copy_text(&out->mime, from->mime);
+	ok &= copy_text(&out->ext, from->ext);
+	ok &= copy_text(&out->error_message, from->error_message);
+	ok &= copy_text(&out->abort_reason, from->abort_reason);
+	return ok;
+}
+
+static bool copy_declared(struct recording_info *out, const struct recording_info *from)
+{
+	if (from->declared_count == 0)
+		return true;
+	out->declared_tracks = calloc(from->declared_count, sizeof *out->declared_tracks);
+	if (!out->declared_tracks)
+		return false;
+	for (uint32_t i = 0; i < from->declared_count; i++) {
+		if (!copy_text(&out->declared_tracks[i], from->declared_tracks[i]))
+			return false;
+		out->declared_count++;
+	}
+	return true;
+}
+
+static bool copy_tracks(struct recording_info *out, const struct recording_info *from)
+{
+	if (from->track_count == 0)
+		return true;
+	out->tracks = calloc(from->track_count, sizeof *out->tracks);
+	if (!out->tracks)
+		return false;
+	for (uint32_t i = 0; i < from->track_count; i++) {
+		bool ok = track_info_copy(&out->tracks[i], &from->tracks[i]);
+		out->track_count++;
+		if (!ok)
+			return false;
+	}
+	return true;
+}
+
+enum err recording_info_copy(struct recording_info *out, const struct recording_info *from)
+{
+	*out = *from;
+	out->declared_tracks = NULL;
+	out->declared_count = 0;
+	out->tracks = NULL;
+	out->track_count = 0;
+	bool ok = copy_texts(out, from);
+	if (ok && copy_declared(out, from) && copy_tracks(out, from))
+		return ERR_OK;
+	recording_info_release(out);
+	return ERR_NO_MEMORY;
+}
+
+uint64_t recording_info_bytes(const struct recording_info *info)
+{
+	uint64_t sum = 0;
+	for (uint32_t i = 0; i < info->track_count; i++)
+		sum += info->tracks[i].bytes;
+	return sum;
+}
+
+struct track_info *recording_info_track(const struct recording_info *info, const char *name)
+{
+	for (uint32_t i = 0; i < info->track_count; i++) {
+		if (strcmp(info->tracks[i].name, name) == 0)
+			return &info->tracks[i];
+	}
+	return NULL;
+}
+
+struct track_info *recording_info_add_track(struct recording_info *info, const char *name)
+{
+	if (info->track_count >= LIMIT_TRACKS)
+		return NULL;
+	struct track_info *tracks = realloc(info->tracks, (info->track_count + 1) * sizeof *tracks);
+	if (!tracks)
+		return NULL;
+	info->tracks = tracks;
+	struct track_info *track = &tracks[info->track_count];
+	*track = (struct track_info){ .number = (uint16_t)info->track_count, .total = BYTES_UNKNOWN };
+	track->name = strdup(name);
+	if (!track->name)
+		return NULL;
+	info->track_count++;
+	return track;
+}
+
+bool track_info_add_part(struct track_info *track, uint64_t offset)
+{
+	uint32_t at = track->part_count;
+	while (at > 0 && track->parts[at - 1] > offset)
+		at--;
+	if (offset == 0 || (at > 0 && track->parts[at - 1] == offset))
+		return true;
+	if (track->part_count >= LIMIT_PARTS)
+		return false;
+	uint64_t *parts = realloc(track->parts, (track->part_count + 1) * sizeof *parts);
+	if (!parts)
+		return false;
+	memmove(parts + at + 1, parts + at, (track->part_count - at) * sizeof *parts);
+	parts[at] = offset;
+	track->parts = parts;
+	track->part_count++;
+	return true;
+}
