@@ -1,0 +1,159 @@
+/* The engine: takes recordings in and keeps the promises. The one face that the network sees.
+ *
+ * It owns every take at work, performs what the core's machines decide, and is the only part that knows core, store and
+ * threads together. All functions are called on the loop thread and never block, but engine_open and engine_close
+ * (start-up and stop). Callbacks come on the loop thread, from engine_turn and from completions; inside one, any
+ * function here may be called but engine_close.
+ *
+ * Replies leave through callbacks->send only, and only when what they promise is durable (reply.h). */
+#ifndef HOLDFAST_ENGINE_ENGINE_H
+#define HOLDFAST_ENGINE_ENGINE_H
+
+#include "base/buf.h"
+#include "base/exec.h"
+#include "core/model.h"
+#include "store/catalog.h"
+#include "store/journal.h"
+#include "store/vfs.h"
+
+struct engine;
+
+/* The time, read once per loop turn: monotonic for timers, wall clock for people. */
+struct now {
+	uint64_t mono_ms;
+	int64_t wall_ms;
+};
+
+enum engine_close_code { /* WebSocket close codes */
+	ENGINE_CLOSE_NORMAL = 1000,
+	ENGINE_CLOSE_GOING_AWAY = 1001,
+	ENGINE_CLOSE_POLICY = 1008,
+	ENGINE_CLOSE_TRY_LATER = 1013,
+};
+
+struct engine_callbacks {
+	/* Queue a text message to the connection; copied by the callee. `is_ack`: may replace an unsent ack right
+	 * before it (positions only grow). */
+	void (*send)(void *arg, uint64_t conn, const char *text, size_t len, bool is_ack);
+	/* Send what is queued, then close. engine_conn_closed still follows from the network. */
+	void (*close)(void *arg, uint64_t conn, enum engine_close_code code);
+	/* Stop or go on reading from one connection: nothing that was delivered is ever dropped. */
+	void (*pause)(void *arg, uint64_t conn, bool paused);
+	void (*ping)(void *arg, uint64_t conn);
+	/* A sync failed or storage can't be trusted any more: say so and end the process with a failure. Nothing is acked
+	 * after this. */
+	void (*fatal)(void *arg, enum err err, const char *what);
+	void *arg;
+};
+
+struct engine_config {
+	struct vfs *vfs;
+	struct exec *exec;
+	struct catalog *catalog;      /* owned by the engine from engine_open on */
+	struct engine_callbacks callbacks;
+	uint64_t memory_bytes;        /* --memory */
+	uint64_t journal_bytes;       /* --journal-size */
+	uint32_t segment_bytes;       /* LIMIT_SEGMENT_BYTES; tests take smaller ones */
+	enum journal_io journal_io;
+	uint32_t grace_ms, heartbeat_ms;
+	uint64_t late_resume_ms;
+	bool hash_early;              /* SHA-256 while bytes come in; else read back at the seal */
+	uint64_t reserve_bytes;       /* free space kept; 0: the default rule */
+	void (*random)(void *arg, void *out, size_t len);
+	void *random_arg;
+};
+
+struct engine_recovery { /* what start-up found, for the log and for verify */
+	uint64_t records, bytes;      /* replayed */
+	unsigned takes, quarantined, damaged;
+};
+
+/* Opens the journal, recovers, and leaves a server that may listen. Blocking. On error nothing is left open. `pump` is
+ * called again and again while start-up waits for its own work on the lanes (it runs completions). */
+enum err engine_open(const struct engine_config *config, struct now now, struct engine **out);
+const struct engine_recovery *engine_recovery(const struct engine *e);
+
+/* The server listens now: every unfinished take gets a full grace from here. */
+void engine_listening(struct engine *e, struct now now);
+
+/* At the end of every loop turn: runs what is due, starts a commit of what gathered. */
+void engine_turn(struct engine *e, struct now now);
+/* When engine_turn must be called next at the latest (monotonic ms), UINT64_MAX for never. */
+uint64_t engine_next_wake(const struct engine *e);
+
+/* Connections. Ids are never reused; 0 is none. `principal` is copied. After engine_conn_closed the id is unknown and no
+ * callback names it. Unknown ids are ignored everywhere. */
+uint64_t engine_conn_open(struct engine *e, const char *principal, struct now now);
+void engine_conn_text(struct engine *e, uint64_t conn, const char *text, size_t len, struct now now);
+/* A piece of a binary message (or all of it); empty ones are legal. */
+void engine_conn_binary(struct engine *e, uint64_t conn, const void *data, size_t len, struct now now);
+/* Anything came from the peer that is not one of the above (a pong, a piece of a frame). */
+void engine_conn_alive(struct engine *e, uint64_t conn, struct now now);
+void engine_conn_closed(struct engine *e, uint64_t conn, struct now now);
+/* The network refuses something on the connection (a text message above the limit): answered and detached as any error. */
+void engine_conn_error(struct engine *e, uint64_t conn, enum err err, struct now now);
+
+/* Requests: each answers its callback exactly once, perhaps before it returns. */
+
+/* {id} of a route: a UUID, "session:…" or "ref:…", as the principal sees it. ERR_NOT_FOUND for what is none. */
+struct engine_ref {
+	const char *text, *principal;
+};
+
+/* `json` is the recording's object (design.md section 2), valid during the call; with an error NULL. */
+typedef void engine_json_fn(void *arg, enum err err, const char *json, size_t len);
+void engine_get(struct engine *e, struct engine_ref ref, engine_json_fn *done, void *arg);
+/* `before`: the cursor `next` of the page before, or NULL. */
+struct engine_query {
+	const char *principal, *search, *phase, *before;
+};
+void engine_list(struct engine *e, const struct engine_query *query, engine_json_fn *done, void *arg);
+void engine_rename(struct engine *e, struct engine_ref ref, const char *name, engine_json_fn *done, void *arg);
+void engine_delete(struct engine *e, struct engine_ref ref, engine_json_fn *done, void *arg);
+
+struct engine_total {
+	const char *track;      /* NULL: main */
+	uint64_t bytes;
+	bool has_sha256;
+	struct sha256 sha256;
+};
+/* POST …/complete. `json` is the whole body, also with an error (a problem object with what is missing): status is
+ * err_status, but a transient one says Retry-After. */
+void engine_complete(struct engine *e, struct engine_ref ref, const struct engine_total *totals, size_t count,
+		     engine_json_fn *done, void *arg);
+
+/* Downloads of the bytes as received. `open` answers with what the response's head needs; then pieces are read one at a
+ * time; `close` may come at any time, also while a read is under way (its callback then does not come). */
+struct engine_original {
+	uint64_t reader;        /* for engine_read and engine_reader_close */
+	uint64_t bytes;         /* durable now; the response holds exactly these */
+	bool sealed;
+	char etag[80];          /* with quotes */
+	char mime[256];         /* declared by the client: judge before sending */
+	char filename[256];     /* made of the id and the extension only */
+};
+void engine_original(struct engine *e, struct engine_ref ref, const char *track,
+		     void (*done)(void *arg, enum err err, const struct engine_original *original), void *arg);
+/* At most LIMIT_READ_BYTES from `offset`; the data is valid during the callback. */
+void engine_read(struct engine *e, uint64_t reader, uint64_t offset, size_t len,
+		 void (*done)(void *arg, enum err err, const void *data, size_t len), void *arg);
+void engine_reader_close(struct engine *e, uint64_t reader);
+
+struct engine_status {
+	unsigned connections, attached, takes;   /* takes: unfinished, in memory */
+	uint64_t memory_used, memory_bytes;      /* media that waits */
+	uint64_t bytes_received, bytes_durable;  /* since start */
+	uint64_t free_bytes, reserve_bytes;
+	uint64_t checkpoints;
+	bool paused;                             /* reading is stopped for all: memory or journal full */
+	struct journal_status journal;
+};
+void engine_status(const struct engine *e, struct engine_status *out);
+
+/* A clean stop: refuses new work, detaches everybody with `shutting_down`, commits and checkpoints; `done` comes once, when
+ * nothing is under way. Then engine_close. */
+void engine_stop(struct engine *e, struct now now, void (*done)(void *arg), void *arg);
+/* Nothing may be under way on the lanes. Accepts NULL. */
+void engine_close(struct engine *e);
+
+#endif

@@ -1,0 +1,70 @@
+/* Control messages of the WebSocket protocol holdfast.v1, both ways. docs/protocol.md is the page for people.
+ *
+ * Pure: no I/O, any thread. Outside text is judged here and nowhere else: what message_parse accepts has the right
+ * types, valid UTF-8, lengths within limits.h and no control characters in names (they are refused, not mended). */
+#ifndef HOLDFAST_PROTO_MESSAGE_H
+#define HOLDFAST_PROTO_MESSAGE_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/id.h"
+
+#include <stdint.h>
+
+#define MESSAGE_NO_BYTES UINT64_MAX /* an absent count */
+
+enum message_type {
+	MESSAGE_START,
+	MESSAGE_END,
+	MESSAGE_ABORT,
+};
+
+/* Strings are owned by the message, NULL when absent. */
+struct message_start {
+	char *session_id; /* required, 1 to LIMIT_SESSION_ID_CHARS characters */
+	char *mime, *ext, *name, *track; /* track: NULL is "main" */
+	char **tracks;    /* declared tracks, unique names, or NULL */
+	uint32_t tracks_count;
+	int64_t ts;       /* ms, 0 when absent */
+	bool resume, part;
+	uint64_t from;    /* MESSAGE_NO_BYTES when absent */
+};
+
+struct message_end {
+	uint64_t total_bytes; /* required */
+	bool has_sha256;
+	uint8_t sha256[32];
+};
+
+struct message {
+	enum message_type type;
+	union {
+		struct message_start start;
+		struct message_end end;
+		char *abort_reason; /* NULL when absent */
+	};
+};
+
+/* Parses one control message. Errors: MESSAGE_TOO_LARGE, BAD_MESSAGE (no JSON object, no type, too deep, duplicate keys),
+ * UNKNOWN_TYPE, BAD_FIELD; then *out is empty and `detail` (of detail_size bytes) is a sentence that names the field. */
+enum err message_parse(const char *text, size_t len, struct message *out, char *detail, size_t detail_size);
+void message_release(struct message *m);
+
+/* The server's messages as JSON text into `out` (appended). Numbers are exact up to 2^53. */
+void message_started(struct buf *out, const struct uuid *id, const char *session_id, bool resumed, uint64_t bytes,
+		     uint32_t grace_ms, uint32_t heartbeat_ms);
+void message_ack(struct buf *out, uint64_t bytes);
+/* url: "/api/recordings/{id}/original", with ?track= where the take has several. */
+void message_saved(struct buf *out, const struct uuid *id, uint64_t bytes, const uint8_t sha256[32], const char *url);
+void message_aborted(struct buf *out, const struct uuid *id, const char *reason);
+/* `message` NULL: err_text. `id` NULL and `bytes` MESSAGE_NO_BYTES: left out. */
+void message_error(struct buf *out, enum err err, const char *message, const struct uuid *id, uint64_t bytes);
+
+/* Lower-case hex of 32 bytes into out[65], and back (64 characters, either case). */
+void sha256_format(const uint8_t sha256[32], char *out);
+bool sha256_parse(const char *text, uint8_t out[32]);
+
+/* True for valid UTF-8 without control characters (C0, DEL, C1) and of at most max_chars code points. */
+bool text_valid(const char *text, size_t max_chars);
+
+#endif
