@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 struct err_row {
 	const char *code;
@@ -39,6 +40,17 @@ int err_status(enum err err)
 {
 	assert(err < ERR_COUNT);
 	return rows[err].status;
+}
+
+bool err_parse(const char *code, enum err *out)
+{
+	for (int i = 0; i < ERR_COUNT; i++) {
+		if (strcmp(rows[i].code, code) == 0) {
+			*out = (enum err)i;
+			return true;
+		}
+	}
+	return false;
 }
 
 enum err err_from_errno(int value, enum err otherwise)

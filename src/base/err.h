@@ -70,6 +70,8 @@ const char *err_code(enum err err);
 const char *err_text(enum err err);
 enum err_class err_class(enum err err);
 int err_status(enum err err);
+/* The error of a code; false, and *out untouched, when there is none. */
+bool err_parse(const char *code, enum err *out);
 
 /* What `retry` says on the wire: may the client try the same thing again later? */
 static inline bool err_retry(enum err err)

@@ -50,6 +50,30 @@ bool phase_may(enum phase from, enum phase to, enum sealed_by by)
 	return to != PHASE_UPLOADING || by == SEALED_BY_GRACE;
 }
 
+static const char *const sealed_by_names[] = {
+	[SEALED_BY_NONE] = NULL,
+	[SEALED_BY_END] = "end",
+	[SEALED_BY_COMPLETE] = "complete",
+	[SEALED_BY_GRACE] = "grace",
+};
+
+const char *sealed_by_name(enum sealed_by by)
+{
+	assert(by <= SEALED_BY_GRACE);
+	return sealed_by_names[by];
+}
+
+bool sealed_by_parse(const char *name, enum sealed_by *out)
+{
+	for (int i = SEALED_BY_END; i <= SEALED_BY_GRACE; i++) {
+		if (strcmp(name, sealed_by_names[i]) == 0) {
+			*out = (enum sealed_by)i;
+			return true;
+		}
+	}
+	return false;
+}
+
 static void track_info_release(struct track_info *track)
 {
 	free(track->name);

@@ -34,6 +34,10 @@ bool phase_parse(const char *name, enum phase *out);
 /* Who sealed a recording last. Only grace lets a later start resume it. */
 enum sealed_by { SEALED_BY_NONE, SEALED_BY_END, SEALED_BY_COMPLETE, SEALED_BY_GRACE };
 
+/* "end", "complete", "grace"; NULL for SEALED_BY_NONE. */
+const char *sealed_by_name(enum sealed_by by);
+bool sealed_by_parse(const char *name, enum sealed_by *out);
+
 /* The one table of phases: may a recording go from `from` to `to`? `by`: who sealed it (late resume only after grace). */
 bool phase_may(enum phase from, enum phase to, enum sealed_by by);
 

@@ -21,7 +21,8 @@ enum err spool_open(struct vfs *vfs, const struct uuid *id, uint16_t number, str
 /* Syncs the file, and with `directories` also spool/<id>/ and spool/ (needed once after spool_open made them). */
 enum err spool_sync(struct vfs *vfs, const struct uuid *id, struct vfs_file *file, bool directories);
 
-/* recording.json: everything of recording_info but what only the catalog knows, replaced durably. */
+/* recording.json: all of recording_info, replaced durably (a folder that spool_open made must be synced by spool_sync).
+ * ERR_LIMIT_EXCEEDED when the text would be longer than manifest_read takes. */
 enum err manifest_write(struct vfs *vfs, const struct recording_info *info);
 /* ERR_NOT_FOUND, ERR_CORRUPT. *out is to be released. */
 enum err manifest_read(struct vfs *vfs, const struct uuid *id, struct recording_info *out);
