@@ -61,6 +61,10 @@ struct engine_config {
 	uint64_t reserve_bytes;       /* free space kept; 0: the default rule */
 	void (*random)(void *arg, void *out, size_t len);
 	void *random_arg;
+	/* Called again and again while engine_open waits for its own work on the lanes: runs completions, may block
+	 * until there is one. */
+	void (*pump)(void *arg);
+	void *pump_arg;
 };
 
 struct engine_recovery { /* what start-up found, for the log and for verify */
@@ -68,8 +72,7 @@ struct engine_recovery { /* what start-up found, for the log and for verify */
 	unsigned takes, quarantined, damaged;
 };
 
-/* Opens the journal, recovers, and leaves a server that may listen. Blocking. On error nothing is left open. `pump` is
- * called again and again while start-up waits for its own work on the lanes (it runs completions). */
+/* Opens the journal, recovers, and leaves a server that may listen. Blocking. On error nothing is left open. */
 enum err engine_open(const struct engine_config *config, struct now now, struct engine **out);
 const struct engine_recovery *engine_recovery(const struct engine *e);
 
