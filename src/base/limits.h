@@ -7,15 +7,21 @@
 #define MIB (1024ULL * KIB)
 #define GIB (1024ULL * MIB)
 
+/* Counts and positions in JSON: what every language's number holds exactly. */
+#define LIMIT_NUMBER (1ULL << 53)
+
 enum {
 	/* The wire */
 	LIMIT_CONTROL_BYTES = 256 * 1024,   /* a control message: slices of a batch fit, nothing endless does */
 	LIMIT_SESSION_ID_CHARS = 200,       /* the client's name for a take */
+	LIMIT_PRINCIPAL_CHARS = 200,        /* a token's subject */
+	LIMIT_REF_CHARS = 200,              /* an outside system's name for a recording */
 	LIMIT_NAME_CHARS = 200,             /* a title a person types */
 	LIMIT_MIME_CHARS = 200,             /* "video/webm;codecs=…" */
 	LIMIT_EXT_CHARS = 16,               /* "webm" */
 	LIMIT_TRACK_CHARS = 64,             /* "main", "video", "audio" */
 	LIMIT_REASON_CHARS = 200,           /* why a take was aborted */
+	LIMIT_SENTENCE_CHARS = 1000,        /* an error's sentence as it is kept */
 	LIMIT_TRACKS = 16,                  /* tracks of one recording: two descriptors each */
 	LIMIT_PARTS = 4096,                 /* parts of one track: a reload a minute for three days */
 	LIMIT_CONNECTIONS = 10240,          /* sockets at work or idle; each costs about 8 KiB and two descriptors */
