@@ -1,0 +1,274 @@
+/* Control messages in and out, see message.h. */
+#include "proto/message.h"
+
+#include "base/limits.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+_Static_assert(LIMIT_TRACKS == 16, "a sentence below names it");
+
+/* The first number that a double can't tell from its neighbour. */
+static const double number_end = 9007199254740992.0;
+
+/* What every reader of a field needs. */
+struct fields {
+	const json_t *object;
+	char *detail;
+	size_t detail_size;
+};
+
+static enum err refuse(const struct fields *f, enum err err, const char *field, const char *rule)
+{
+	if (f->detail_size > 0)
+		snprintf(f->detail, f->detail_size, "%s%s%s", field, *field ? " " : "", rule);
+	return err;
+}
+
+/* The value of a field; null counts as absent. */
+static const json_t *field_get(const struct fields *f, const char *field)
+{
+	const json_t *value = json_object_get(f->object, field);
+	return json_is_null(value) ? NULL : value;
+}
+
+/* Text of 1 to max_chars characters, copied into *out. */
+static enum err text_copy(const struct fields *f, const char *field, const json_t *value, size_t max_chars, char **out)
+{
+	if (!json_is_string(value))
+		return refuse(f, ERR_BAD_FIELD, field, "must be a string.");
+	const char *text = json_string_value(value);
+	size_t len = json_string_length(value);
+	if (len == 0)
+		return refuse(f, ERR_BAD_FIELD, field, "must not be empty.");
+	if (strlen(text) != len || !text_valid(text, SIZE_MAX))
+		return refuse(f, ERR_BAD_FIELD, field, "must not hold control characters.");
+	if (!text_valid(text, max_chars))
+		return refuse(f, ERR_BAD_FIELD, field, "is too long.");
+	*out = strdup(text);
+	return *out ? ERR_OK : ERR_NO_MEMORY;
+}
+
+/* An optional text; empty counts as absent (a recorder that doesn't know its type yet sends ""). */
+static enum err text_read(const struct fields *f, const char *field, size_t max_chars, char **out)
+{
+	const json_t *value = field_get(f, field);
+	if (!value || (json_is_string(value) && json_string_length(value) == 0))
+		return ERR_OK;
+	return text_copy(f, field, value, max_chars, out);
+}
+
+static enum err bool_read(const struct fields *f, const char *field, bool *out)
+{
+	const json_t *value = field_get(f, field);
+	if (value && !json_is_boolean(value))
+		return refuse(f, ERR_BAD_FIELD, field, "must be true or false.");
+	*out = json_is_true(value);
+	return ERR_OK;
+}
+
+/* A whole number below 2^53; *out is untouched when it is absent. */
+static enum err count_read(const struct fields *f, const char *field, uint64_t *out)
+{
+	const json_t *value = field_get(f, field);
+	if (!value)
+		return ERR_OK;
+	double number = json_number_value(value);
+	if (!json_is_number(value) || number < 0 || number >= number_end || number != (double)(uint64_t)number)
+		return refuse(f, ERR_BAD_FIELD, field, "must be a whole number from 0 to 2^53 - 1.");
+	*out = (uint64_t)number;
+	return ERR_OK;
+}
+
+/* An extension becomes the end of a file's name when it is downloaded. */
+static bool ext_valid(const char *ext)
+{
+	if (*ext == '.')
+		return false;
+	for (; *ext; ext++) {
+		bool letter =
+			(*ext >= 'a' && *ext <= 'z') || (*ext >= 'A' && *ext <= 'Z') || (*ext >= '0' && *ext <= '9');
+		if (!letter && !strchr(".-_+", *ext))
+			return false;
+	}
+	return true;
+}
+
+static enum err tracks_read(const struct fields *f, struct message_start *start)
+{
+	const json_t *list = field_get(f, "tracks");
+	if (!list)
+		return ERR_OK;
+	size_t count = json_array_size(list);
+	if (!json_is_array(list) || count == 0 || count > LIMIT_TRACKS)
+		return refuse(f, ERR_BAD_FIELD, "tracks", "must be a list of 1 to 16 names.");
+	start->tracks = calloc(count, sizeof *start->tracks);
+	if (!start->tracks)
+		return ERR_NO_MEMORY;
+	for (size_t i = 0; i < count; i++) {
+		enum err err = text_copy(f, "tracks", json_array_get(list, i), LIMIT_TRACK_CHARS, &start->tracks[i]);
+		if (err)
+			return err;
+		start->tracks_count++;
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(start->tracks[k], start->tracks[i]) == 0)
+				return refuse(f, ERR_BAD_FIELD, "tracks", "must not name a track twice.");
+	}
+	return ERR_OK;
+}
+
+static enum err track_read(const struct fields *f, char **out)
+{
+	const json_t *value = field_get(f, "track");
+	return value ? text_copy(f, "track", value, LIMIT_TRACK_CHARS, out) : ERR_OK;
+}
+
+static enum err start_read(const struct fields *f, struct message *m)
+{
+	struct message_start *start = &m->start;
+	start->from = MESSAGE_NO_BYTES;
+	const json_t *session = field_get(f, "sessionId");
+	if (!session)
+		return refuse(f, ERR_BAD_FIELD, "sessionId", "is missing.");
+	uint64_t ts = 0;
+	enum err err;
+	if ((err = text_copy(f, "sessionId", session, LIMIT_SESSION_ID_CHARS, &start->session_id)) ||
+	    (err = text_read(f, "mime", LIMIT_MIME_CHARS, &start->mime)) ||
+	    (err = text_read(f, "ext", LIMIT_EXT_CHARS, &start->ext)) ||
+	    (err = text_read(f, "name", LIMIT_NAME_CHARS, &start->name)) || (err = track_read(f, &start->track)) ||
+	    (err = tracks_read(f, start)) || (err = bool_read(f, "resume", &start->resume)) ||
+	    (err = bool_read(f, "part", &start->part)) || (err = count_read(f, "from", &start->from)) ||
+	    (err = count_read(f, "ts", &ts)))
+		return err;
+	if (start->ext && !ext_valid(start->ext))
+		return refuse(f, ERR_BAD_FIELD, "ext", "must be letters, digits and any of . - _ + only.");
+	start->ts = (int64_t)ts;
+	return ERR_OK;
+}
+
+static enum err end_read(const struct fields *f, struct message *m)
+{
+	if (!field_get(f, "totalBytes"))
+		return refuse(f, ERR_BAD_FIELD, "totalBytes", "is missing.");
+	enum err err = count_read(f, "totalBytes", &m->end.total_bytes);
+	if (err)
+		return err;
+	const json_t *sha256 = field_get(f, "sha256");
+	if (!sha256)
+		return ERR_OK;
+	if (!json_is_string(sha256) || json_string_length(sha256) != 64 ||
+	    !sha256_parse(json_string_value(sha256), m->end.sha256))
+		return refuse(f, ERR_BAD_FIELD, "sha256", "must be 64 hexadecimal digits.");
+	m->end.has_sha256 = true;
+	return ERR_OK;
+}
+
+static enum err abort_read(const struct fields *f, struct message *m)
+{
+	return text_read(f, "reason", LIMIT_REASON_CHARS, &m->abort_reason);
+}
+
+static const struct {
+	const char *name;
+	enum message_type type;
+	enum err (*read)(const struct fields *f, struct message *m);
+} types[] = {
+	{ "start", MESSAGE_START, start_read },
+	{ "end", MESSAGE_END, end_read },
+	{ "abort", MESSAGE_ABORT, abort_read },
+};
+
+static enum err typed_read(const struct fields *f, struct message *m)
+{
+	const json_t *type = json_object_get(f->object, "type");
+	if (!json_is_string(type))
+		return refuse(f, ERR_BAD_MESSAGE, "", "The message has no type.");
+	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+		/* A name with a NUL inside is another name. */
+		if (json_string_length(type) == strlen(types[i].name) &&
+		    strcmp(json_string_value(type), types[i].name) == 0) {
+			m->type = types[i].type;
+			return types[i].read(f, m);
+		}
+	}
+	return refuse(f, ERR_UNKNOWN_TYPE, "", err_text(ERR_UNKNOWN_TYPE));
+}
+
+/* Is the nesting within LIMIT_JSON_DEPTH? Looked at before parsing, since the parser recurses. */
+static bool depth_fits(const char *text, size_t len)
+{
+	int depth = 0;
+	bool quoted = false;
+	for (size_t i = 0; i < len; i++) {
+		char c = text[i];
+		if (quoted) {
+			if (c == '\\')
+				i++;
+			else if (c == '"')
+				quoted = false;
+		} else if (c == '"') {
+			quoted = true;
+		} else if (c == '{' || c == '[') {
+			if (++depth > LIMIT_JSON_DEPTH)
+				return false;
+		} else if (c == '}' || c == ']') {
+			depth--;
+		}
+	}
+	return true;
+}
+
+enum err message_parse(const char *text, size_t len, struct message *out, char *detail, size_t detail_size)
+{
+	struct fields f = { .detail = detail, .detail_size = detail_size };
+	*out = (struct message){ 0 };
+	if (detail_size > 0)
+		*detail = '\0';
+	if (len > LIMIT_CONTROL_BYTES)
+		return refuse(&f, ERR_MESSAGE_TOO_LARGE, "", err_text(ERR_MESSAGE_TOO_LARGE));
+	if (!depth_fits(text, len))
+		return refuse(&f, ERR_BAD_MESSAGE, "", "The message is nested too deeply.");
+	/* Numbers as doubles: exact below 2^53, and one above it is refused by its field, not by the parser. */
+	json_error_t error;
+	json_t *json = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
+	if (!json && json_error_code(&error) == json_error_duplicate_key)
+		return refuse(&f, ERR_BAD_MESSAGE, "", "The message names a field twice.");
+	if (!json && json_error_code(&error) == json_error_numeric_overflow)
+		return refuse(&f, ERR_BAD_FIELD, "", "A number is out of range.");
+	if (!json && json_error_code(&error) == json_error_out_of_memory)
+		return refuse(&f, ERR_NO_MEMORY, "", err_text(ERR_NO_MEMORY));
+	if (!json_is_object(json)) {
+		json_decref(json);
+		return refuse(&f, ERR_BAD_MESSAGE, "", "The message is not a JSON object.");
+	}
+	f.object = json;
+	struct message m = { 0 };
+	enum err err = typed_read(&f, &m);
+	json_decref(json);
+	if (err) {
+		message_release(&m);
+		return err == ERR_NO_MEMORY ? refuse(&f, err, "", err_text(err)) : err;
+	}
+	*out = m;
+	return ERR_OK;
+}
+
+void message_release(struct message *m)
+{
+	if (m->type == MESSAGE_START) {
+		struct message_start *start = &m->start;
+		free(start->session_id);
+		free(start->mime);
+		free(start->ext);
+		free(start->name);
+		free(start->track);
+		for (uint32_t i = 0; i < start->tracks_count; i++)
+			free(start->tracks[i]);
+		free(start->tracks);
+	} else if (m->type == MESSAGE_ABORT) {
+		free(m->abort_reason);
+	}
+	*m = (struct message){ 0 };
+}

@@ -1,0 +1,161 @@
+/* The server's messages as JSON text, and the text helpers of message.h. Strings are written escaped; what is no UTF-8
+ * becomes U+FFFD, so that every message is valid JSON whatever it was given. */
+#include "proto/message.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* The length of the UTF-8 sequence at p (RFC 3629: shortest form, no surrogates, up to U+10FFFF) and its code point; 0
+ * when there is none. Never reads behind the NUL. */
+static size_t utf8_read(const unsigned char *p, uint32_t *out)
+{
+	static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	if (p[0] < 0x80) {
+		*out = p[0];
+		return 1;
+	}
+	size_t len = p[0] >= 0xc2 && p[0] < 0xe0   ? 2
+		     : p[0] >= 0xe0 && p[0] < 0xf0 ? 3
+		     : p[0] >= 0xf0 && p[0] < 0xf5 ? 4
+						   : 0;
+	if (len == 0)
+		return 0;
+	uint32_t code = p[0] & (0xffu >> (len + 1));
+	for (size_t i = 1; i < len; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (p[i] & 0x3fu);
+	}
+	if (code < smallest[len] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
+		return 0;
+	*out = code;
+	return len;
+}
+
+bool text_valid(const char *text, size_t max_chars)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	size_t chars = 0;
+	while (*p) {
+		uint32_t code;
+		size_t len = utf8_read(p, &code);
+		if (len == 0 || code < 0x20 || (code >= 0x7f && code < 0xa0) || ++chars > max_chars)
+			return false;
+		p += len;
+	}
+	return true;
+}
+
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+void sha256_format(const uint8_t sha256[32], char *out)
+{
+	static const char digits[] = "0123456789abcdef";
+	for (int i = 0; i < 32; i++) {
+		*out++ = digits[sha256[i] >> 4];
+		*out++ = digits[sha256[i] & 15];
+	}
+	*out = '\0';
+}
+
+bool sha256_parse(const char *text, uint8_t out[32])
+{
+	uint8_t bytes[32];
+	if (strlen(text) != 64)
+		return false;
+	for (int i = 0; i < 32; i++) {
+		int high = hex_value(text[2 * i]), low = hex_value(text[2 * i + 1]);
+		if (high < 0 || low < 0)
+			return false;
+		bytes[i] = (uint8_t)(high << 4 | low);
+	}
+	memcpy(out, bytes, sizeof bytes);
+	return true;
+}
+
+/* A JSON string, quotes included. */
+static void add_string(struct buf *out, const char *text)
+{
+	buf_add(out, "\"", 1);
+	const unsigned char *p = (const unsigned char *)text;
+	while (*p) {
+		uint32_t code;
+		size_t len = utf8_read(p, &code);
+		if (len == 0)
+			buf_add_text(out, "\xef\xbf\xbd");
+		else if (code == '"' || code == '\\')
+			buf_addf(out, "\\%c", (char)code);
+		else if (code < 0x20 || code == 0x7f)
+			buf_addf(out, "\\u%04x", (unsigned)code);
+		else
+			buf_add(out, p, len);
+		p += len > 0 ? len : 1;
+	}
+	buf_add(out, "\"", 1);
+}
+
+static void add_id(struct buf *out, const struct uuid *id)
+{
+	char text[UUID_TEXT];
+	uuid_format(id, text);
+	buf_addf(out, ",\"id\":\"%s\"", text);
+}
+
+void message_started(struct buf *out, const struct uuid *id, const char *session_id, bool resumed, uint64_t bytes,
+		     uint32_t grace_ms, uint32_t heartbeat_ms)
+{
+	buf_add_text(out, "{\"type\":\"started\"");
+	add_id(out, id);
+	buf_add_text(out, ",\"sessionId\":");
+	add_string(out, session_id);
+	buf_addf(out, ",\"resumed\":%s,\"bytes\":%" PRIu64 ",\"graceMs\":%" PRIu32 ",\"heartbeatMs\":%" PRIu32 "}",
+		 resumed ? "true" : "false", bytes, grace_ms, heartbeat_ms);
+}
+
+void message_ack(struct buf *out, uint64_t bytes)
+{
+	buf_addf(out, "{\"type\":\"ack\",\"bytes\":%" PRIu64 "}", bytes);
+}
+
+void message_saved(struct buf *out, const struct uuid *id, uint64_t bytes, const uint8_t sha256[32], const char *url)
+{
+	char hex[65];
+	sha256_format(sha256, hex);
+	buf_add_text(out, "{\"type\":\"saved\"");
+	add_id(out, id);
+	buf_addf(out, ",\"bytes\":%" PRIu64 ",\"sha256\":\"%s\",\"url\":", bytes, hex);
+	add_string(out, url);
+	buf_add_text(out, "}");
+}
+
+void message_aborted(struct buf *out, const struct uuid *id, const char *reason)
+{
+	buf_add_text(out, "{\"type\":\"aborted\"");
+	add_id(out, id);
+	if (reason) {
+		buf_add_text(out, ",\"reason\":");
+		add_string(out, reason);
+	}
+	buf_add_text(out, "}");
+}
+
+void message_error(struct buf *out, enum err err, const char *message, const struct uuid *id, uint64_t bytes)
+{
+	buf_addf(out, "{\"type\":\"error\",\"code\":\"%s\",\"message\":", err_code(err));
+	add_string(out, message ? message : err_text(err));
+	buf_addf(out, ",\"retry\":%s", err_retry(err) ? "true" : "false");
+	if (id)
+		add_id(out, id);
+	if (bytes != MESSAGE_NO_BYTES)
+		buf_addf(out, ",\"bytes\":%" PRIu64, bytes);
+	buf_add_text(out, "}");
+}
