@@ -281,11 +281,11 @@ static void texts_are_judged(void **state)
 					   "\xc2\x9f",
 					   "\xc2",
 					   "\xc0\x80",
-					   "\xe0\x80\x80",
+					   "\xe0\x82\xa0",
 					   "\xed\xa0\x80",
 					   "\xf4\x90\x80\x80",
 					   "\xf5\x80\x80\x80",
-					   "\xf0\x80\x80\x80",
+					   "\xf0\x82\x82\xac",
 					   "\x80",
 					   "a\xe2\x82" };
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
