@@ -1,0 +1,421 @@
+/* The one table of options, and where their values are taken from. Nothing is applied before everything was read: a
+ * wrong command line leaves no half of a configuration behind. */
+#include "config/config.h"
+
+#include "base/limits.h"
+#include "config/config_value.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum kind { KIND_TEXT, KIND_LISTEN, KIND_MS32, KIND_MS64, KIND_SIZE, KIND_COUNT, KIND_CHOICE, KIND_FLAG };
+
+enum { BOTH = CONFIG_SERVE | CONFIG_VERIFY, EXIT_USAGE = 2 };
+
+struct row {
+	const char *name, *arg; /* arg as --help shows it; for a choice its words */
+	enum kind kind;
+	unsigned commands;
+	size_t offset;
+	const char *fallback; /* NULL: none */
+	uint64_t min, max;
+	const char *help;
+};
+
+#define AT(member) offsetof(struct config, member)
+
+static const struct row rows[] = {
+	{ "data", "DIR", KIND_TEXT, BOTH, AT(data), NULL, 0, 0, "the data directory (required)" },
+	{ "listen", "HOST:PORT", KIND_LISTEN, CONFIG_SERVE, AT(listen_host), "127.0.0.1:8480", 0, 0,
+	  "where to listen; loopback only; port 0 picks one" },
+	{ "grace", "TIME", KIND_MS32, CONFIG_SERVE, AT(grace_ms), "30s", LIMIT_GRACE_MIN_MS, LIMIT_GRACE_MAX_MS,
+	  "how long a take whose link is lost stays open" },
+	{ "heartbeat", "TIME", KIND_MS32, CONFIG_SERVE, AT(heartbeat_ms), "20s", LIMIT_HEARTBEAT_MIN_MS,
+	  LIMIT_HEARTBEAT_MAX_MS, "how often a connection is pinged" },
+	{ "late-resume", "TIME", KIND_MS64, CONFIG_SERVE, AT(late_resume_ms), "7d", 0,
+	  LIMIT_LATE_RESUME_DAYS * 86400000ULL, "how long a take that grace ended may be gone on with" },
+	{ "memory", "SIZE", KIND_SIZE, CONFIG_SERVE, AT(memory_bytes), "96M", LIMIT_MEMORY_MIN_BYTES, 1024 * GIB,
+	  "memory for media that waits for the disk" },
+	{ "journal-size", "SIZE", KIND_SIZE, CONFIG_SERVE, AT(journal_bytes), "1G",
+	  (uint64_t)LIMIT_SEGMENTS_MIN *LIMIT_SEGMENT_BYTES, (uint64_t)LIMIT_SEGMENTS_MAX *LIMIT_SEGMENT_BYTES,
+	  "the journal's size on disk, all segments together" },
+	{ "journal-io", "auto|direct|buffered", KIND_CHOICE, CONFIG_SERVE, AT(journal_io), "auto", 0, 0,
+	  "whether the journal bypasses the page cache" },
+	{ "hash", "early|late", KIND_CHOICE, CONFIG_SERVE, AT(hash_early), "early", 0, 0,
+	  "SHA-256 while bytes come in, or read back at the end" },
+	{ "reserve", "SIZE", KIND_SIZE, CONFIG_SERVE, AT(reserve_bytes), NULL, 0, INT64_MAX,
+	  "free space to keep (default: 5%, 256M at most)" },
+	{ "max-connections", "N", KIND_COUNT, CONFIG_SERVE, AT(max_connections), "10240", 1, LIMIT_CONNECTIONS,
+	  "connections at one time" },
+	{ "log-level", "error|warn|info|debug", KIND_CHOICE, BOTH, AT(log_level), "info", 0, 0,
+	  "what is written to standard error" },
+	{ "rebuild", NULL, KIND_FLAG, CONFIG_VERIFY, AT(rebuild), NULL, 0, 0,
+	  "move the catalog aside, make it again from the folders" },
+	{ "json", NULL, KIND_FLAG, CONFIG_VERIFY, AT(json), NULL, 0, 0, "print JSON, one object a line" },
+};
+
+enum { ROWS = sizeof rows / sizeof rows[0], OPTION_HELP = 1000, OPTION_VERSION, OPTION_CONFIG };
+
+/* A value as it was found; `where` names the place in a sentence. */
+struct found {
+	const char *text;
+	char where[96];
+};
+
+struct load {
+	struct config *out;
+	enum config_command command;
+	struct found found[ROWS];
+	const char *file;
+	char *file_text; /* owned: values point into it */
+};
+
+static const char *command_name(enum config_command command)
+{
+	return command == CONFIG_SERVE ? "serve" : "verify";
+}
+
+static const char *command_does(enum config_command command)
+{
+	return command == CONFIG_SERVE ? "Takes recordings in and keeps them."
+				       : "Reads everything back and says what holds. No server may be running on DIR.";
+}
+
+void config_try_help(const char *command)
+{
+	fprintf(stderr, "Try 'holdfast%s%s --help' for more information.\n", command ? " " : "",
+		command ? command : "");
+}
+
+static void env_name(const char *name, char out[64])
+{
+	snprintf(out, 64, "HOLDFAST_%s", name);
+	for (char *p = out; *p; p++)
+		*p = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
+}
+
+static void print_row(const char *name, const char *arg, const char *help, const char *fallback)
+{
+	char left[64];
+	snprintf(left, sizeof left, "--%s%s%s", name, arg ? "=" : "", arg ? arg : "");
+	/* a left side that is too long gets a line of its own */
+	if (strlen(left) > 27)
+		printf("  %s\n  %-27s", left, "");
+	else
+		printf("  %-27s", left);
+	printf("  %s", help);
+	if (fallback)
+		printf(" (%s)", fallback);
+	printf("\n");
+}
+
+static void print_help(enum config_command command)
+{
+	printf("Usage: holdfast %s --data=DIR [OPTION]...\n%s\n\n", command_name(command), command_does(command));
+	for (unsigned i = 0; i < ROWS; i++)
+		if (rows[i].commands & command)
+			print_row(rows[i].name, rows[i].arg, rows[i].help, rows[i].fallback);
+	print_row("config", "FILE", "read options from an ini file: lines of 'key = value'", NULL);
+	print_row("help", NULL, "display this help and exit", NULL);
+	print_row("version", NULL, "output version information and exit", NULL);
+	printf("\nA TIME is a number and ms, s, m, h or d; a SIZE a number and K, M, G or T (powers of 1024).\n"
+	       "Every option is also a variable of the environment, HOLDFAST_ and its name (--late-resume:\n"
+	       "HOLDFAST_LATE_RESUME), and a key of the ini file. The command line comes before the\n"
+	       "environment, the environment before the file.\n");
+}
+
+static void found_set(struct found *f, const char *text, const char *where)
+{
+	f->text = text;
+	snprintf(f->where, sizeof f->where, "%s", where);
+}
+
+/* The command line. getopt_long says what is wrong itself, in the words that every GNU program has. */
+static int read_arguments(struct load *l, int argc, char **argv)
+{
+	struct option options[ROWS + 4] = { 0 };
+	unsigned count = 0;
+	for (unsigned i = 0; i < ROWS; i++)
+		if (rows[i].commands & l->command)
+			options[count++] = (struct option){ rows[i].name, rows[i].arg ? required_argument : no_argument,
+							    NULL, (int)i };
+	options[count++] = (struct option){ "config", required_argument, NULL, OPTION_CONFIG };
+	options[count++] = (struct option){ "help", no_argument, NULL, OPTION_HELP };
+	options[count++] = (struct option){ "version", no_argument, NULL, OPTION_VERSION };
+	static char program[] = "holdfast";
+	argv[0] = program;
+	optind = 0; /* glibc: begin anew */
+	for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+		char where[96];
+		if (option == OPTION_HELP) {
+			print_help(l->command);
+			return 0;
+		} else if (option == OPTION_VERSION) {
+			printf("holdfast %s\n", HOLDFAST_VERSION);
+			return 0;
+		} else if (option == OPTION_CONFIG) {
+			l->file = optarg;
+		} else if (option >= 0 && option < ROWS) {
+			snprintf(where, sizeof where, "option '--%s'", rows[option].name);
+			found_set(&l->found[option], optarg ? optarg : "true", where);
+		} else {
+			return EXIT_USAGE;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "holdfast: unexpected argument '%s'\n", argv[optind]);
+		return EXIT_USAGE;
+	}
+	return CONFIG_GO;
+}
+
+/* An empty variable counts as unset, so that `HOLDFAST_X= holdfast …` takes one back. */
+static const char *env_get(char **env, const char *name)
+{
+	char variable[64];
+	env_name(name, variable);
+	size_t len = strlen(variable);
+	for (char **p = env; p && *p; p++)
+		if (strncmp(*p, variable, len) == 0 && (*p)[len] == '=')
+			return (*p)[len + 1] ? *p + len + 1 : NULL;
+	return NULL;
+}
+
+static void read_environment(struct load *l, char **env)
+{
+	for (unsigned i = 0; i < ROWS; i++) {
+		const char *text = l->found[i].text || rows[i].kind == KIND_FLAG ? NULL : env_get(env, rows[i].name);
+		if (!text)
+			continue;
+		env_name(rows[i].name, l->found[i].where);
+		l->found[i].text = text;
+	}
+	if (!l->file)
+		l->file = env_get(env, "config");
+}
+
+static int file_complain(const struct load *l, unsigned line, const char *what, const char *value)
+{
+	fprintf(stderr, "holdfast: %s:%u: %s '%s'\n", l->file, line, what, value);
+	return EXIT_USAGE;
+}
+
+static char *trim(char *text)
+{
+	while (isspace((unsigned char)*text))
+		text++;
+	size_t len = strlen(text);
+	while (len > 0 && isspace((unsigned char)text[len - 1]))
+		text[--len] = '\0';
+	return text;
+}
+
+static int file_line(struct load *l, char *line, unsigned number)
+{
+	line = trim(line);
+	if (*line == '\0' || *line == '#' || *line == ';')
+		return CONFIG_GO;
+	if (*line == '[') /* one section at most, for those whose tools insist on one */
+		return strcmp(line, "[holdfast]") == 0 ? CONFIG_GO : file_complain(l, number, "unknown section", line);
+	char *equals = strchr(line, '=');
+	if (!equals)
+		return file_complain(l, number, "not a line of 'key = value':", line);
+	*equals = '\0';
+	char *key = trim(line), *value = trim(equals + 1);
+	size_t len = strlen(value);
+	if (len >= 2 && value[0] == '"' && value[len - 1] == '"') {
+		value[len - 1] = '\0';
+		value++;
+	}
+	for (unsigned i = 0; i < ROWS; i++) {
+		char where[96];
+		if (rows[i].kind == KIND_FLAG || strcmp(key, rows[i].name) != 0)
+			continue;
+		snprintf(where, sizeof where, "'%s' in line %u of %.60s", key, number, l->file);
+		if (!l->found[i].text)
+			found_set(&l->found[i], value, where);
+		return CONFIG_GO;
+	}
+	return file_complain(l, number, "unknown key", key);
+}
+
+static int file_complain_errno(const struct load *l)
+{
+	fprintf(stderr, "holdfast: cannot read %s: %s\n", l->file, strerror(errno));
+	return EXIT_USAGE;
+}
+
+static int read_file(struct load *l)
+{
+	FILE *file = fopen(l->file, "re");
+	if (!file)
+		return file_complain_errno(l);
+	l->file_text = calloc(1, LIMIT_CONFIG_BYTES + 1);
+	size_t len = l->file_text ? fread(l->file_text, 1, LIMIT_CONFIG_BYTES + 1, file) : 0;
+	bool failed = !l->file_text || ferror(file);
+	int saved = errno;
+	fclose(file);
+	if (failed) {
+		errno = saved;
+		return file_complain_errno(l);
+	}
+	if (len > LIMIT_CONFIG_BYTES || memchr(l->file_text, '\0', len)) {
+		fprintf(stderr, "holdfast: %s is no text, or larger than 64K\n", l->file);
+		return EXIT_USAGE;
+	}
+	unsigned number = 1;
+	for (char *line = l->file_text, *next; line; line = next, number++) {
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		int status = file_line(l, line, number);
+		if (status != CONFIG_GO)
+			return status;
+	}
+	return CONFIG_GO;
+}
+
+/* The place of `text` among the words of "a|b|c", or -1. */
+static int choice_find(const char *words, const char *text)
+{
+	size_t len = strlen(text);
+	for (int i = 0;; i++) {
+		size_t word = strcspn(words, "|");
+		if (word == len && memcmp(words, text, len) == 0)
+			return i;
+		if (!words[word])
+			return -1;
+		words += word + 1;
+	}
+}
+
+static int complain(const struct found *f, const char *what)
+{
+	fprintf(stderr, "holdfast: invalid value '%s' for %s: %s\n", f->text, f->where, what);
+	return EXIT_USAGE;
+}
+
+static int apply_number(struct config *c, const struct row *row, const struct found *f)
+{
+	char low[32], high[32], what[128];
+	void *to = (char *)c + row->offset;
+	uint64_t value = 0;
+	bool ok;
+	if (row->kind == KIND_SIZE) {
+		ok = config_size_parse(f->text, &value);
+		value_size_format(row->min, low);
+		value_size_format(row->max, high);
+		snprintf(what, sizeof what, "it must be a size like 96M, from %s to %s", low, high);
+	} else if (row->kind == KIND_COUNT) {
+		ok = value_count_parse(f->text, row->max, &value);
+		snprintf(what, sizeof what, "it must be a number from %llu to %llu", (unsigned long long)row->min,
+			 (unsigned long long)row->max);
+	} else {
+		ok = config_duration_parse(f->text, &value);
+		value_duration_format(row->min, low);
+		value_duration_format(row->max, high);
+		snprintf(what, sizeof what, "it must be a duration like 30s, from %s to %s", low, high);
+	}
+	if (!ok || value < row->min || value > row->max)
+		return complain(f, what);
+	if (row->kind == KIND_MS32)
+		*(uint32_t *)to = (uint32_t)value;
+	else if (row->kind == KIND_COUNT)
+		*(unsigned *)to = (unsigned)value;
+	else
+		*(uint64_t *)to = value;
+	return CONFIG_GO;
+}
+
+static int apply_choice(struct config *c, const struct row *row, const struct found *f)
+{
+	char what[128];
+	int choice = choice_find(row->arg, f->text);
+	if (choice < 0) {
+		snprintf(what, sizeof what, "it must be one of %s", row->arg);
+		return complain(f, what);
+	}
+	switch (row->offset) {
+	case AT(journal_io):
+		c->journal_io = (enum journal_io)choice;
+		break;
+	case AT(log_level):
+		c->log_level = (enum log_level)choice;
+		break;
+	default:
+		assert(row->offset == AT(hash_early));
+		c->hash_early = choice == 0;
+	}
+	return CONFIG_GO;
+}
+
+static int apply(struct config *c, const struct row *row, const struct found *f)
+{
+	const char *problem;
+	switch (row->kind) {
+	case KIND_TEXT:
+		if (!*f->text)
+			return complain(f, "it is empty");
+		*(char **)((char *)c + row->offset) = strdup(f->text);
+		return CONFIG_GO;
+	case KIND_LISTEN:
+		return value_listen_parse(f->text, &c->listen_host, &c->listen_port, &problem) ? CONFIG_GO
+											       : complain(f, problem);
+	case KIND_CHOICE:
+		return apply_choice(c, row, f);
+	case KIND_FLAG:
+		*(bool *)((char *)c + row->offset) = true;
+		return CONFIG_GO;
+	default:
+		return apply_number(c, row, f);
+	}
+}
+
+static int load_all(struct load *l, int argc, char **argv, char **env)
+{
+	int status = read_arguments(l, argc, argv);
+	if (status != CONFIG_GO)
+		return status;
+	read_environment(l, env);
+	if (l->file && (status = read_file(l)) != CONFIG_GO)
+		return status;
+	for (unsigned i = 0; i < ROWS; i++) {
+		if (!l->found[i].text && rows[i].fallback)
+			found_set(&l->found[i], rows[i].fallback, "its default");
+		/* what only the other command uses may stand in the shared file and environment */
+		if (!l->found[i].text || !(rows[i].commands & l->command))
+			continue;
+		status = apply(l->out, &rows[i], &l->found[i]);
+		if (status != CONFIG_GO)
+			return status;
+	}
+	if (!l->out->data) {
+		fprintf(stderr, "holdfast: --data is missing: it names the directory that holds the recordings\n");
+		return EXIT_USAGE;
+	}
+	return CONFIG_GO;
+}
+
+int config_load(struct config *out, enum config_command command, int argc, char **argv, char **env)
+{
+	struct load l = { .out = out, .command = command };
+	*out = (struct config){ 0 };
+	int status = load_all(&l, argc, argv, env);
+	free(l.file_text);
+	if (status == EXIT_USAGE)
+		config_try_help(command_name(command));
+	return status;
+}
+
+void config_release(struct config *c)
+{
+	free(c->data);
+	free(c->listen_host);
+	*c = (struct config){ 0 };
+}

@@ -1,0 +1,52 @@
+/* The settings of `holdfast serve` and `holdfast verify`.
+ *
+ * One table (config.c) makes of every option a long option, a HOLDFAST_… variable of the environment, a key of the ini
+ * file named by --config, and a line of --help. What is given twice is taken from the command line, else from the
+ * environment, else from the file; what is not given has the default that --help shows. Nothing is clamped: a value out
+ * of range is refused with a sentence that names where it stands. */
+#ifndef HOLDFAST_CONFIG_CONFIG_H
+#define HOLDFAST_CONFIG_CONFIG_H
+
+#include "base/log.h"
+#include "store/journal.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct config {
+	char *data;	      /* owned */
+	char *listen_host;    /* owned: "127.0.0.1", "::1": an address, never a name */
+	uint16_t listen_port; /* 0: the system picks one */
+	uint32_t grace_ms, heartbeat_ms;
+	uint64_t late_resume_ms;
+	uint64_t memory_bytes, journal_bytes;
+	enum journal_io journal_io;
+	bool hash_early;
+	uint64_t reserve_bytes; /* 0: the default rule */
+	unsigned max_connections;
+	enum log_level log_level;
+	bool rebuild, json; /* verify only */
+};
+
+enum config_command {
+	CONFIG_SERVE = 1,
+	CONFIG_VERIFY = 2,
+};
+
+enum { CONFIG_GO = -1 }; /* of config_load: *out holds the settings */
+
+/* Reads the command line (argv[0] is the subcommand's name), the environment `env` (as environ; NULL: none) and the
+ * file. Returns CONFIG_GO, or the exit status: 0 after --help on standard output, 2 after a sentence on standard error.
+ * *out is to be released in every case. */
+int config_load(struct config *out, enum config_command command, int argc, char **argv, char **env);
+void config_release(struct config *c);
+
+/* Exported for their tests. "500ms", "30s", "5m", "2h", "7d" to ms; "64K", "96M", "1G" or plain bytes; false when it is
+ * neither or too large for 63 bits. */
+bool config_duration_parse(const char *text, uint64_t *out_ms);
+bool config_size_parse(const char *text, uint64_t *out_bytes);
+
+/* The two forms that a wrong command line is answered with: what is wrong, where help is. */
+void config_try_help(const char *command);
+
+#endif

@@ -1,0 +1,148 @@
+/* Values of options from text, and back for sentences. Whatever does not read completely as a value is none: no
+ * trailing letters, no signs, no overflow. */
+#include "config/config_value.h"
+
+#include "base/limits.h"
+#include "config/config.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct unit {
+	const char *name;
+	uint64_t factor;
+};
+
+static const struct unit durations[] = {
+	{ "ms", 1 }, { "s", 1000 }, { "m", 60 * 1000 }, { "h", 3600 * 1000 }, { "d", 24 * 3600 * 1000 }
+};
+static const struct unit sizes[] = { { "", 1 }, { "K", KIB }, { "M", MIB }, { "G", GIB }, { "T", 1024 * GIB } };
+
+enum { UNITS = sizeof sizes / sizeof sizes[0] };
+_Static_assert(sizeof durations / sizeof durations[0] == UNITS, "both tables are walked with one count");
+
+static bool digits_parse(const char *text, uint64_t *out, const char **end)
+{
+	uint64_t value = 0;
+	const char *p = text;
+	for (; *p >= '0' && *p <= '9'; p++)
+		if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, *p - '0', &value))
+			return false;
+	*out = value;
+	*end = p;
+	return p > text;
+}
+
+bool value_count_parse(const char *text, uint64_t max, uint64_t *out)
+{
+	const char *end;
+	uint64_t value;
+	if (!digits_parse(text, &value, &end) || *end || value > max)
+		return false;
+	*out = value;
+	return true;
+}
+
+static bool unit_parse(const char *text, const struct unit *units, uint64_t *out)
+{
+	const char *end;
+	uint64_t value;
+	if (!digits_parse(text, &value, &end))
+		return false;
+	for (unsigned i = 0; i < UNITS; i++) {
+		if (strcmp(end, units[i].name) != 0)
+			continue;
+		if (__builtin_mul_overflow(value, units[i].factor, &value) || value > INT64_MAX)
+			return false;
+		*out = value;
+		return true;
+	}
+	return false;
+}
+
+bool config_duration_parse(const char *text, uint64_t *out_ms)
+{
+	return unit_parse(text, durations, out_ms);
+}
+
+bool config_size_parse(const char *text, uint64_t *out_bytes)
+{
+	return unit_parse(text, sizes, out_bytes);
+}
+
+static void unit_format(uint64_t value, const struct unit *units, char *out)
+{
+	unsigned best = 0;
+	for (unsigned i = 1; i < UNITS; i++)
+		if (value >= units[i].factor && value % units[i].factor == 0)
+			best = i;
+	snprintf(out, 32, "%llu%s", (unsigned long long)(value / units[best].factor), units[best].name);
+}
+
+void value_duration_format(uint64_t ms, char *out)
+{
+	unit_format(ms, durations, out);
+}
+
+void value_size_format(uint64_t bytes, char *out)
+{
+	unit_format(bytes, sizes, out);
+}
+
+/* The host between brackets, or before the last colon, into `host`. */
+static bool listen_split(const char *text, char host[64], const char **port)
+{
+	const char *begin = text, *end;
+	if (*text == '[') {
+		begin = text + 1;
+		end = strchr(begin, ']');
+		if (!end || end[1] != ':')
+			return false;
+		*port = end + 2;
+	} else {
+		end = strrchr(text, ':');
+		if (!end)
+			return false;
+		*port = end + 1;
+	}
+	size_t len = (size_t)(end - begin);
+	if (len == 0 || len >= 64)
+		return false;
+	memcpy(host, begin, len);
+	host[len] = '\0';
+	return true;
+}
+
+static bool is_loopback(const char *host, bool bracketed)
+{
+	struct in_addr v4;
+	struct in6_addr v6;
+	if (bracketed)
+		return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+	return inet_pton(AF_INET, host, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127;
+}
+
+bool value_listen_parse(const char *text, char **host, uint16_t *port, const char **problem)
+{
+	char name[64];
+	const char *digits;
+	uint64_t number;
+	if (!listen_split(text, name, &digits) || !value_count_parse(digits, UINT16_MAX, &number)) {
+		*problem = "it must be HOST:PORT, like 127.0.0.1:8480 or [::1]:8480";
+		return false;
+	}
+	const char *address = strcmp(name, "localhost") == 0 && *text != '[' ? "127.0.0.1" : name;
+	if (!is_loopback(address, *text == '[')) {
+		*problem = "only loopback addresses can be listened on: 127.0.0.0/8, [::1] or localhost";
+		return false;
+	}
+	*host = strdup(address);
+	if (!*host) {
+		*problem = "out of memory";
+		return false;
+	}
+	*port = (uint16_t)number;
+	return true;
+}

@@ -1,0 +1,19 @@
+/* Inside config: text to values. Pure. */
+#ifndef HOLDFAST_CONFIG_VALUE_H
+#define HOLDFAST_CONFIG_VALUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Digits only, no sign; false otherwise or above `max`. */
+bool value_count_parse(const char *text, uint64_t max, uint64_t *out);
+
+/* HOST:PORT with a loopback host ("localhost" is 127.0.0.1): *host is a new string. On false *problem is a fixed
+ * sentence. */
+bool value_listen_parse(const char *text, char **host, uint16_t *port, const char **problem);
+
+/* "30s", "96M": the largest unit that divides, into out[32]. */
+void value_duration_format(uint64_t ms, char *out);
+void value_size_format(uint64_t bytes, char *out);
+
+#endif

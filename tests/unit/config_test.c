@@ -1,0 +1,285 @@
+/* The settings: values, the order of their sources, and the answers to what is wrong. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/limits.h"
+#include "config/config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Runs config_load with both outputs caught in `said`. */
+static char said[16384];
+
+static int load(struct config *c, enum config_command command, char **argv, char **env)
+{
+	int argc = 0;
+	while (argv[argc])
+		argc++;
+	fflush(NULL);
+	FILE *file = tmpfile();
+	int out = dup(STDOUT_FILENO), err = dup(STDERR_FILENO);
+	assert_non_null(file);
+	dup2(fileno(file), STDOUT_FILENO);
+	dup2(fileno(file), STDERR_FILENO);
+	int status = config_load(c, command, argc, argv, env);
+	fflush(NULL);
+	dup2(out, STDOUT_FILENO);
+	dup2(err, STDERR_FILENO);
+	close(out);
+	close(err);
+	rewind(file);
+	said[fread(said, 1, sizeof said - 1, file)] = '\0';
+	fclose(file);
+	return status;
+}
+
+#define ARGV(...) ((char *[]){ (char[]){ "serve" }, __VA_ARGS__, NULL })
+#define DATA                                                                                                           \
+	(char[])                                                                                                       \
+	{                                                                                                              \
+		"--data=/d"                                                                                            \
+	}
+#define ARG(text)                                                                                                      \
+	(char[])                                                                                                       \
+	{                                                                                                              \
+		text                                                                                                   \
+	}
+
+static void refuses(char **argv, char **env, const char *sentence)
+{
+	struct config c;
+	assert_int_equal(load(&c, CONFIG_SERVE, argv, env), 2);
+	if (!strstr(said, sentence))
+		fail_msg("said: %s", said);
+	assert_non_null(strstr(said, "\nTry 'holdfast serve --help' for more information.\n"));
+	config_release(&c);
+}
+
+static void test_durations(void **state)
+{
+	uint64_t ms;
+	assert_true(config_duration_parse("500ms", &ms));
+	assert_int_equal(ms, 500);
+	assert_true(config_duration_parse("30s", &ms));
+	assert_int_equal(ms, 30000);
+	assert_true(config_duration_parse("5m", &ms));
+	assert_int_equal(ms, 300000);
+	assert_true(config_duration_parse("2h", &ms));
+	assert_int_equal(ms, 7200000);
+	assert_true(config_duration_parse("7d", &ms));
+	assert_int_equal(ms, 604800000);
+	const char *const wrong[] = { "",
+				      "30",
+				      "s",
+				      "-3s",
+				      "+3s",
+				      "3 s",
+				      "3ss",
+				      "3S",
+				      "18446744073709551616s",
+				      "9223372036854775808ms",
+				      "3000000000000d" };
+	for (unsigned i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+		assert_false(config_duration_parse(wrong[i], &ms));
+}
+
+static void test_sizes(void **state)
+{
+	uint64_t bytes;
+	assert_true(config_size_parse("64K", &bytes));
+	assert_int_equal(bytes, 65536);
+	assert_true(config_size_parse("96M", &bytes));
+	assert_int_equal(bytes, 96 * MIB);
+	assert_true(config_size_parse("1G", &bytes));
+	assert_int_equal(bytes, GIB);
+	assert_true(config_size_parse("12", &bytes));
+	assert_int_equal(bytes, 12);
+	const char *const wrong[] = { "", "K", "1k", "1KB", "0x10", "1.5G", "9999999999G" };
+	for (unsigned i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+		assert_false(config_size_parse(wrong[i], &bytes));
+}
+
+static void test_defaults(void **state)
+{
+	struct config c;
+	assert_int_equal(load(&c, CONFIG_SERVE, ARGV(DATA), NULL), CONFIG_GO);
+	assert_string_equal(c.data, "/d");
+	assert_string_equal(c.listen_host, "127.0.0.1");
+	assert_int_equal(c.listen_port, 8480);
+	assert_int_equal(c.grace_ms, 30000);
+	assert_int_equal(c.heartbeat_ms, 20000);
+	assert_int_equal(c.late_resume_ms, 7 * 86400000);
+	assert_int_equal(c.memory_bytes, 96 * MIB);
+	assert_int_equal(c.journal_bytes, GIB);
+	assert_int_equal(c.journal_io, JOURNAL_IO_AUTO);
+	assert_true(c.hash_early);
+	assert_int_equal(c.reserve_bytes, 0);
+	assert_int_equal(c.max_connections, LIMIT_CONNECTIONS);
+	assert_int_equal(c.log_level, LOG_INFO);
+	config_release(&c);
+}
+
+static char *write_file(const char *text)
+{
+	static char path[] = "/tmp/holdfast-config-XXXXXX";
+	memcpy(path + sizeof path - 7, "XXXXXX", 6);
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	return path;
+}
+
+static void test_sources_in_order(void **state)
+{
+	char *path = write_file("# comment\n\n[holdfast]\ngrace = 1s\nheartbeat=2s\n  late-resume  =  \"3d\"  \n"
+				"data = /file\n; another\nhash = late");
+	char config[128];
+	snprintf(config, sizeof config, "HOLDFAST_CONFIG=%s", path);
+	char *env[] = { ARG("HOLDFAST_GRACE=10s"), ARG("HOLDFAST_HEARTBEAT=11s"), ARG("HOLDFAST_HASH="), config, NULL };
+	struct config c;
+	assert_int_equal(load(&c, CONFIG_SERVE, ARGV(ARG("--grace"), ARG("20s")), env), CONFIG_GO);
+	assert_int_equal(c.grace_ms, 20000);	 /* line before environment before file */
+	assert_int_equal(c.heartbeat_ms, 11000); /* environment before file */
+	assert_int_equal(c.late_resume_ms, 3 * 86400000);
+	assert_string_equal(c.data, "/file");
+	assert_false(c.hash_early); /* an empty variable is none */
+	config_release(&c);
+	unlink(path);
+}
+
+static void test_file_is_judged(void **state)
+{
+	const struct {
+		const char *text, *sentence;
+	} files[] = {
+		{ "grace = 1s\nspeed = 3\n", ":2: unknown key 'speed'\n" },
+		{ "grace\n", ":1: not a line of 'key = value': 'grace'\n" },
+		{ "[other]\n", ":1: unknown section '[other]'\n" },
+		{ "\ngrace = 1w\n", "holdfast: invalid value '1w' for 'grace' in line 2 of " },
+		{ "rebuild = 1\n", ":1: unknown key 'rebuild'\n" },
+	};
+	for (unsigned i = 0; i < sizeof files / sizeof files[0]; i++) {
+		char *path = write_file(files[i].text);
+		refuses(ARGV(DATA, ARG("--config"), path), NULL, files[i].sentence);
+		unlink(path);
+	}
+	refuses(ARGV(DATA, ARG("--config=/nonexistent/x")), NULL,
+		"holdfast: cannot read /nonexistent/x: No such file or directory\n");
+}
+
+static void test_listen(void **state)
+{
+	const struct {
+		const char *arg, *host;
+		unsigned port;
+	} good[] = { { "--listen=127.0.0.1:0", "127.0.0.1", 0 },
+		     { "--listen=127.9.8.7:65535", "127.9.8.7", 65535 },
+		     { "--listen=localhost:80", "127.0.0.1", 80 },
+		     { "--listen=[::1]:8480", "::1", 8480 } };
+	struct config c;
+	for (unsigned i = 0; i < sizeof good / sizeof good[0]; i++) {
+		char arg[64];
+		snprintf(arg, sizeof arg, "%s", good[i].arg);
+		assert_int_equal(load(&c, CONFIG_SERVE, ARGV(DATA, arg), NULL), CONFIG_GO);
+		assert_string_equal(c.listen_host, good[i].host);
+		assert_int_equal(c.listen_port, good[i].port);
+		config_release(&c);
+	}
+	const char *const foreign = "only loopback addresses can be listened on: 127.0.0.0/8, [::1] or localhost";
+	refuses(ARGV(DATA, ARG("--listen=0.0.0.0:8480")), NULL, foreign);
+	refuses(ARGV(DATA, ARG("--listen=128.0.0.1:8480")), NULL, foreign);
+	refuses(ARGV(DATA, ARG("--listen=[::]:8480")), NULL, foreign);
+	refuses(ARGV(DATA, ARG("--listen=example.org:8480")), NULL, foreign);
+	refuses(ARGV(DATA, ARG("--listen=127.0.0.1")), NULL, "it must be HOST:PORT");
+	refuses(ARGV(DATA, ARG("--listen=127.0.0.1:65536")), NULL, "it must be HOST:PORT");
+	refuses(ARGV(DATA, ARG("--listen=127.0.0.1:-1")), NULL, "it must be HOST:PORT");
+	refuses(ARGV(DATA, ARG("--listen=:80")), NULL, "it must be HOST:PORT");
+}
+
+static void test_wrong_lines(void **state)
+{
+	refuses(ARGV(DATA, ARG("--x")), NULL, "holdfast: unrecognized option '--x'\n");
+	refuses(ARGV(DATA, ARG("-x")), NULL, "holdfast: invalid option -- 'x'\n");
+	refuses(ARGV(DATA, ARG("--rebuild")), NULL, "holdfast: unrecognized option '--rebuild'\n");
+	refuses(ARGV(DATA, ARG("--grace")), NULL, "holdfast: option '--grace' requires an argument\n");
+	refuses(ARGV(DATA, ARG("--log=info"), ARG("--j=1")), NULL, "holdfast: option '--j=1' is ambiguous");
+	refuses(ARGV(DATA, ARG("more")), NULL, "holdfast: unexpected argument 'more'\n");
+	refuses(ARGV(ARG("--grace=1s")), NULL, "holdfast: --data is missing");
+	refuses(ARGV(ARG("--data=")), NULL, "holdfast: invalid value '' for option '--data': it is empty\n");
+	refuses(ARGV(DATA, ARG("--grace=99ms")), NULL,
+		"holdfast: invalid value '99ms' for option '--grace': it must be a duration like 30s, from 100ms to "
+		"1d\n");
+	refuses(ARGV(DATA, ARG("--memory=1M")), NULL, "it must be a size like 96M, from 8M to 1T\n");
+	refuses(ARGV(DATA, ARG("--journal-size=1M")), NULL, "from 256M to 64G\n");
+	refuses(ARGV(DATA, ARG("--max-connections=0")), NULL, "it must be a number from 1 to 10240\n");
+	refuses(ARGV(DATA, ARG("--journal-io=fast")), NULL, "it must be one of auto|direct|buffered\n");
+	refuses(ARGV(DATA, ARG("--journal-io=auto|direct")), NULL, "it must be one of");
+	char *env[] = { ARG("HOLDFAST_JOURNAL_SIZE=x"), NULL };
+	refuses(ARGV(DATA), env, "holdfast: invalid value 'x' for HOLDFAST_JOURNAL_SIZE: it must be a size");
+}
+
+static void test_choices(void **state)
+{
+	struct config c;
+	assert_int_equal(load(&c, CONFIG_SERVE,
+			      ARGV(DATA, ARG("--journal-io=buffered"), ARG("--hash=late"), ARG("--log-level=debug")),
+			      NULL),
+			 CONFIG_GO);
+	assert_int_equal(c.journal_io, JOURNAL_IO_BUFFERED);
+	assert_false(c.hash_early);
+	assert_int_equal(c.log_level, LOG_DEBUG);
+	config_release(&c);
+}
+
+static void test_help(void **state)
+{
+	struct config c;
+	assert_int_equal(load(&c, CONFIG_SERVE, ARGV(ARG("--help")), NULL), 0);
+	const char *const options[] = { "data",	       "listen",  "grace",	     "heartbeat",
+					"late-resume", "memory",  "journal-size",    "journal-io",
+					"hash",	       "reserve", "max-connections", "log-level",
+					"config" };
+	for (unsigned i = 0; i < sizeof options / sizeof options[0]; i++) {
+		char option[64];
+		snprintf(option, sizeof option, "\n  --%s=", options[i]);
+		if (!strstr(said, option))
+			fail_msg("%s is not in --help", option);
+	}
+	assert_null(strstr(said, "--rebuild"));
+	assert_int_equal(load(&c, CONFIG_SERVE, ARGV(ARG("--version")), NULL), 0);
+	assert_memory_equal(said, "holdfast ", 9);
+	config_release(&c);
+}
+
+static void test_verify_shares_the_file(void **state)
+{
+	char *path = write_file("grace = nonsense\ndata = /file\n");
+	struct config c;
+	char *argv[] = { ARG("verify"), ARG("--config"), path, ARG("--rebuild"), NULL };
+	assert_int_equal(load(&c, CONFIG_VERIFY, argv, NULL), CONFIG_GO);
+	assert_true(c.rebuild);
+	assert_false(c.json);
+	assert_string_equal(c.data, "/file");
+	config_release(&c);
+	unlink(path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_durations),      cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_defaults),       cmocka_unit_test(test_sources_in_order),
+		cmocka_unit_test(test_file_is_judged), cmocka_unit_test(test_listen),
+		cmocka_unit_test(test_wrong_lines),    cmocka_unit_test(test_choices),
+		cmocka_unit_test(test_help),	       cmocka_unit_test(test_verify_shares_the_file),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
