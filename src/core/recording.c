@@ -1,0 +1,448 @@
+/* The recording machine: attachments, bytes and timers; sealing is in sealing.c. See recording.h. */
+#include "core/recording.h"
+#include "core/sealing.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct track_state fresh_track = { .end_deadline = UINT64_MAX };
+
+static enum err tracks_fit(struct recording *r, uint32_t count)
+{
+	struct track_state *tracks = realloc(r->tracks, (count ? count : 1) * sizeof *tracks);
+	if (!tracks)
+		return ERR_NO_MEMORY;
+	r->tracks = tracks;
+	return ERR_OK;
+}
+
+enum err recording_init(struct recording *r, struct recording_info *info, uint32_t grace_ms, uint64_t late_ms)
+{
+	*r = (struct recording){
+		.grace_ms = grace_ms,
+		.late_ms = late_ms,
+		.idle_deadline = UINT64_MAX,
+		.frozen_ms = UINT64_MAX,
+	};
+	enum err err = tracks_fit(r, info->track_count);
+	if (err)
+		return err;
+	r->info = *info;
+	memset(info, 0, sizeof *info);
+	for (uint32_t i = 0; i < r->info.track_count; i++) {
+		r->tracks[i] = fresh_track;
+		r->tracks[i].accepted = r->tracks[i].durable = r->info.tracks[i].bytes;
+		r->tracks[i].stage = r->info.tracks[i].sealed ? STAGE_SEALED : STAGE_OPEN;
+	}
+	return ERR_OK;
+}
+
+void recording_release(struct recording *r)
+{
+	recording_info_release(&r->info);
+	free(r->tracks);
+	memset(r, 0, sizeof *r);
+}
+
+bool recording_attached(const struct recording *r)
+{
+	for (uint32_t i = 0; i < r->info.track_count; i++) {
+		if (r->tracks[i].conn)
+			return true;
+	}
+	return false;
+}
+
+static bool has_bytes(const struct recording *r)
+{
+	for (uint32_t i = 0; i < r->info.track_count; i++) {
+		if (r->tracks[i].accepted)
+			return true;
+	}
+	return false;
+}
+
+bool recording_whole(const struct recording *r)
+{
+	for (uint32_t i = 0; i < r->info.track_count; i++) {
+		if (r->tracks[i].stage != STAGE_SEALED)
+			return false;
+	}
+	return true;
+}
+
+/* Somebody came or left: begins or ends the time that the take waits alone. */
+static void deadline_update(struct recording *r, uint64_t now)
+{
+	bool waits = r->info.phase == PHASE_UPLOADING && r->busy == BUSY_NONE && !recording_attached(r);
+	if (!waits)
+		r->idle_deadline = UINT64_MAX;
+	else if (r->idle_deadline == UINT64_MAX)
+		r->idle_deadline = now + (has_bytes(r) ? r->grace_ms : r->late_ms);
+}
+
+void recording_deadline_update(struct recording *r, uint64_t now)
+{
+	deadline_update(r, now);
+}
+
+void recording_listen(struct recording *r, uint64_t now)
+{
+	r->idle_deadline = UINT64_MAX;
+	deadline_update(r, now);
+}
+
+/* Tells a connection that lost its place and forgets it. */
+void recording_drop_conn(struct recording *r, uint16_t track, enum err err, struct effects *fx)
+{
+	struct track_state *t = &r->tracks[track];
+	if (!t->conn)
+		return;
+	effects_add(fx,
+		    (struct effect){
+			    .type = EFFECT_ERROR, .conn = t->conn, .err = err, .bytes = t->durable, .track = track });
+	t->conn = 0;
+	t->start_pending = t->ended = false;
+	t->end_deadline = UINT64_MAX;
+}
+
+static int track_index(const struct recording *r, const char *name)
+{
+	for (uint32_t i = 0; i < r->info.track_count; i++) {
+		if (strcmp(r->info.tracks[i].name, name) == 0)
+			return (int)i;
+	}
+	return -1;
+}
+
+static void refuse(struct effects *fx, uint64_t conn, enum err err, uint64_t bytes)
+{
+	effects_add(fx, (struct effect){ .type = EFFECT_ERROR, .conn = conn, .err = err, .bytes = bytes });
+}
+
+/* The recording is not `uploading`: answers from what it is, or begins a late resume. */
+static enum recording_answer attach_finished(struct recording *r, const struct attach *a, struct effects *fx)
+{
+	const struct recording_info *info = &r->info;
+	if (info->phase == PHASE_DELETED) {
+		refuse(fx, a->conn, ERR_DELETED, BYTES_UNKNOWN);
+		return ANSWER_DONE;
+	}
+	if (info->phase == PHASE_ABORTED) {
+		effects_add(fx, (struct effect){ .type = EFFECT_ABORTED, .conn = a->conn });
+		return ANSWER_DONE;
+	}
+	bool whole = recording_whole(r);
+	int64_t age_ms = a->wall_ms - info->sealed_ms;
+	if (whole && phase_may(info->phase, PHASE_UPLOADING, info->sealed_by) && age_ms < (int64_t)r->late_ms) {
+		r->busy = BUSY_REOPENING;
+		effects_add(fx, (struct effect){ .type = EFFECT_REOPEN });
+		return ANSWER_WAIT;
+	}
+	int index = track_index(r, a->track);
+	if (info->phase == PHASE_ERROR && (info->error == ERR_CHECKSUM_MISMATCH || !whole))
+		refuse(fx, a->conn, info->error, index < 0 ? BYTES_UNKNOWN : r->tracks[index].durable);
+	else if (index < 0)
+		refuse(fx, a->conn, ERR_SEALED, BYTES_UNKNOWN);
+	else
+		effects_add(fx, (struct effect){ .type = EFFECT_SAVED, .conn = a->conn, .track = (uint16_t)index });
+	return ANSWER_DONE;
+}
+
+/* The number of the track, made if it is new; -1 and an error in the effects if it can't be. */
+static int track_for(struct recording *r, const struct attach *a, struct effects *fx)
+{
+	int index = track_index(r, a->track);
+	if (index >= 0)
+		return index;
+	if (r->info.track_count == LIMIT_TRACKS) {
+		refuse(fx, a->conn, ERR_LIMIT_EXCEEDED, BYTES_UNKNOWN);
+		return -1;
+	}
+	if (tracks_fit(r, r->info.track_count + 1) || !recording_info_add_track(&r->info, a->track)) {
+		refuse(fx, a->conn, ERR_NO_MEMORY, BYTES_UNKNOWN);
+		return -1;
+	}
+	index = (int)r->info.track_count - 1;
+	r->tracks[index] = fresh_track;
+	effects_add(fx, (struct effect){ .type = EFFECT_LOG_OPEN, .track = (uint16_t)index });
+	return index;
+}
+
+/* `started` leaves as soon as what it says is durable. */
+static void start_when_durable(struct recording *r, uint16_t track, struct effects *fx)
+{
+	struct track_state *t = &r->tracks[track];
+	if (!t->start_pending || t->durable < t->started_at)
+		return;
+	t->start_pending = false;
+	effects_add(fx, (struct effect){ .type = EFFECT_STARTED,
+					 .conn = t->conn,
+					 .bytes = t->started_at,
+					 .track = track,
+					 .flag = t->resumed });
+}
+
+enum recording_answer recording_attach(struct recording *r, const struct attach *a, uint64_t now, uint16_t *track,
+				       struct effects *fx)
+{
+	*track = EFFECT_NO_TRACK;
+	if (r->busy != BUSY_NONE)
+		return ANSWER_WAIT;
+	if (r->info.phase != PHASE_UPLOADING)
+		return attach_finished(r, a, fx);
+	uint32_t known = r->info.track_count;
+	int index = track_for(r, a, fx);
+	if (index < 0)
+		return ANSWER_DONE;
+	struct track_state *t = &r->tracks[index];
+	if (t->stage == STAGE_SEALED) {
+		effects_add(fx, (struct effect){ .type = EFFECT_SAVED, .conn = a->conn, .track = (uint16_t)index });
+		return ANSWER_DONE;
+	}
+	if (t->stage != STAGE_OPEN)
+		return ANSWER_WAIT;
+	if (a->from != BYTES_UNKNOWN && a->from > t->accepted) {
+		refuse(fx, a->conn, ERR_POSITION_CONFLICT, t->durable);
+		return ANSWER_DONE;
+	}
+	if (a->part && t->accepted > 0) {
+		if (!track_info_add_part(&r->info.tracks[index], t->accepted)) {
+			refuse(fx, a->conn, ERR_LIMIT_EXCEEDED, t->durable);
+			return ANSWER_DONE;
+		}
+		effects_add(fx,
+			    (struct effect){ .type = EFFECT_LOG_PART, .track = (uint16_t)index, .bytes = t->accepted });
+	}
+	recording_drop_conn(r, (uint16_t)index, ERR_TAKEN_OVER, fx);
+	t->epoch++;
+	t->conn = a->conn;
+	t->resumed = !a->created && (uint32_t)index < known;
+	t->started_at = t->accepted;
+	t->start_pending = true;
+	r->info.tracks[index].total = BYTES_UNKNOWN; /* this attachment declares its own */
+	r->info.tracks[index].has_declared_sha256 = false;
+	deadline_update(r, now);
+	*track = (uint16_t)index;
+	start_when_durable(r, (uint16_t)index, fx);
+	return ANSWER_DONE;
+}
+
+void recording_repeat(struct recording *r, uint16_t track, struct effects *fx)
+{
+	struct track_state *t = &r->tracks[track];
+	if (t->stage != STAGE_OPEN) /* ended: `saved` is on its way */
+		return;
+	t->started_at = t->accepted;
+	t->resumed = true;
+	t->start_pending = true;
+	start_when_durable(r, track, fx);
+}
+
+bool recording_data(struct recording *r, uint16_t track, uint32_t epoch, uint64_t len, uint64_t now, struct effects *fx)
+{
+	assert(track < r->info.track_count);
+	struct track_state *t = &r->tracks[track];
+	if (epoch != t->epoch || !t->conn)
+		return false;
+	if (t->stage != STAGE_OPEN || r->busy != BUSY_NONE || r->info.phase != PHASE_UPLOADING) {
+		effects_add(fx, (struct effect){ .type = EFFECT_ERROR,
+						 .conn = t->conn,
+						 .err = ERR_SEALED,
+						 .bytes = t->durable,
+						 .track = track });
+		t->conn = 0; /* the seal goes on; its `saved` is answered to the next `start` */
+		t->ended = false;
+		t->end_deadline = UINT64_MAX;
+		return false;
+	}
+	uint64_t total = r->info.tracks[track].total;
+	if (total != BYTES_UNKNOWN && len > total - t->accepted) {
+		recording_drop_conn(r, track, ERR_TOTAL_MISMATCH, fx);
+		deadline_update(r, now);
+		return false;
+	}
+	t->accepted += len;
+	if (t->ended) {
+		t->end_deadline = now + LIMIT_END_SILENCE_MS;
+		if (t->accepted == total)
+			recording_seal_track(r, track, SEALED_BY_END, fx);
+	}
+	return true;
+}
+
+void recording_durable(struct recording *r, uint16_t track, uint64_t bytes, struct effects *fx)
+{
+	struct track_state *t = &r->tracks[track];
+	assert(bytes >= t->durable && bytes <= t->accepted);
+	t->durable = bytes;
+	r->info.tracks[track].bytes = bytes;
+	if (t->start_pending)
+		start_when_durable(r, track, fx);
+	else if (t->conn)
+		effects_add(fx, (struct effect){ .type = EFFECT_ACK, .conn = t->conn, .bytes = bytes, .track = track });
+	recording_seal_advance(r, track, fx);
+}
+
+void recording_end(struct recording *r, uint16_t track, uint64_t total, const struct sha256 *sha256, uint64_t now,
+		   struct effects *fx)
+{
+	struct track_state *t = &r->tracks[track];
+	struct track_info *info = &r->info.tracks[track];
+	if (t->stage != STAGE_OPEN) {
+		if (total != t->accepted) {
+			recording_drop_conn(r, track, ERR_TOTAL_MISMATCH, fx);
+			deadline_update(r, now);
+		}
+		return; /* `saved` is on its way */
+	}
+	if (total < t->accepted) {
+		recording_drop_conn(r, track, ERR_TOTAL_MISMATCH, fx);
+		deadline_update(r, now);
+		return;
+	}
+	info->total = total;
+	info->has_declared_sha256 = sha256 != NULL;
+	if (sha256)
+		info->declared_sha256 = *sha256;
+	t->ended = true;
+	t->end_deadline = now + LIMIT_END_SILENCE_MS;
+	if (t->accepted == total)
+		recording_seal_track(r, track, SEALED_BY_END, fx);
+}
+
+void recording_detach(struct recording *r, uint16_t track, uint64_t conn, uint64_t now, struct effects *fx)
+{
+	(void)fx;
+	if (track >= r->info.track_count || r->tracks[track].conn != conn)
+		return;
+	struct track_state *t = &r->tracks[track];
+	t->conn = 0;
+	t->start_pending = t->ended = false;
+	t->end_deadline = UINT64_MAX;
+	deadline_update(r, now);
+}
+
+enum recording_answer recording_abort(struct recording *r, const char *reason, struct effects *fx)
+{
+	if (r->busy != BUSY_NONE)
+		return ANSWER_WAIT;
+	for (uint32_t i = 0; i < r->info.track_count; i++) {
+		if (r->tracks[i].stage != STAGE_OPEN && r->tracks[i].stage != STAGE_SEALED)
+			return ANSWER_WAIT;
+	}
+	if (r->info.phase != PHASE_UPLOADING)
+		return ANSWER_DONE;
+	r->busy = BUSY_ABORTING;
+	r->idle_deadline = UINT64_MAX;
+	free(r->info.abort_reason);
+	r->info.abort_reason = strdup(reason);
+	effects_add(fx, (struct effect){ .type = EFFECT_LOG_ABORT });
+	return ANSWER_DONE;
+}
+
+void recording_aborted(struct recording *r, const struct recording_info *row, struct effects *fx)
+{
+	assert(r->busy == BUSY_ABORTING);
+	r->busy = BUSY_NONE;
+	r->info.phase = row->phase;
+	r->info.updated_ms = row->updated_ms;
+	for (uint32_t i = 0; i < r->info.track_count; i++) {
+		if (r->tracks[i].conn)
+			effects_add(fx, (struct effect){ .type = EFFECT_ABORTED, .conn = r->tracks[i].conn });
+		r->tracks[i].conn = 0;
+	}
+	effects_add(fx, (struct effect){ .type = EFFECT_IDLE });
+}
+
+void recording_reopened(struct recording *r, const struct recording_info *row, uint64_t now, struct effects *fx)
+{
+	assert(r->busy == BUSY_REOPENING);
+	r->busy = BUSY_NONE;
+	r->info.phase = row->phase;
+	r->info.updated_ms = row->updated_ms;
+	for (uint32_t i = 0; i < r->info.track_count && row->phase == PHASE_UPLOADING; i++) {
+		if (r->info.tracks[i].sealed_by != SEALED_BY_GRACE)
+			continue;
+		r->info.tracks[i].sealed = false;
+		r->info.tracks[i].sealed_by = SEALED_BY_NONE;
+		r->tracks[i].stage = STAGE_OPEN;
+	}
+	deadline_update(r, now);
+	effects_add(fx, (struct effect){ .type = EFFECT_IDLE });
+}
+
+void recording_poison(struct recording *r, enum err err, struct effects *fx)
+{
+	if (r->info.phase != PHASE_UPLOADING)
+		return;
+	for (uint32_t i = 0; i < r->info.track_count; i++)
+		recording_drop_conn(r, (uint16_t)i, err, fx);
+	r->info.phase = PHASE_ERROR;
+	r->info.error = err;
+	r->busy = BUSY_NONE;
+	r->idle_deadline = UINT64_MAX;
+	effects_add(fx, (struct effect){ .type = EFFECT_FAIL, .err = err });
+	effects_add(fx, (struct effect){ .type = EFFECT_IDLE });
+}
+
+void recording_detach_all(struct recording *r, enum err err, uint64_t now, struct effects *fx)
+{
+	for (uint32_t i = 0; i < r->info.track_count; i++) {
+		if (r->tracks[i].stage == STAGE_OPEN)
+			recording_drop_conn(r, (uint16_t)i, err, fx);
+	}
+	deadline_update(r, now);
+}
+
+void recording_storage_full(struct recording *r, uint64_t now, struct effects *fx)
+{
+	recording_detach_all(r, ERR_STORAGE_FULL, now, fx);
+}
+
+void recording_freeze(struct recording *r, bool frozen, uint64_t now)
+{
+	if (frozen == (r->frozen_ms != UINT64_MAX))
+		return;
+	if (frozen) {
+		r->frozen_ms = now;
+		return;
+	}
+	if (r->idle_deadline != UINT64_MAX) /* it may have begun while frozen */
+		r->idle_deadline = r->idle_deadline + (now - r->frozen_ms);
+	r->frozen_ms = UINT64_MAX;
+}
+
+static void idle_end(struct recording *r, uint64_t now, struct effects *fx)
+{
+	r->idle_deadline = UINT64_MAX;
+	if (has_bytes(r))
+		recording_seal_whole(r, SEALED_BY_GRACE, fx);
+	else if (recording_abort(r, "empty", fx) == ANSWER_WAIT)
+		r->idle_deadline = now + r->grace_ms;
+}
+
+void recording_tick(struct recording *r, uint64_t now, struct effects *fx)
+{
+	for (uint32_t i = 0; i < r->info.track_count; i++) {
+		struct track_state *t = &r->tracks[i];
+		if (t->stage != STAGE_OPEN || now < t->end_deadline)
+			continue;
+		recording_drop_conn(r, (uint16_t)i, ERR_BYTES_MISSING, fx);
+		deadline_update(r, now);
+	}
+	if (r->frozen_ms == UINT64_MAX && now >= r->idle_deadline)
+		idle_end(r, now, fx);
+}
+
+uint64_t recording_next_wake(const struct recording *r)
+{
+	uint64_t wake = r->frozen_ms == UINT64_MAX ? r->idle_deadline : UINT64_MAX;
+	for (uint32_t i = 0; i < r->info.track_count; i++) {
+		const struct track_state *t = &r->tracks[i];
+		if (t->stage == STAGE_OPEN && t->end_deadline < wake)
+			wake = t->end_deadline;
+	}
+	return wake;
+}

@@ -1,0 +1,141 @@
+/* The recording machine: the life of one unfinished take. Pure: no I/O, clock, lock or global.
+ *
+ * It decides who is attached (epochs), what is accepted, when a track and the recording are sealed, and runs grace and the
+ * other timers. Guarantees: what an older epoch sends is never accepted; nothing is accepted behind a seal; a seal begins
+ * only when everything accepted is durable; one change of state is under way at a time.
+ *
+ * Functions append effects; those that need storage are answered by the function that effect.h names. Times are
+ * monotonic ms but for wall_ms. docs: ARCHITECTURE.md, "A take's life". */
+#ifndef HOLDFAST_CORE_RECORDING_H
+#define HOLDFAST_CORE_RECORDING_H
+
+#include "core/effect.h"
+#include "core/model.h"
+
+enum seal_stage {
+	STAGE_OPEN,   /* takes bytes */
+	STAGE_DRAIN,  /* takes none; waits until all is durable */
+	STAGE_HASH,   /* is written out and hashed */
+	STAGE_LOG,    /* its seal is on the way into the journal */
+	STAGE_SEALED, /* durable */
+};
+
+enum recording_busy { BUSY_NONE, BUSY_SEALING, BUSY_REOPENING, BUSY_ABORTING };
+
+/* What a track is at work; what it is stands in info.tracks of the same index. */
+struct track_state {
+	uint64_t accepted;  /* taken in: in memory or further */
+	uint64_t durable;   /* the journal has it */
+	uint64_t conn;      /* attached, 0: nobody */
+	uint64_t started_at;    /* with start_pending: what `started` will say once it is durable */
+	uint64_t end_deadline;  /* with ended: bytes_missing when it passes */
+	uint32_t epoch;     /* raised by every attach */
+	enum seal_stage stage;
+	enum sealed_by sealing_by;
+	bool start_pending, resumed;
+	bool ended;         /* `end` declared the total on this attachment */
+};
+
+struct recording {
+	struct recording_info info;
+	struct track_state *tracks; /* owned; info.track_count of them */
+	enum recording_busy busy;
+	enum sealed_by sealing_by;
+	enum err seal_error;    /* a checksum that did not fit: the claim moves to `error` */
+	uint32_t grace_ms;
+	uint64_t late_ms;
+	uint64_t idle_deadline; /* nobody attached: grace, or the end of an empty take; UINT64_MAX: none */
+	uint64_t frozen_ms;     /* since when timers stand still (storage full), UINT64_MAX: they run */
+};
+
+/* Takes `info` over (it is empty afterwards). Every unsealed track begins at info.tracks[i].bytes, durable. ERR_NO_MEMORY. */
+enum err recording_init(struct recording *r, struct recording_info *info, uint32_t grace_ms, uint64_t late_ms);
+void recording_release(struct recording *r);
+
+struct attach {
+	uint64_t conn;
+	const char *track;  /* never NULL */
+	uint64_t from;      /* BYTES_UNKNOWN: not said */
+	bool part;
+	bool created;       /* this very start made the recording: `started` says resumed: false */
+	int64_t wall_ms;
+};
+
+enum recording_answer {
+	ANSWER_DONE,  /* the answer stands in the effects, or will come as one */
+	ANSWER_WAIT,  /* a change of state is under way: ask again after EFFECT_IDLE */
+};
+
+/* A connection wants the track. On success it is attached at once: *track is its number; whoever had it is taken over.
+ * EFFECT_STARTED follows when everything accepted is durable. *track is EFFECT_NO_TRACK when it was not attached. */
+enum recording_answer recording_attach(struct recording *r, const struct attach *a, uint64_t now, uint16_t *track,
+				       struct effects *fx);
+/* The same connection said `start` again: `started` is repeated. */
+void recording_repeat(struct recording *r, uint16_t track, struct effects *fx);
+
+/* `len` bytes came on an attachment of `epoch`. True: they are accepted, at the previous `accepted`. False: they are not;
+ * if the client must know, it stands in the effects. */
+bool recording_data(struct recording *r, uint16_t track, uint32_t epoch, uint64_t len, uint64_t now, struct effects *fx);
+/* The journal has the track up to `bytes`. */
+void recording_durable(struct recording *r, uint16_t track, uint64_t bytes, struct effects *fx);
+
+/* `end` on the attachment: declares the total; seals when all is there. sha256: NULL if not given. */
+void recording_end(struct recording *r, uint16_t track, uint64_t total, const struct sha256 *sha256, uint64_t now,
+		   struct effects *fx);
+/* The connection left the track, for whatever reason; nothing happens if it no longer had it. */
+void recording_detach(struct recording *r, uint16_t track, uint64_t conn, uint64_t now, struct effects *fx);
+/* `abort` on an attachment, or by the server. `reason` is copied. WAIT as for attach. */
+enum recording_answer recording_abort(struct recording *r, const char *reason, struct effects *fx);
+
+struct total {
+	const char *track; /* never NULL */
+	uint64_t bytes;
+	const struct sha256 *sha256; /* NULL: not given */
+};
+
+enum complete_answer {
+	COMPLETE_STARTED,  /* this call seals, or claims an `error` again: answered when EFFECT_IDLE comes */
+	COMPLETE_WAIT,     /* ask again after EFFECT_IDLE */
+	COMPLETE_PROCESSING, /* it is queued or at work already */
+	COMPLETE_COMPLETE, /* it is complete already */
+	COMPLETE_REFUSED,  /* *err says why */
+};
+
+/* Declares the recording complete. Totals are checked in every phase: BYTES_MISSING or TOTAL_MISMATCH changes nothing. */
+enum complete_answer recording_complete(struct recording *r, const struct total *totals, size_t count, enum err *err,
+					struct effects *fx);
+
+/* Answers of storage. */
+void recording_hashed(struct recording *r, uint16_t track, const struct sha256 *sha256, struct effects *fx);
+/* The seal of a track (or with RECORDING_WHOLE of the recording) is durable in the journal. */
+enum { RECORDING_WHOLE = 0xffff };
+void recording_logged(struct recording *r, uint16_t track, uint64_t now, struct effects *fx);
+void recording_tracks_put(struct recording *r, uint16_t track, uint64_t now, struct effects *fx);
+/* The transaction is done; `row` is the catalog's view, whoever won. */
+void recording_claimed(struct recording *r, const struct recording_info *row, uint64_t now, struct effects *fx);
+void recording_reopened(struct recording *r, const struct recording_info *row, uint64_t now, struct effects *fx);
+void recording_aborted(struct recording *r, const struct recording_info *row, struct effects *fx);
+
+/* What the whole seal will make of info: phase, revision, sealed_by, interrupted, error. A shallow copy for the journal
+ * and the claim; not to be released. */
+struct recording_info recording_sealed_view(const struct recording *r, int64_t wall_ms);
+
+/* Storage under the take failed: everybody is told, the phase becomes `error`, nothing more is accepted. */
+void recording_poison(struct recording *r, enum err err, struct effects *fx);
+/* No space: attached connections are detached with storage_full; the take stays. */
+void recording_storage_full(struct recording *r, uint64_t now, struct effects *fx);
+/* Timers stand still while storage is full. */
+void recording_freeze(struct recording *r, bool frozen, uint64_t now);
+/* Everybody is told `err` and detached (a clean stop). */
+void recording_detach_all(struct recording *r, enum err err, uint64_t now, struct effects *fx);
+
+/* A full grace from now (after a restart). */
+void recording_listen(struct recording *r, uint64_t now);
+void recording_tick(struct recording *r, uint64_t now, struct effects *fx);
+uint64_t recording_next_wake(const struct recording *r);
+
+bool recording_attached(const struct recording *r);
+/* Every track is sealed. */
+bool recording_whole(const struct recording *r);
+
+#endif

@@ -1,0 +1,236 @@
+/* Sealing: how tracks and recordings end, once. See recording.h.
+ *
+ * A track goes OPEN, DRAIN (everything accepted is durable), HASH, LOG (its seal is journaled), SEALED. When the last
+ * track that the recording waits for reaches LOG, the recording's own seal is journaled behind it, then the catalog's
+ * transaction claims completion, then everybody is told. */
+#include "core/sealing.h"
+
+#include <assert.h>
+#include <string.h>
+
+void recording_seal_advance(struct recording *r, uint16_t track, struct effects *fx)
+{
+	struct track_state *t = &r->tracks[track];
+	if (t->stage != STAGE_DRAIN || t->durable < t->accepted)
+		return;
+	t->stage = STAGE_HASH;
+	effects_add(fx, (struct effect){ .type = EFFECT_HASH, .track = track });
+}
+
+void recording_seal_track(struct recording *r, uint16_t track, enum sealed_by by, struct effects *fx)
+{
+	struct track_state *t = &r->tracks[track];
+	assert(t->stage == STAGE_OPEN);
+	t->stage = STAGE_DRAIN;
+	t->sealing_by = by;
+	t->end_deadline = UINT64_MAX;
+	recording_seal_advance(r, track, fx);
+}
+
+/* All tracks are journaled or on the way there: the recording's own seal may follow. */
+static bool all_logged(const struct recording *r)
+{
+	for (uint32_t i = 0; i < r->info.track_count; i++) {
+		if (r->tracks[i].stage < STAGE_LOG)
+			return false;
+	}
+	return true;
+}
+
+void recording_seal_whole(struct recording *r, enum sealed_by by, struct effects *fx)
+{
+	assert(r->busy == BUSY_NONE);
+	r->busy = BUSY_SEALING;
+	r->sealing_by = by;
+	r->idle_deadline = UINT64_MAX;
+	for (uint32_t i = 0; i < r->info.track_count; i++) {
+		if (r->tracks[i].stage == STAGE_OPEN)
+			recording_seal_track(r, (uint16_t)i, by, fx);
+	}
+	if (all_logged(r))
+		effects_add(fx, (struct effect){ .type = EFFECT_LOG_SEAL_WHOLE });
+}
+
+static bool declared_sealed(const struct recording *r)
+{
+	for (uint32_t i = 0; i < r->info.declared_count; i++) {
+		const char *name = r->info.declared_tracks[i];
+		bool sealed = false;
+		for (uint32_t k = 0; k < r->info.track_count; k++) {
+			if (strcmp(r->info.tracks[k].name, name) == 0)
+				sealed = r->tracks[k].stage >= STAGE_LOG;
+		}
+		if (!sealed)
+			return false;
+	}
+	return true;
+}
+
+/* Does the end of a track end the recording? With the single track `main` it does, or when all declared ones are
+ * sealed. */
+static bool end_completes(const struct recording *r)
+{
+	if (r->info.declared_count > 0)
+		return declared_sealed(r);
+	return r->info.track_count == 1 && strcmp(r->info.tracks[0].name, "main") == 0;
+}
+
+void recording_hashed(struct recording *r, uint16_t track, const struct sha256 *sha256, struct effects *fx)
+{
+	struct track_state *t = &r->tracks[track];
+	struct track_info *info = &r->info.tracks[track];
+	if (t->stage != STAGE_HASH) /* poisoned meanwhile */
+		return;
+	t->stage = STAGE_LOG;
+	info->sha256 = *sha256;
+	info->has_sha256 = info->sealed = true;
+	info->sealed_by = t->sealing_by;
+	if (info->has_declared_sha256 && memcmp(&info->declared_sha256, sha256, sizeof *sha256) != 0)
+		r->seal_error = ERR_CHECKSUM_MISMATCH;
+	effects_add(fx, (struct effect){ .type = EFFECT_LOG_SEAL_TRACK, .track = track });
+	if (r->busy == BUSY_SEALING) {
+		if (all_logged(r))
+			effects_add(fx, (struct effect){ .type = EFFECT_LOG_SEAL_WHOLE });
+	} else if (r->seal_error || end_completes(r)) {
+		recording_seal_whole(r, SEALED_BY_END, fx);
+	}
+}
+
+void recording_logged(struct recording *r, uint16_t track, uint64_t now, struct effects *fx)
+{
+	(void)now;
+	if (r->info.phase == PHASE_ERROR && r->busy == BUSY_NONE) /* poisoned meanwhile */
+		return;
+	if (track == RECORDING_WHOLE) {
+		effects_add(fx, (struct effect){ .type = EFFECT_CLAIM });
+		return;
+	}
+	r->tracks[track].stage = STAGE_SEALED;
+	if (r->busy != BUSY_SEALING)
+		effects_add(fx, (struct effect){ .type = EFFECT_PUT_TRACKS, .track = track });
+}
+
+/* The sealed track's connection, if it is still there, hears of it and is free. */
+static void tell_saved(struct recording *r, uint16_t track, struct effects *fx)
+{
+	struct track_state *t = &r->tracks[track];
+	if (t->conn)
+		effects_add(fx, (struct effect){ .type = EFFECT_SAVED, .conn = t->conn, .track = track });
+	t->conn = 0;
+	t->ended = false;
+}
+
+void recording_tracks_put(struct recording *r, uint16_t track, uint64_t now, struct effects *fx)
+{
+	tell_saved(r, track, fx);
+	recording_deadline_update(r, now);
+	effects_add(fx, (struct effect){ .type = EFFECT_IDLE });
+}
+
+struct recording_info recording_sealed_view(const struct recording *r, int64_t wall_ms)
+{
+	struct recording_info view = r->info;
+	bool again = r->info.phase == PHASE_ERROR; /* claiming `error` again keeps the revision and who sealed it */
+	view.phase = r->seal_error ? PHASE_ERROR : PHASE_QUEUED;
+	view.error = r->seal_error;
+	view.updated_ms = wall_ms;
+	if (!again) {
+		view.revision = r->info.revision + 1;
+		view.sealed_by = r->sealing_by;
+		view.interrupted = r->sealing_by == SEALED_BY_GRACE;
+		view.sealed_ms = wall_ms;
+	}
+	return view;
+}
+
+void recording_claimed(struct recording *r, const struct recording_info *row, uint64_t now, struct effects *fx)
+{
+	assert(r->busy == BUSY_SEALING);
+	r->busy = BUSY_NONE;
+	r->info.phase = row->phase;
+	r->info.revision = row->revision;
+	r->info.sealed_by = row->sealed_by;
+	r->info.interrupted = row->interrupted;
+	r->info.sealed_ms = row->sealed_ms;
+	r->info.updated_ms = row->updated_ms;
+	r->info.error = row->error;
+	for (uint32_t i = 0; i < r->info.track_count; i++) {
+		if (r->seal_error)
+			recording_drop_conn(r, (uint16_t)i, r->seal_error, fx);
+		else
+			tell_saved(r, (uint16_t)i, fx);
+	}
+	r->seal_error = ERR_OK;
+	recording_deadline_update(r, now);
+	effects_add(fx, (struct effect){ .type = EFFECT_IDLE });
+}
+
+/* Do the declared totals fit what was received? */
+static enum err totals_check(const struct recording *r, const struct total *totals, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct track_state *found = NULL;
+		for (uint32_t k = 0; k < r->info.track_count; k++) {
+			if (strcmp(r->info.tracks[k].name, totals[i].track) == 0)
+				found = &r->tracks[k];
+		}
+		uint64_t accepted = found ? found->accepted : 0;
+		if (totals[i].bytes > accepted)
+			return ERR_BYTES_MISSING;
+		if (totals[i].bytes < accepted)
+			return ERR_TOTAL_MISMATCH;
+	}
+	return ERR_OK;
+}
+
+/* The checksums that came with the totals; of a sealed track they are compared at once. */
+static enum err checksums_take(struct recording *r, const struct total *totals, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct track_info *track = recording_info_track(&r->info, totals[i].track);
+		if (!track || !totals[i].sha256)
+			continue;
+		if (track->sealed && memcmp(&track->sha256, totals[i].sha256, sizeof track->sha256) != 0)
+			return ERR_CHECKSUM_MISMATCH;
+		track->declared_sha256 = *totals[i].sha256;
+		track->has_declared_sha256 = true;
+	}
+	return ERR_OK;
+}
+
+static enum complete_answer refused(enum err *err, enum err why)
+{
+	*err = why;
+	return COMPLETE_REFUSED;
+}
+
+enum complete_answer recording_complete(struct recording *r, const struct total *totals, size_t count, enum err *err,
+					struct effects *fx)
+{
+	if (r->busy != BUSY_NONE)
+		return COMPLETE_WAIT;
+	if (r->info.phase == PHASE_ABORTED)
+		return refused(err, ERR_ABORTED);
+	if (r->info.phase == PHASE_DELETED)
+		return refused(err, ERR_DELETED);
+	if (r->info.phase == PHASE_ERROR && !recording_whole(r))
+		return refused(err, r->info.error); /* storage failed under it: there is nothing sealed to finish */
+	*err = totals_check(r, totals, count);
+	if (!*err)
+		*err = checksums_take(r, totals, count);
+	if (*err)
+		return COMPLETE_REFUSED;
+	switch (r->info.phase) {
+	case PHASE_UPLOADING:
+		recording_seal_whole(r, SEALED_BY_COMPLETE, fx);
+		return COMPLETE_STARTED;
+	case PHASE_ERROR:
+		r->busy = BUSY_SEALING;
+		effects_add(fx, (struct effect){ .type = EFFECT_CLAIM });
+		return COMPLETE_STARTED;
+	case PHASE_COMPLETE:
+		return COMPLETE_COMPLETE;
+	default:
+		return COMPLETE_PROCESSING;
+	}
+}
