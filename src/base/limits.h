@@ -59,6 +59,8 @@ enum {
 	LIMIT_RESERVE_STEP = 16 * 1024 * 1024,   /* … up to this */
 	LIMIT_RESERVE_BYTES = 256 * 1024 * 1024, /* free space kept: the smaller of this and 5 % */
 	LIMIT_RESERVE_PERCENT = 5,
+	LIMIT_PATH_BYTES = 256,             /* a path below the data directory, of our own names only, with its NUL */
+	LIMIT_FAILED_DIRS = 64,             /* directories remembered for a failed sync; after that none syncs any more */
 	LIMIT_SPOOL_FILES = 1024,           /* entries read from one directory at a time */
 	LIMIT_QUEUED_OPS = 65536,           /* catalog operations that wait */
 	LIMIT_MANIFEST_BYTES = 1024 * 1024, /* recording.json */
