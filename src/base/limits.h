@@ -43,6 +43,7 @@ enum {
 
 	/* Memory */
 	LIMIT_BLOCK_BYTES = 4096,           /* one block of buffered media: the page and O_DIRECT's alignment */
+	LIMIT_INPUT_BYTES = 64 * 1024,      /* media is taken in pieces of at most this */
 	LIMIT_READ_BYTES = 256 * 1024,      /* one piece read for a download */
 	LIMIT_READERS = 256,                /* downloads at work; more wait: each holds one piece */
 
@@ -64,6 +65,8 @@ enum {
 	LIMIT_SPOOL_FILES = 1024,           /* entries read from one directory at a time */
 	LIMIT_QUEUED_OPS = 65536,           /* catalog operations that wait */
 	LIMIT_MANIFEST_BYTES = 1024 * 1024, /* recording.json */
+	LIMIT_CATALOG_CACHE_KIB = 2048,     /* SQLite's pages in memory */
+	LIMIT_CATALOG_WAL_PAGES = 1000,     /* its WAL is moved into the database above this */
 
 	/* Jobs */
 	LIMIT_ATTEMPTS = 3,                 /* within … */

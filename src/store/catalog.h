@@ -102,6 +102,9 @@ struct catalog {
  * on `vfs` (store/vfs_sqlite.c). Migrations are numbered and run in a transaction; ERR_SCHEMA_NEWER refuses a newer
  * file. `read_only` for verify. */
 enum err catalog_sqlite_open(struct vfs *vfs, bool read_only, struct catalog **out);
+/* For the simulation, before the catalog is opened: what SQLite draws by lot (the salts of its WAL) follows from the seed,
+ * in the whole process. Without it the system's entropy is used. */
+void catalog_sqlite_seed(unsigned seed);
 void catalog_close(struct catalog *c); /* accepts NULL */
 
 #endif
