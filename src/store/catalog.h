@@ -55,7 +55,7 @@ struct catalog_ops {
 	enum err (*find_ref)(struct catalog *c, const char *ref, struct recording_info *row);
 
 	/* Writes lengths, names, totals, parts and sealing of tracks, and updated_ms; the phase is not touched. Used
-	 * when a track is added or sealed, at detach and at checkpoints. Rows of unknown recordings: NOT_FOUND. */
+	 * when a track is added or sealed, at detach and at checkpoints. Rows of unknown or deleted recordings: NOT_FOUND. */
 	enum err (*put_tracks)(struct catalog *c, const struct recording_info *info);
 
 	/* Claims first: one statement moves `uploading` or `error` to `queued` (or, with seal->error, to `error`), writes

@@ -264,6 +264,16 @@ static void accepts_what_is_new_or_absent(void **state)
 	recording_info_release(&out);
 }
 
+static const char *many_tracks(int count)
+{
+	static char text[2000];
+	int len = snprintf(text, sizeof text, "{" BASE ",\"tracks\":[");
+	for (int i = 0; i < count; i++)
+		len += snprintf(text + len, sizeof text - (size_t)len, "%s{\"track\":\"%d\"}", i ? "," : "", i);
+	snprintf(text + len, sizeof text - (size_t)len, "]}");
+	return text;
+}
+
 static void refuses_what_is_huge(void **state)
 {
 	struct recording_info out;
@@ -276,6 +286,10 @@ static void refuses_what_is_huge(void **state)
 	recording_info_release(&out);
 	assert_int_equal(parse(blanks, LIMIT_MANIFEST_BYTES + 1, &out), ERR_CORRUPT);
 	free(blanks);
+	assert_int_equal(parse(many_tracks(LIMIT_TRACKS), strlen(many_tracks(LIMIT_TRACKS)), &out), ERR_OK);
+	recording_info_release(&out);
+	assert_int_equal(parse(many_tracks(LIMIT_TRACKS + 1), strlen(many_tracks(LIMIT_TRACKS + 1)), &out),
+			 ERR_CORRUPT);
 	char *name = text_of('n', 500 * 1000), *text = malloc(600 * 1000);
 	int len = snprintf(text, 600 * 1000, "{" BASE ",\"name\":\"%s\"}", name);
 	assert_int_equal(parse(text, (size_t)len, &out), ERR_CORRUPT);
