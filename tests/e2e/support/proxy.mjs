@@ -1,0 +1,122 @@
+// A link that can be broken: a TCP proxy between a client and the server.
+import net from 'node:net';
+
+export class Proxy {
+	/** pass: bytes go through. refuse: connections are reset. blackhole: connections stay open and nothing comes out.
+	 * pause: nothing is read either, so that senders feel it. */
+	mode = 'pass';
+	toServer = 0; // bytes forwarded to the server so far
+	connections = 0; // accepted so far
+	#cutAt = Infinity;
+	#onCut = () => {};
+	#pairs = new Set();
+	#server;
+
+	constructor(port) {
+		this.target = port;
+	}
+
+	async listen() {
+		this.#server = net.createServer((client) => this.#accept(client));
+		await new Promise((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+		this.port = this.#server.address().port;
+		return this;
+	}
+
+	get url() {
+		return `http://127.0.0.1:${this.port}`;
+	}
+
+	#accept(client) {
+		this.connections += 1;
+		if (this.mode === 'refuse') {
+			client.resetAndDestroy();
+			return;
+		}
+		const server = net.connect(this.target, '127.0.0.1');
+		const pair = { client, server };
+		this.#pairs.add(pair);
+		client.on('data', (data) => this.#up(pair, data));
+		server.on('data', (data) => {
+			if (this.mode !== 'blackhole') client.write(data);
+		});
+		if (this.mode === 'pause') client.pause();
+		for (const socket of [client, server]) {
+			socket.setNoDelay(true);
+			socket.on('error', () => {});
+			socket.on('close', () => this.#close(pair));
+		}
+	}
+
+	#close(pair) {
+		if (this.mode === 'blackhole') return; // half-open: neither side hears of the other's end
+		this.#pairs.delete(pair);
+		pair.client.destroy();
+		pair.server.destroy();
+	}
+
+	#up(pair, data) {
+		if (this.mode === 'blackhole') return;
+		const rest = this.#cutAt - this.toServer;
+		if (data.length < rest) {
+			this.toServer += data.length;
+			pair.server.write(data);
+			return;
+		}
+		// exactly up to the byte, then both sides are reset once the server has had it
+		this.#cutAt = Infinity;
+		this.toServer += rest;
+		const onCut = this.#onCut;
+		pair.client.pause();
+		pair.server.write(data.subarray(0, rest), () => {
+			pair.client.resetAndDestroy();
+			pair.server.end(() => pair.server.destroy());
+			onCut();
+		});
+	}
+
+	/** Cuts the link when `bytes` more have gone to the server; resolves when it was cut. */
+	cutAfter(bytes) {
+		this.#cutAt = this.toServer + bytes;
+		return new Promise((resolve) => {
+			this.#onCut = resolve;
+		});
+	}
+
+	/** Resets every connection now. */
+	cut() {
+		for (const { client, server } of this.#pairs) {
+			client.resetAndDestroy();
+			server.resetAndDestroy();
+		}
+		this.#pairs.clear();
+	}
+
+	pause() {
+		this.mode = 'pause';
+		for (const { client, server } of this.#pairs) {
+			client.pause();
+			server.pause();
+		}
+	}
+
+	heal() {
+		this.mode = 'pass';
+		for (const { client, server } of this.#pairs) {
+			client.resume();
+			server.resume();
+		}
+	}
+
+	async close() {
+		this.mode = 'refuse';
+		this.cut();
+		await new Promise((resolve) => this.#server.close(resolve));
+	}
+}
+
+export async function startProxy(t, server) {
+	const proxy = await new Proxy(server.port).listen();
+	t.after(() => proxy.close());
+	return proxy;
+}
