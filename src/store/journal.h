@@ -85,7 +85,6 @@ struct journal_status {
 	unsigned segments, segments_free, segments_ready; /* in all, free to write, filled with zeros so far */
 	bool direct;                /* O_DIRECT is in use */
 	uint64_t batches, bytes_written; /* syncs done, bytes written since start */
-	uint64_t batch_max_us;
 };
 
 /* Opens or makes journal/ in the vfs; at the first start two segments are filled at once, the rest behind once
@@ -135,6 +134,12 @@ enum err journal_checkpoint_parse(const struct record *record, struct checkpoint
  * its records must be copied out first). Counted per call. */
 void journal_hold(struct journal *journal, uint64_t sequence);
 void journal_release(struct journal *journal, uint64_t sequence);
+
+/* The longest payload of a record that is no checkpoint: LIMIT_APPEND_BYTES, less with small segments. */
+uint32_t journal_append_max(const struct journal *journal);
+
+/* Fills no more segments: called before the last drain of a stop, which would wait for them. */
+void journal_quiet(struct journal *journal);
 
 uint64_t journal_durable(const struct journal *journal);
 void journal_status(const struct journal *journal, struct journal_status *out);
