@@ -39,8 +39,8 @@ struct hf_options {
 	const char *spool_dir;  /* where unsent bytes wait; made if missing */
 	const char *session_id; /* the take's own name; NULL: 128 random bits */
 	const char *name, *mime, *ext, *track; /* NULL: left to the server */
-	const char *source_path;/* send from this file instead of a copy of it (it must not change); NULL: bytes come by
-	                         * hf_take_write */
+	const char *source_path;/* send from this file instead of a copy of it: all of it, and it must not change (-ESTALE,
+	                         * or the error source_changed); NULL: bytes come by hf_take_write */
 	uint64_t max_unacked;   /* bytes in flight; 0: 4 MiB */
 	void (*progress)(void *arg, const struct hf_progress *progress); /* at every change; may be NULL */
 	void *arg;
@@ -51,12 +51,23 @@ struct hf_options {
 /* Begins a take: its spool is durable before this returns. Does not connect. */
 HF_API int hf_take_new(const struct hf_options *options, struct hf_take **out);
 
-/* Takes up what an earlier run left in options->spool_dir under options->session_id. -ENOENT when there is none. */
+/* Takes up what an earlier run left in options->spool_dir under options->session_id: names, type and source are the
+ * earlier run's; a `url` replaces its. -ENOENT when there is none, -EBUSY while another process works on it. */
 HF_API int hf_take_resume(const struct hf_options *options, struct hf_take **out);
 
-/* Calls back for each unfinished take in a spool folder: what a run that crashed left. */
-HF_API int hf_spool_each(const char *spool_dir,
-			 void (*take)(void *arg, const char *session_id, const char *url, const char *source_path), void *arg);
+/* A take that an earlier run did not finish, or that another process is at work on. */
+struct hf_spooled {
+	const char *session_id;
+	const char *url;         /* as ws://HOST:PORT/PATH */
+	const char *source_path; /* NULL: the bytes are in the spool */
+	const char *failed;      /* why it will not go on by itself; NULL: it will */
+};
+
+/* Calls back for each take in a spool folder; the strings are good during the call. A folder that is missing has none. */
+HF_API int hf_spool_each(const char *spool_dir, void (*take)(void *arg, const struct hf_spooled *spooled), void *arg);
+
+/* Forgets a take and its bytes, here only. -EBUSY while another process works on it; 0 when there is none. */
+HF_API int hf_spool_discard(const char *spool_dir, const char *session_id);
 
 /* Appends bytes; they are in the spool when this returns. Blocks only on the local disk. */
 HF_API int hf_take_write(struct hf_take *take, const void *data, size_t len);

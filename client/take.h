@@ -1,0 +1,36 @@
+/* A take, inside the library: take.c works on it, take_api.c begins it and answers questions about it. */
+#ifndef HOLDFAST_CLIENT_TAKE_H
+#define HOLDFAST_CLIENT_TAKE_H
+
+#include "hash.h"
+#include "keep.h"
+#include "link.h"
+#include "sender.h"
+#include "url.h"
+
+#include <holdfast/client.h>
+
+struct hf_take {
+	struct keep keep;
+	struct hash hash;
+	struct sender sender;
+	struct url url;
+	struct link *link;
+	char *buffer;	    /* owned: for reading up the digest */
+	char *abort_reason; /* owned, or NULL */
+	uint64_t tidied_at; /* ms */
+	void (*progress)(void *arg, const struct hf_progress *progress);
+	void *arg;
+	struct hf_progress reported;
+	bool has_reported;
+	char error[WIRE_TEXT + 80];
+};
+
+/* Makes the take of `meta` (whose strings it takes over), or with NULL opens the one of options->session_id. `t` is
+ * zero and its keep closed; hf_take_free is to follow in every case. */
+int take_open(struct hf_take *t, const struct hf_options *options, struct keep_meta *meta);
+
+/* Monotonic. */
+uint64_t take_now_ms(void);
+
+#endif
