@@ -7,7 +7,7 @@ import { tempDir } from './server.mjs';
 
 const SOURCE = fileURLToPath(new URL('faults.c', import.meta.url));
 
-/** { env, set }: start the server with `env`; set('slow 200'), set('hold'), set('fail'), set('') take effect at once. */
+/** { env, set }: start the server with `env`; set('slow 200'), set('hold'), set('fail'), set('skip'), set('') take effect at once. */
 export function faultyDisk(t) {
 	const dir = tempDir(t);
 	const library = join(dir, 'faults.so');
