@@ -87,9 +87,12 @@ void recording_deadline_update(struct recording *r, uint64_t now)
 	deadline_update(r, now);
 }
 
-void recording_listen(struct recording *r, uint64_t now)
+void recording_listen(struct recording *r, uint64_t now, struct effects *fx)
 {
 	r->idle_deadline = UINT64_MAX;
+	bool sealed = r->info.track_count > 0 && recording_whole(r) && recording_end_completes(r);
+	if (r->info.phase == PHASE_UPLOADING && r->busy == BUSY_NONE && sealed)
+		recording_seal_whole(r, SEALED_BY_END, fx);
 	deadline_update(r, now);
 }
 

@@ -129,8 +129,8 @@ void recording_freeze(struct recording *r, bool frozen, uint64_t now);
 /* Everybody is told `err` and detached (a clean stop). */
 void recording_detach_all(struct recording *r, enum err err, uint64_t now, struct effects *fx);
 
-/* A full grace from now (after a restart). */
-void recording_listen(struct recording *r, uint64_t now);
+/* A full grace from now (after a restart). A seal that only the crash kept from being finished goes on. */
+void recording_listen(struct recording *r, uint64_t now, struct effects *fx);
 void recording_tick(struct recording *r, uint64_t now, struct effects *fx);
 uint64_t recording_next_wake(const struct recording *r);
 

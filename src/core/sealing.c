@@ -68,7 +68,7 @@ static bool declared_sealed(const struct recording *r)
 
 /* Does the end of a track end the recording? With the single track `main` it does, or when all declared ones are
  * sealed. */
-static bool end_completes(const struct recording *r)
+bool recording_end_completes(const struct recording *r)
 {
 	if (r->info.declared_count > 0)
 		return declared_sealed(r);
@@ -91,7 +91,7 @@ void recording_hashed(struct recording *r, uint16_t track, const struct sha256 *
 	if (r->busy == BUSY_SEALING) {
 		if (all_logged(r))
 			effects_add(fx, (struct effect){ .type = EFFECT_LOG_SEAL_WHOLE });
-	} else if (r->seal_error || end_completes(r)) {
+	} else if (r->seal_error || recording_end_completes(r)) {
 		recording_seal_whole(r, SEALED_BY_END, fx);
 	}
 }

@@ -25,10 +25,10 @@ struct now {
 };
 
 enum engine_close_code { /* WebSocket close codes */
-	ENGINE_CLOSE_NORMAL = 1000,
-	ENGINE_CLOSE_GOING_AWAY = 1001,
-	ENGINE_CLOSE_POLICY = 1008,
-	ENGINE_CLOSE_TRY_LATER = 1013,
+			 ENGINE_CLOSE_NORMAL = 1000,
+			 ENGINE_CLOSE_GOING_AWAY = 1001,
+			 ENGINE_CLOSE_POLICY = 1008,
+			 ENGINE_CLOSE_TRY_LATER = 1013,
 };
 
 struct engine_callbacks {
@@ -40,8 +40,8 @@ struct engine_callbacks {
 	/* Stop or go on reading from one connection: nothing that was delivered is ever dropped. */
 	void (*pause)(void *arg, uint64_t conn, bool paused);
 	void (*ping)(void *arg, uint64_t conn);
-	/* A sync failed or storage can't be trusted any more: say so and end the process with a failure. Nothing is acked
-	 * after this. */
+	/* A sync failed or storage can't be trusted any more: say so and end the process with a failure. Nothing is
+	 * acked after this. */
 	void (*fatal)(void *arg, enum err err, const char *what);
 	void *arg;
 };
@@ -49,16 +49,16 @@ struct engine_callbacks {
 struct engine_config {
 	struct vfs *vfs;
 	struct exec *exec;
-	struct catalog *catalog;      /* owned by the engine from engine_open on */
+	struct catalog *catalog; /* owned by the engine from engine_open on */
 	struct engine_callbacks callbacks;
-	uint64_t memory_bytes;        /* --memory */
-	uint64_t journal_bytes;       /* --journal-size */
-	uint32_t segment_bytes;       /* LIMIT_SEGMENT_BYTES; tests take smaller ones */
+	uint64_t memory_bytes;	/* --memory */
+	uint64_t journal_bytes; /* --journal-size */
+	uint32_t segment_bytes; /* LIMIT_SEGMENT_BYTES; tests take smaller ones */
 	enum journal_io journal_io;
 	uint32_t grace_ms, heartbeat_ms;
 	uint64_t late_resume_ms;
-	bool hash_early;              /* SHA-256 while bytes come in; else read back at the seal */
-	uint64_t reserve_bytes;       /* free space kept; 0: the default rule */
+	bool hash_early;	/* SHA-256 while bytes come in; else read back at the seal */
+	uint64_t reserve_bytes; /* free space kept; 0: the default rule */
 	void (*random)(void *arg, void *out, size_t len);
 	void *random_arg;
 	/* Called again and again while engine_open waits for its own work on the lanes: runs completions, may block
@@ -67,8 +67,8 @@ struct engine_config {
 	void *pump_arg;
 };
 
-struct engine_recovery { /* what start-up found, for the log and for verify */
-	uint64_t records, bytes;      /* replayed */
+struct engine_recovery {	 /* what start-up found, for the log and for verify */
+	uint64_t records, bytes; /* replayed */
 	unsigned takes, quarantined, damaged;
 };
 
@@ -84,8 +84,8 @@ void engine_turn(struct engine *e, struct now now);
 /* When engine_turn must be called next at the latest (monotonic ms), UINT64_MAX for never. */
 uint64_t engine_next_wake(const struct engine *e);
 
-/* Connections. Ids are never reused; 0 is none. `principal` is copied. After engine_conn_closed the id is unknown and no
- * callback names it. Unknown ids are ignored everywhere. */
+/* Connections. Ids are never reused; 0 is none. `principal` is copied. After engine_conn_closed the id is unknown and
+ * no callback names it. Unknown ids are ignored everywhere. */
 uint64_t engine_conn_open(struct engine *e, const char *principal, struct now now);
 void engine_conn_text(struct engine *e, uint64_t conn, const char *text, size_t len, struct now now);
 /* A piece of a binary message (or all of it); empty ones are legal. */
@@ -93,7 +93,8 @@ void engine_conn_binary(struct engine *e, uint64_t conn, const void *data, size_
 /* Anything came from the peer that is not one of the above (a pong, a piece of a frame). */
 void engine_conn_alive(struct engine *e, uint64_t conn, struct now now);
 void engine_conn_closed(struct engine *e, uint64_t conn, struct now now);
-/* The network refuses something on the connection (a text message above the limit): answered and detached as any error. */
+/* The network refuses something on the connection (a text message above the limit): answered and detached as any error.
+ */
 void engine_conn_error(struct engine *e, uint64_t conn, enum err err, struct now now);
 
 /* Requests: each answers its callback exactly once, perhaps before it returns. */
@@ -115,7 +116,7 @@ void engine_rename(struct engine *e, struct engine_ref ref, const char *name, en
 void engine_delete(struct engine *e, struct engine_ref ref, engine_json_fn *done, void *arg);
 
 struct engine_total {
-	const char *track;      /* NULL: main */
+	const char *track; /* NULL: main */
 	uint64_t bytes;
 	bool has_sha256;
 	struct sha256 sha256;
@@ -128,12 +129,12 @@ void engine_complete(struct engine *e, struct engine_ref ref, const struct engin
 /* Downloads of the bytes as received. `open` answers with what the response's head needs; then pieces are read one at a
  * time; `close` may come at any time, also while a read is under way (its callback then does not come). */
 struct engine_original {
-	uint64_t reader;        /* for engine_read and engine_reader_close */
-	uint64_t bytes;         /* durable now; the response holds exactly these */
+	uint64_t reader; /* for engine_read and engine_reader_close */
+	uint64_t bytes;	 /* durable now; the response holds exactly these */
 	bool sealed;
-	char etag[80];          /* with quotes */
-	char mime[256];         /* declared by the client: judge before sending */
-	char filename[256];     /* made of the id and the extension only */
+	char etag[80];	    /* with quotes */
+	char mime[256];	    /* declared by the client: judge before sending */
+	char filename[256]; /* made of the id and the extension only */
 };
 void engine_original(struct engine *e, struct engine_ref ref, const char *track,
 		     void (*done)(void *arg, enum err err, const struct engine_original *original), void *arg);
@@ -143,18 +144,18 @@ void engine_read(struct engine *e, uint64_t reader, uint64_t offset, size_t len,
 void engine_reader_close(struct engine *e, uint64_t reader);
 
 struct engine_status {
-	unsigned connections, attached, takes;   /* takes: unfinished, in memory */
-	uint64_t memory_used, memory_bytes;      /* media that waits */
-	uint64_t bytes_received, bytes_durable;  /* since start */
+	unsigned connections, attached, takes;	/* takes: unfinished, in memory */
+	uint64_t memory_used, memory_bytes;	/* media that waits */
+	uint64_t bytes_received, bytes_durable; /* since start */
 	uint64_t free_bytes, reserve_bytes;
 	uint64_t checkpoints;
-	bool paused;                             /* reading is stopped for all: memory or journal full */
+	bool paused; /* reading is stopped for all: memory or journal full */
 	struct journal_status journal;
 };
 void engine_status(const struct engine *e, struct engine_status *out);
 
-/* A clean stop: refuses new work, detaches everybody with `shutting_down`, commits and checkpoints; `done` comes once, when
- * nothing is under way. Then engine_close. */
+/* A clean stop: refuses new work, detaches everybody with `shutting_down`, commits and checkpoints; `done` comes once,
+ * when nothing is under way. Then engine_close. */
 void engine_stop(struct engine *e, struct now now, void (*done)(void *arg), void *arg);
 /* Nothing may be under way on the lanes. Accepts NULL. */
 void engine_close(struct engine *e);

@@ -1,0 +1,230 @@
+/* From accepted bytes to a durable position: blocks in memory, records in the journal.
+ *
+ * While a commit is under way, bytes gather in their tracks' chains; when it ends, each track with bytes gives one
+ * record to the next. Nothing is copied but once into the chain and once, by the journal, into its batch. */
+#include "engine/internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BLOCK = LIMIT_BLOCK_BYTES };
+
+/* --- chains --- */
+
+static uint8_t **chain_slot(struct chain *c, uint32_t index)
+{
+	return &c->blocks[(c->head + index) & (c->capacity - 1)];
+}
+
+static void chain_grow(struct chain *c)
+{
+	uint32_t capacity = c->capacity ? c->capacity * 2 : 4;
+	uint8_t **blocks = must(malloc(capacity * sizeof *blocks));
+	for (uint32_t i = 0; i < c->count; i++)
+		blocks[i] = *chain_slot(c, i);
+	free(c->blocks);
+	c->blocks = blocks;
+	c->capacity = capacity;
+	c->head = 0;
+}
+
+int chain_iov(const struct chain *c, uint64_t from, uint64_t to, struct iovec *iov, int max)
+{
+	int count = 0;
+	while (from < to) {
+		uint64_t index = from / BLOCK - c->first;
+		size_t off = from % BLOCK;
+		size_t len = BLOCK - off;
+		if (len > to - from)
+			len = (size_t)(to - from);
+		assert(count < max && index < c->count);
+		iov[count].iov_base = c->blocks[(c->head + index) & (c->capacity - 1)] + off;
+		iov[count++].iov_len = len;
+		from += len;
+	}
+	return count;
+}
+
+void chain_release_below(struct engine *e, struct chain *c, uint64_t offset)
+{
+	while (c->count > 0 && (c->first + 1) * BLOCK <= offset) {
+		block_put(&e->pool, *chain_slot(c, 0));
+		c->head = (c->head + 1) & (c->capacity - 1);
+		c->count--;
+		c->first++;
+	}
+}
+
+void chain_free(struct engine *e, struct chain *c)
+{
+	chain_release_below(e, c, UINT64_MAX / 2);
+	free(c->blocks);
+	*c = (struct chain){ 0 };
+}
+
+/* --- memory --- */
+
+/* Blocks that `len` more bytes behind `end` may need. */
+static uint32_t blocks_for(size_t len)
+{
+	return (uint32_t)(len / BLOCK) + 2;
+}
+
+bool append_fits(struct engine *e, struct track_io *io, size_t len)
+{
+	uint64_t accepted = io->take->rec.tracks[io->number].accepted;
+	if (io->failed || io->reserved < accepted + len)
+		return false;
+	if (e->pool.free_count < blocks_for(len)) {
+		append_pressure(e);
+		return false;
+	}
+	return true;
+}
+
+void append_copy(struct engine *e, struct track_io *io, const void *data, size_t len, uint64_t end)
+{
+	struct chain *c = &io->chain;
+	uint64_t at = end - len;
+	const uint8_t *from = data;
+	if (c->count == 0)
+		c->first = at / BLOCK;
+	while (len > 0) {
+		uint64_t index = at / BLOCK - c->first;
+		if (index == c->count) {
+			if (c->count == c->capacity)
+				chain_grow(c);
+			*chain_slot(c, c->count++) = must(block_get(&e->pool));
+		}
+		size_t off = at % BLOCK;
+		size_t piece = BLOCK - off < len ? BLOCK - off : len;
+		memcpy(*chain_slot(c, (uint32_t)index) + off, from, piece);
+		at += piece;
+		from += piece;
+		len -= piece;
+		e->gathered_bytes += piece;
+	}
+	if (list_empty(&io->dirty))
+		list_push(&e->dirty, &io->dirty);
+	spool_want_room(e, io);
+	append_pressure(e);
+}
+
+void append_pressure(struct engine *e)
+{
+	uint32_t low = e->pool.count / 8;
+	bool short_now = e->pool.free_count < low || journal_full(e->journal);
+	bool enough = e->pool.free_count >= low * 2 && !journal_full(e->journal);
+	if (short_now && !e->paused)
+		e->paused = true;
+	else if (enough && e->paused)
+		e->paused = false;
+	else
+		return;
+	for (struct list *at = e->conns.next; at != &e->conns; at = at->next) {
+		struct conn *c = list_entry(at, struct conn, link);
+		if (!e->paused && c->held)
+			conn_unblock(e, c);
+		else
+			conn_pause_update(e, c);
+	}
+}
+
+/* --- the journal --- */
+
+void in_flight_push(struct engine *e, struct in_flight item)
+{
+	struct in_flight_queue *q = &e->in_flight;
+	if (q->count == q->capacity) {
+		size_t capacity = q->capacity ? q->capacity * 2 : 256;
+		struct in_flight *items = must(malloc(capacity * sizeof *items));
+		for (size_t i = 0; i < q->count; i++)
+			items[i] = q->items[(q->head + i) & (q->capacity - 1)];
+		free(q->items);
+		q->items = items;
+		q->capacity = capacity;
+		q->head = 0;
+	}
+	q->items[(q->head + q->count++) & (q->capacity - 1)] = item;
+}
+
+enum { APPEND_IOV = LIMIT_APPEND_BYTES / BLOCK + 1 };
+
+/* One record with bytes of the track, at most LIMIT_APPEND_BYTES of them. */
+static uint64_t log_bytes(struct engine *e, struct track_io *io)
+{
+	static _Thread_local struct iovec iov[APPEND_IOV];
+	uint64_t accepted = io->take->rec.tracks[io->number].accepted;
+	uint64_t end = accepted - io->logged > LIMIT_APPEND_BYTES ? io->logged + LIMIT_APPEND_BYTES : accepted;
+	struct record record = {
+		.type = RECORD_APPEND,
+		.track = io->number,
+		.recording = io->take->rec.info.id,
+		.offset = io->logged,
+		.payload = iov,
+		.payload_count = chain_iov(&io->chain, io->logged, end, iov, APPEND_IOV),
+		.payload_len = (uint32_t)(end - io->logged),
+	};
+	struct position at = journal_append(e->journal, &record);
+	uint64_t len = end - io->logged;
+	io->logged = end;
+	e->gathered_bytes -= len;
+	take_pin(io->take);
+	in_flight_push(e, (struct in_flight){ .io = io, .take = io->take, .end = end, .sequence = at.sequence });
+	return len;
+}
+
+void append_pump(struct engine *e)
+{
+	if (e->failed || journal_busy(e->journal))
+		return;
+	uint64_t budget = journal_full(e->journal) ? 0 : LIMIT_BATCH_BYTES;
+	struct list later;
+	list_init(&later);
+	while (budget > 0 && !list_empty(&e->dirty)) {
+		struct track_io *io = list_entry(list_pop(&e->dirty), struct track_io, dirty);
+		uint64_t gathered = io->take->rec.tracks[io->number].accepted - io->logged;
+		if (io->failed)
+			continue;
+		if (io->extent || (gathered >= LIMIT_APPEND_BYTES && io->writing)) {
+			list_push(&later, &io->dirty); /* its spool is at work: soon */
+			continue;
+		}
+		if (gathered >= LIMIT_APPEND_BYTES) {
+			spool_large_append(e, io);
+			continue;
+		}
+		uint64_t len = log_bytes(e, io);
+		budget -= len < budget ? len : budget;
+	}
+	list_move(&e->dirty, &later);
+	journal_kick(e->journal);
+}
+
+/* A track's bytes up to `end` are durable. */
+static void track_durable(struct engine *e, struct track_io *io, uint64_t end)
+{
+	struct take *t = io->take;
+	if (t->rec.tracks[io->number].durable >= end)
+		return;
+	e->bytes_durable += end - t->rec.tracks[io->number].durable;
+	recording_durable(&t->rec, io->number, end, &e->fx);
+	spool_update(e, io);
+	effects_run(e, t);
+}
+
+void append_durable(struct engine *e, uint64_t sequence)
+{
+	struct in_flight_queue *q = &e->in_flight;
+	while (q->count > 0 && q->items[q->head].sequence <= sequence) {
+		struct in_flight item = q->items[q->head];
+		q->head = (q->head + 1) & (q->capacity - 1);
+		q->count--;
+		if (item.io)
+			track_durable(e, item.io, item.end);
+		else
+			item.go(e, item.take, item.what);
+		take_unpin(e, item.take);
+	}
+}

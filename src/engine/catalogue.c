@@ -1,0 +1,102 @@
+/* The catalog's queue: operations gather while a transaction runs and go together in the next one, self-clocking. */
+#include "engine/internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct batch {
+	struct task task;
+	struct engine *engine;
+	struct list ops;
+	uint64_t number;
+	enum err err;
+};
+
+/* All in one transaction; an operation that fails for good fails the whole, so that each is then tried on its own. */
+static enum err run_ops(struct catalog *c, struct list *ops)
+{
+	enum err err = c->ops->begin(c);
+	if (err)
+		return err;
+	for (struct list *at = ops->next; at != ops; at = at->next) {
+		struct catalog_op *op = list_entry(at, struct catalog_op, link);
+		op->err = op->run(c, op);
+		if (op->err != ERR_OK && op->err != ERR_NOT_FOUND && op->err != ERR_EXISTS) {
+			c->ops->rollback(c);
+			return op->err;
+		}
+	}
+	err = c->ops->commit(c);
+	if (err)
+		c->ops->rollback(c);
+	return err;
+}
+
+static void batch_run(struct task *task)
+{
+	struct batch *b = (struct batch *)task;
+	struct catalog *c = b->engine->config.catalog;
+	b->err = run_ops(c, &b->ops);
+	if (b->err == ERR_OK || b->err == ERR_SYNC_FAILED)
+		return;
+	/* One of them may be at fault: each alone, so that the others don't suffer for it. */
+	b->err = ERR_OK;
+	for (struct list *at = b->ops.next; at != &b->ops && b->err != ERR_SYNC_FAILED; at = at->next) {
+		struct catalog_op *op = list_entry(at, struct catalog_op, link);
+		b->err = c->ops->begin(c);
+		op->err = b->err ? b->err : op->run(c, op);
+		bool fine = op->err == ERR_OK || op->err == ERR_NOT_FOUND || op->err == ERR_EXISTS;
+		if (b->err)
+			continue;
+		b->err = fine ? c->ops->commit(c) : ERR_OK;
+		if (b->err)
+			op->err = b->err;
+		if (b->err || !fine)
+			c->ops->rollback(c);
+	}
+	if (b->err != ERR_SYNC_FAILED)
+		b->err = ERR_OK;
+}
+
+static void batch_done(struct task *task)
+{
+	struct batch *b = (struct batch *)task;
+	struct engine *e = b->engine;
+	if (b->err == ERR_SYNC_FAILED) {
+		engine_fail(e, b->err, "the catalog");
+	} else {
+		e->catalog_durable = b->number;
+	}
+	e->catalog_busy = false;
+	struct list *link;
+	while ((link = list_pop(&b->ops))) {
+		struct catalog_op *op = list_entry(link, struct catalog_op, link);
+		if (e->failed)
+			op->err = ERR_SYNC_FAILED;
+		op->done(e, op);
+	}
+	free(b);
+	replies_release(e);
+	catalog_pump(e);
+}
+
+uint64_t catalog_submit(struct engine *e, struct catalog_op *op)
+{
+	list_push(&e->catalog_queue, &op->link);
+	return e->catalog_submitted + 1;
+}
+
+void catalog_pump(struct engine *e)
+{
+	if (e->catalog_busy || list_empty(&e->catalog_queue) || e->failed)
+		return;
+	struct batch *b = must(calloc(1, sizeof *b));
+	b->task.run = batch_run;
+	b->task.done = batch_done;
+	b->engine = e;
+	list_init(&b->ops);
+	list_move(&b->ops, &e->catalog_queue);
+	b->number = ++e->catalog_submitted;
+	e->catalog_busy = true;
+	exec_submit(e->config.exec, LANE_CATALOG, &b->task);
+}

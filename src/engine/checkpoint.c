@@ -1,0 +1,254 @@
+/* Checkpoints: what the journal holds is synced into spools and manifests, then its segments are free again.
+ *
+ * Fuzzy: a cut is taken at the durable position, then each take that is behind is written out, synced and its manifest
+ * replaced, a few at a time on a lane of their own, while recording goes on. Only then the checkpoint record is
+ * appended, and only when it is durable segments are recycled. */
+#include "engine/internal.h"
+
+#include "base/log.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum { ITEMS_AT_ONCE = 8, EVERY_MS = 60 * 1000, FINISHED_MAX = 2048 };
+
+/* One take's part in a checkpoint. */
+struct checkpoint_item {
+	struct task task;
+	struct list link;
+	struct engine *engine;
+	struct take *take;
+	struct recording_info info; /* the manifest's content */
+	bool write_manifest;
+	uint64_t goals[LIMIT_TRACKS]; /* each spool must be synced up to here */
+	struct vfs_file *files[LIMIT_TRACKS];
+	bool names[LIMIT_TRACKS];
+	uint32_t count;
+	enum err err;
+};
+
+static bool take_behind(const struct take *t)
+{
+	if (t->loading || t->gone)
+		return false;
+	for (uint32_t i = 0; i < t->io_count; i++) {
+		if (!t->io[i]->failed && t->io[i]->synced < t->rec.tracks[i].durable)
+			return true;
+	}
+	return t->manifest_dirty || !t->manifest_on_disk;
+}
+
+static void item_run(struct task *task)
+{
+	struct checkpoint_item *item = (struct checkpoint_item *)task;
+	struct vfs *vfs = item->engine->config.vfs;
+	for (uint32_t i = 0; i < item->count && !item->err; i++) {
+		if (item->files[i])
+			item->err = spool_sync(vfs, &item->info.id, item->files[i], !item->names[i]);
+	}
+	if (!item->err && item->write_manifest)
+		item->err = manifest_write(vfs, &item->info);
+}
+
+static void item_free(struct engine *e, struct checkpoint_item *item)
+{
+	struct take *t = item->take;
+	recording_info_release(&item->info);
+	free(item);
+	take_unpin(e, t);
+}
+
+void checkpoint_drop(struct engine *e, struct list *link)
+{
+	item_free(e, list_entry(link, struct checkpoint_item, link));
+}
+
+static void item_done(struct task *task)
+{
+	struct checkpoint_item *item = (struct checkpoint_item *)task;
+	struct engine *e = item->engine;
+	struct take *t = item->take;
+	e->checkpoint.under_way--;
+	t->manifest_writing = false;
+	if (item->err == ERR_SYNC_FAILED) { /* the page cache can't be trusted any more */
+		engine_fail(e, item->err, "a checkpoint");
+	} else if (item->err) { /* nothing was promised: the journal keeps the records, and it is tried again */
+		log_event(LOG_ERROR, "checkpoint_failed", "code", err_code(item->err), NULL);
+		t->manifest_dirty |= item->write_manifest;
+		recording_info_release(&item->info);
+		item->err = ERR_OK;
+		list_push(&e->checkpoint.todo, &item->link);
+		e->checkpoint.stalled = true;
+		space_check(e);
+		return;
+	} else {
+		for (uint32_t i = 0; i < item->count; i++) {
+			if (!item->files[i])
+				continue;
+			t->io[i]->names_synced = true;
+			if (t->io[i]->synced < item->goals[i])
+				t->io[i]->synced = item->goals[i];
+		}
+		if (item->write_manifest)
+			t->manifest_on_disk = true;
+	}
+	item_free(e, item);
+	checkpoint_pump(e);
+}
+
+/* Every spool of the item holds its goal: it can be synced. Otherwise the writes it waits for are wanted. */
+static bool item_ready(struct engine *e, struct checkpoint_item *item)
+{
+	bool ready = true;
+	struct take *t = item->take;
+	for (uint32_t i = 0; i < item->count; i++) {
+		struct track_io *io = t->io[i];
+		if (io->failed || io->spooled >= item->goals[i])
+			continue;
+		spool_flush(e, io, item->goals[i]);
+		ready = false;
+	}
+	return ready;
+}
+
+static void item_submit(struct engine *e, struct checkpoint_item *item)
+{
+	struct take *t = item->take;
+	for (uint32_t i = 0; i < item->count; i++) {
+		struct track_io *io = t->io[i];
+		bool behind = io->synced < item->goals[i] || !io->names_synced;
+		item->files[i] = !io->failed && behind ? io->file : NULL;
+		item->names[i] = io->names_synced;
+	}
+	item->write_manifest = t->manifest_dirty || !t->manifest_on_disk;
+	if (item->write_manifest) {
+		must(recording_info_copy(&item->info, &t->rec.info) ? NULL : item);
+		t->manifest_dirty = false;
+		t->manifest_writing = true;
+	} else {
+		item->info.id = t->rec.info.id;
+	}
+	item->task.run = item_run;
+	item->task.done = item_done;
+	exec_submit(e->config.exec, LANE_CHECKPOINT, &item->task);
+}
+
+enum err checkpoint_tracks(struct engine *e, struct checkpoint_track **out, size_t *count)
+{
+	size_t n = 0;
+	for (struct list *at = e->takes.next; at != &e->takes; at = at->next)
+		n += list_entry(at, struct take, link)->rec.info.track_count + 1;
+	struct checkpoint_track *tracks = malloc((n ? n : 1) * sizeof *tracks);
+	if (!tracks)
+		return ERR_NO_MEMORY;
+	n = 0;
+	for (struct list *at = e->takes.next; at != &e->takes; at = at->next) {
+		struct take *t = list_entry(at, struct take, link);
+		if (t->loading || t->gone || !t->manifest_on_disk || (take_finished(t) && !take_behind(t)))
+			continue;
+		for (uint32_t i = 0; i < t->rec.info.track_count; i++) {
+			uint64_t synced = i < t->io_count ? t->io[i]->synced : t->rec.info.tracks[i].bytes;
+			tracks[n++] = (struct checkpoint_track){ t->rec.info.id, (uint16_t)i, synced };
+		}
+	}
+	*out = tracks;
+	*count = n;
+	return ERR_OK;
+}
+
+static void checkpoint_end(struct engine *e)
+{
+	struct checkpoint *c = &e->checkpoint;
+	struct checkpoint_track *tracks;
+	size_t count;
+	enum err err = checkpoint_tracks(e, &tracks, &count);
+	if (err) {
+		engine_fail(e, err, "a checkpoint");
+		return;
+	}
+	c->recording = true;
+	if (c->cut + 1 > e->hold_floor)
+		c->cut = e->hold_floor - 1;
+	c->at = journal_checkpoint(e->journal, c->cut + 1, tracks, count);
+	free(tracks);
+	append_pump(e);
+}
+
+/* Called at each durable step: the record of the checkpoint may be there. */
+void checkpoint_durable(struct engine *e, uint64_t sequence)
+{
+	struct checkpoint *c = &e->checkpoint;
+	if (!c->recording || c->at.sequence > sequence)
+		return;
+	c->recording = c->running = false;
+	c->covered = c->cut;
+	c->done_count++;
+	e->finished_count = 0;
+	for (struct list *at = e->takes.next, *next; at != &e->takes; at = next) {
+		next = at->next;
+		take_evict(e, list_entry(at, struct take, link));
+	}
+	append_pressure(e);
+	if (c->wanted) {
+		c->wanted = false;
+		checkpoint_begin(e);
+	}
+}
+
+void checkpoint_pump(struct engine *e)
+{
+	struct checkpoint *c = &e->checkpoint;
+	if (!c->running || c->recording || c->stalled || e->failed)
+		return;
+	struct list *at = c->todo.next;
+	unsigned looked = 0;
+	while (at != &c->todo && c->under_way < ITEMS_AT_ONCE && looked < 2 * ITEMS_AT_ONCE) {
+		struct checkpoint_item *item = list_entry(at, struct checkpoint_item, link);
+		at = at->next;
+		looked++;
+		if (!item_ready(e, item))
+			continue;
+		list_remove(&item->link);
+		c->under_way++;
+		item_submit(e, item);
+	}
+	if (list_empty(&c->todo) && c->under_way == 0)
+		checkpoint_end(e);
+}
+
+void checkpoint_begin(struct engine *e)
+{
+	struct checkpoint *c = &e->checkpoint;
+	if (e->failed)
+		return;
+	if (c->running) {
+		c->wanted = true;
+		return;
+	}
+	c->running = true;
+	c->cut = journal_durable(e->journal);
+	timer_set(&e->timers, &c->timer, e->now.mono_ms + EVERY_MS);
+	for (struct list *at = e->takes.next; at != &e->takes; at = at->next) {
+		struct take *t = list_entry(at, struct take, link);
+		if (!take_behind(t))
+			continue;
+		struct checkpoint_item *item = must(calloc(1, sizeof *item));
+		item->engine = e;
+		item->take = t;
+		item->count = t->io_count;
+		for (uint32_t i = 0; i < t->io_count; i++)
+			item->goals[i] = t->rec.tracks[i].durable;
+		take_pin(t);
+		list_push(&c->todo, &item->link);
+	}
+	checkpoint_pump(e);
+}
+
+/* Begins one when half of the journal is used, many finished takes wait in memory, or it is time. */
+void checkpoint_maybe(struct engine *e)
+{
+	if (e->checkpoint.running || e->failed)
+		return;
+	if (journal_wants_checkpoint(e->journal) || e->finished_count > FINISHED_MAX)
+		checkpoint_begin(e);
+}

@@ -1,0 +1,528 @@
+/* Connections: their messages, in order, and what had to be held back. */
+#include "engine/internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Ids are never reused: the slot in the low bits, a rising number above. */
+enum { SLOT_BITS = 20 };
+
+struct conn *conn_find(struct engine *e, uint64_t id)
+{
+	uint64_t slot = id & ((1u << SLOT_BITS) - 1);
+	if (slot >= e->conn_capacity || !e->conn_slots[slot] || e->conn_slots[slot]->id != id)
+		return NULL;
+	return e->conn_slots[slot];
+}
+
+static uint32_t slot_find(struct engine *e)
+{
+	for (uint32_t i = 0; i < e->conn_capacity; i++) {
+		uint32_t slot = (uint32_t)((e->conn_next + i) % e->conn_capacity);
+		if (!e->conn_slots[slot])
+			return slot;
+	}
+	uint32_t capacity = e->conn_capacity ? e->conn_capacity * 2 : 64;
+	assert(capacity <= 1u << SLOT_BITS);
+	e->conn_slots = must(realloc(e->conn_slots, capacity * sizeof *e->conn_slots));
+	memset(e->conn_slots + e->conn_capacity, 0, (capacity - e->conn_capacity) * sizeof *e->conn_slots);
+	uint32_t slot = e->conn_capacity;
+	e->conn_capacity = capacity;
+	return slot;
+}
+
+uint64_t engine_conn_open(struct engine *e, const char *principal, struct now now)
+{
+	struct conn *c = must(calloc(1, sizeof *c));
+	uint32_t slot = slot_find(e);
+	c->id = ++e->conn_next << SLOT_BITS | slot;
+	c->principal = must(strdup(principal));
+	c->held_tail = &c->held;
+	c->timer.kind = TIMER_CONN;
+	list_init(&c->ready);
+	engine_clock(e, now);
+	session_init(&c->session, c->id, e->config.heartbeat_ms, e->now.mono_ms);
+	e->conn_slots[slot] = c;
+	e->conn_count++;
+	list_push(&e->conns, &c->link);
+	conn_pause_update(e, c);
+	engine_rearm_conn(e, c);
+	return c->id;
+}
+
+static void held_drop(struct engine *e, struct conn *c)
+{
+	while (c->held) {
+		struct held *h = c->held;
+		c->held = h->next;
+		e->held_bytes -= h->len;
+		free(h);
+	}
+	c->held_tail = &c->held;
+}
+
+/* Leaves the take without a word to the client. */
+void conn_detach(struct engine *e, struct conn *c)
+{
+	if (!c->attached)
+		return;
+	struct take *t = c->take;
+	c->attached = c->blocked = c->start_ready = false;
+	c->take = NULL;
+	recording_detach(&t->rec, c->track, c->id, e->now.mono_ms, &e->fx);
+	engine_rearm_take(e, t);
+}
+
+void conn_error(struct engine *e, struct conn *c, enum err err, const char *detail, uint64_t bytes)
+{
+	struct buf text;
+	buf_init(&text);
+	message_error(&text, err, detail, c->named ? &c->take_id : NULL,
+		      bytes == UINT64_MAX ? MESSAGE_NO_BYTES : bytes);
+	session_detached(&c->session);
+	conn_detach(e, c);
+	c->starting = NULL;
+	c->start_ready = false;
+	/* An error promises nothing. */
+	reply_send(e, c->id, &text, (struct promise){ 0 });
+	conn_unblock(e, c);
+}
+
+void engine_conn_error(struct engine *e, uint64_t conn, enum err err, struct now now)
+{
+	engine_clock(e, now);
+	struct conn *c = conn_find(e, conn);
+	if (c)
+		conn_error(e, c, err, NULL, UINT64_MAX);
+}
+
+void engine_conn_closed(struct engine *e, uint64_t conn, struct now now)
+{
+	engine_clock(e, now);
+	struct conn *c = conn_find(e, conn);
+	if (!c)
+		return;
+	conn_detach(e, c);
+	held_drop(e, c);
+	timer_set(&e->timers, &c->timer, UINT64_MAX);
+	list_remove(&c->link);
+	list_remove(&c->ready);
+	e->conn_slots[conn & ((1u << SLOT_BITS) - 1)] = NULL;
+	e->conn_count--;
+	free(c->principal);
+	free(c);
+	append_pressure(e);
+}
+
+void conn_pause_update(struct engine *e, struct conn *c)
+{
+	bool pause = e->paused || c->blocked || c->held != NULL;
+	if (pause == c->paused)
+		return;
+	c->paused = pause;
+	session_pause(&c->session, pause, e->now.mono_ms);
+	engine_rearm_conn(e, c);
+	e->config.callbacks.pause(e->config.callbacks.arg, c->id, pause);
+}
+
+void conn_send_started(struct engine *e, struct conn *c)
+{
+	struct take *t = c->take;
+	if (!c->start_ready || !c->attached)
+		return;
+	const struct track_io *io = take_io(e, t, c->track);
+	if (!io->file || io->reserved < c->start_bytes + LIMIT_INPUT_BYTES)
+		return; /* the reservation under way ends here or in storage_full */
+	c->start_ready = false;
+	struct buf text;
+	buf_init(&text);
+	message_started(&text, &t->rec.info.id, t->rec.info.session_id, c->start_resumed, c->start_bytes,
+			e->config.grace_ms, e->config.heartbeat_ms);
+	session_started(&c->session);
+	reply_send(e, c->id, &text, (struct promise){ .journal = t->opened });
+}
+
+/* "/api/recordings/{id}/original", with the track's name percent-encoded where there are several. */
+static void original_url(const struct take *t, uint16_t track, struct buf *out)
+{
+	char id[UUID_TEXT];
+	uuid_format(&t->rec.info.id, id);
+	buf_addf(out, "/api/recordings/%s/original", id);
+	if (t->rec.info.track_count == 1)
+		return;
+	buf_add_text(out, "?track=");
+	for (const unsigned char *p = (const unsigned char *)t->rec.info.tracks[track].name; *p; p++) {
+		bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
+			     *p == '-' || *p == '_' || *p == '.';
+		if (plain)
+			buf_add(out, p, 1);
+		else
+			buf_addf(out, "%%%02X", *p);
+	}
+}
+
+void conn_send_saved(struct engine *e, struct conn *c, struct take *t, uint16_t track)
+{
+	const struct track_info *info = &t->rec.info.tracks[track];
+	struct buf text, url;
+	buf_init(&text);
+	buf_init(&url);
+	original_url(t, track, &url);
+	must(url.data);
+	message_saved(&text, &t->rec.info.id, info->bytes, info->sha256.bytes, url.data);
+	buf_release(&url);
+	conn_detach(e, c);
+	c->track = track; /* for a repeated `end` */
+	session_saved(&c->session);
+	reply_send(e, c->id, &text, (struct promise){ .journal = t->opened, .catalog = e->catalog_durable });
+}
+
+void conn_send_aborted(struct engine *e, struct conn *c, struct take *t)
+{
+	struct buf text;
+	buf_init(&text);
+	const char *reason = t->rec.info.abort_reason;
+	message_aborted(&text, &t->rec.info.id, reason ? reason : "");
+	conn_detach(e, c);
+	session_released(&c->session);
+	reply_send(e, c->id, &text, (struct promise){ .catalog = e->catalog_durable });
+}
+
+/* --- starts --- */
+
+struct start {
+	struct waiter waiter;
+	uint64_t conn;
+	uint64_t from;
+	bool part;
+	char *track;
+};
+
+static void start_free(struct start *s)
+{
+	free(s->track);
+	free(s);
+}
+
+/* The connection has its track: binds it, and sees to room for its bytes. */
+static void conn_bind(struct engine *e, struct conn *c, struct take *t, uint16_t track)
+{
+	c->take = t;
+	c->track = track;
+	c->epoch = t->rec.tracks[track].epoch;
+	c->attached = true;
+	spool_want_room(e, take_io(e, t, track));
+}
+
+static void start_go(struct engine *e, struct waiter *w, struct take *t, enum err err)
+{
+	struct start *s = (struct start *)w;
+	struct conn *c = conn_find(e, s->conn);
+	if (c && c->starting != w)
+		c = NULL; /* it was refused meanwhile */
+	if (!c) {
+		start_free(s);
+		return;
+	}
+	if (err) {
+		c->starting = NULL;
+		conn_error(e, c, err, NULL, UINT64_MAX);
+		start_free(s);
+		return;
+	}
+	struct attach a = {
+		.conn = s->conn,
+		.track = s->track,
+		.from = s->from,
+		.part = s->part,
+		.created = w->created,
+		.wall_ms = engine_wall(e),
+	};
+	uint16_t track;
+	if (recording_attach(&t->rec, &a, e->now.mono_ms, &track, &e->fx) == ANSWER_WAIT) {
+		take_wait(t, w);
+		effects_run(e, t);
+		return;
+	}
+	c->starting = NULL;
+	c->named = true;
+	c->take_id = t->rec.info.id;
+	if (track != EFFECT_NO_TRACK)
+		conn_bind(e, c, t, track);
+	effects_run(e, t);
+	start_free(s);
+}
+
+static bool same_take(const struct conn *c, const struct message_start *m)
+{
+	if (!c->attached || !c->take->rec.info.session_id)
+		return false;
+	return strcmp(c->take->rec.info.session_id, m->session_id) == 0 &&
+	       strcmp(c->take->rec.info.tracks[c->track].name, m->track ? m->track : "main") == 0;
+}
+
+static char *copy_text(const char *text)
+{
+	return text ? must(strdup(text)) : NULL;
+}
+
+static void info_from_start(struct engine *e, const struct conn *c, const struct message_start *m,
+			    struct recording_info *info)
+{
+	uint8_t random[10];
+	memset(info, 0, sizeof *info);
+	e->config.random(e->config.random_arg, random, sizeof random);
+	info->id = uuid_v7(engine_wall(e), random);
+	info->principal = copy_text(c->principal);
+	info->session_id = copy_text(m->session_id);
+	info->name = copy_text(m->name);
+	info->mime = copy_text(m->mime);
+	info->ext = copy_text(m->ext);
+	info->ts = m->ts;
+	info->created_ms = info->updated_ms = engine_wall(e);
+	info->phase = PHASE_UPLOADING;
+	if (m->tracks_count > 0) {
+		info->declared_tracks = must(calloc(m->tracks_count, sizeof *info->declared_tracks));
+		for (uint32_t i = 0; i < m->tracks_count; i++)
+			info->declared_tracks[i] = copy_text(m->tracks[i]);
+		info->declared_count = m->tracks_count;
+	}
+}
+
+static void on_start(struct engine *e, struct conn *c, const struct message_start *m)
+{
+	if (e->stopping) {
+		conn_error(e, c, ERR_SHUTTING_DOWN, NULL, UINT64_MAX);
+		return;
+	}
+	switch (session_start(&c->session)) {
+	case SESSION_DROP:
+		return;
+	case SESSION_REPEAT:
+		if (same_take(c, m)) {
+			recording_repeat(&c->take->rec, c->track, &e->fx);
+			effects_run(e, c->take);
+		} else {
+			conn_error(e, c, ERR_SESSION_OPEN, NULL, UINT64_MAX);
+		}
+		return;
+	case SESSION_PASS:
+		break;
+	}
+	struct start *s = must(calloc(1, sizeof *s));
+	s->waiter.go = start_go;
+	s->conn = c->id;
+	s->from = m->from == MESSAGE_NO_BYTES ? BYTES_UNKNOWN : m->from;
+	s->part = m->part;
+	s->track = copy_text(m->track ? m->track : "main");
+	c->named = false;
+	c->starting = &s->waiter;
+	struct recording_info info;
+	info_from_start(e, c, m, &info);
+	take_start(e, &info, &s->waiter);
+}
+
+/* --- the other messages --- */
+
+/* A repeated `end` after `saved`: answered from the take, which may have left memory. */
+struct again {
+	struct waiter waiter;
+	uint64_t conn, total;
+};
+
+static void again_go(struct engine *e, struct waiter *w, struct take *t, enum err err)
+{
+	struct again *a = (struct again *)w;
+	struct conn *c = conn_find(e, a->conn);
+	if (c && c->session.state == SESSION_SAVED) {
+		if (err)
+			conn_error(e, c, err, NULL, UINT64_MAX);
+		else if (a->total != t->rec.info.tracks[c->track].bytes)
+			conn_error(e, c, ERR_TOTAL_MISMATCH, NULL, t->rec.info.tracks[c->track].bytes);
+		else
+			conn_send_saved(e, c, t, c->track);
+	}
+	free(a);
+}
+
+static void end_again(struct engine *e, struct conn *c, uint64_t total)
+{
+	struct again *a = must(calloc(1, sizeof *a));
+	a->waiter.go = again_go;
+	a->conn = c->id;
+	a->total = total;
+	char id[UUID_TEXT];
+	uuid_format(&c->take_id, id);
+	take_want(e, (struct engine_ref){ id, c->principal }, &a->waiter);
+}
+
+static void on_end(struct engine *e, struct conn *c, const struct message_end *m)
+{
+	struct take *t = c->take;
+	if (session_end(&c->session, &e->fx) != SESSION_PASS)
+		return;
+	if (c->session.state == SESSION_SAVED) {
+		end_again(e, c, m->total_bytes);
+		return;
+	}
+	struct sha256 sha256;
+	memcpy(sha256.bytes, m->sha256, sizeof sha256.bytes);
+	recording_end(&t->rec, c->track, m->total_bytes, m->has_sha256 ? &sha256 : NULL, e->now.mono_ms, &e->fx);
+	effects_run(e, t);
+}
+
+static void on_abort(struct engine *e, struct conn *c, const char *reason)
+{
+	struct take *t = c->take;
+	if (session_abort(&c->session, &e->fx) != SESSION_PASS)
+		return;
+	if (recording_abort(&t->rec, reason ? reason : "aborted by the client", &e->fx) == ANSWER_WAIT)
+		conn_error(e, c, ERR_SEALED, NULL, UINT64_MAX);
+	effects_run(e, t);
+}
+
+static void take_message(struct engine *e, struct conn *c, const char *text, size_t len)
+{
+	struct message m;
+	char detail[160];
+	enum err err = message_parse(text, len, &m, detail, sizeof detail);
+	if (err) {
+		conn_error(e, c, err, detail, UINT64_MAX);
+		return;
+	}
+	uint64_t id = c->id;
+	switch (m.type) {
+	case MESSAGE_START:
+		on_start(e, c, &m.start);
+		break;
+	case MESSAGE_END:
+		on_end(e, c, &m.end);
+		break;
+	case MESSAGE_ABORT:
+		on_abort(e, c, m.abort_reason);
+		break;
+	}
+	message_release(&m);
+	c = conn_find(e, id);
+	if (c && e->fx.count > 0)
+		effects_run(e, c->take);
+}
+
+/* False: it can't be taken now; nothing of it was. */
+static bool take_binary(struct engine *e, struct conn *c, const void *data, size_t len)
+{
+	if (c->session.state == SESSION_OPEN && c->attached && len > 0) {
+		struct take *t = c->take;
+		struct track_io *io = take_io(e, t, c->track);
+		if (!append_fits(e, io, len)) {
+			c->blocked = !io->failed && io->reserved - t->rec.tracks[c->track].accepted < len;
+			spool_want_room(e, io);
+			return false;
+		}
+		if (session_binary(&c->session, len, &e->fx) != SESSION_PASS)
+			return true;
+		if (recording_data(&t->rec, c->track, c->epoch, len, e->now.mono_ms, &e->fx))
+			append_copy(e, io, data, len, t->rec.tracks[c->track].accepted);
+		if (e->fx.count > 0 || t->rec.tracks[c->track].ended)
+			effects_run(e, t);
+		return true;
+	}
+	session_binary(&c->session, len, &e->fx);
+	if (e->fx.count > 0)
+		effects_run(e, NULL);
+	return true;
+}
+
+static void hold(struct engine *e, struct conn *c, const void *data, size_t len, bool text)
+{
+	struct held *h = must(malloc(sizeof *h + len));
+	h->next = NULL;
+	h->len = len;
+	h->text = text;
+	memcpy(h->data, data, len);
+	*c->held_tail = h;
+	c->held_tail = &h->next;
+	e->held_bytes += len;
+	conn_pause_update(e, c);
+}
+
+void conn_unblock(struct engine *e, struct conn *c)
+{
+	c->blocked = false;
+	list_remove(&c->ready);
+	list_push(&e->ready, &c->ready);
+}
+
+/* Takes what was held, in order, until something can't be taken or nothing is left. */
+static void held_take(struct engine *e, uint64_t id)
+{
+	struct conn *c;
+	while ((c = conn_find(e, id)) && c->held && !c->blocked) {
+		struct held *h = c->held;
+		if (!h->text && !take_binary(e, c, h->data, h->len))
+			break;
+		c = conn_find(e, id);
+		if (!c)
+			return; /* h went with it */
+		c->held = h->next;
+		if (!c->held)
+			c->held_tail = &c->held;
+		e->held_bytes -= h->len;
+		if (h->text)
+			take_message(e, c, h->data, h->len);
+		free(h);
+	}
+	if (c)
+		conn_pause_update(e, c);
+}
+
+void conns_ready(struct engine *e)
+{
+	struct list ready;
+	list_init(&ready);
+	list_move(&ready, &e->ready);
+	struct list *link;
+	while ((link = list_pop(&ready)))
+		held_take(e, list_entry(link, struct conn, ready)->id);
+}
+
+void engine_conn_text(struct engine *e, uint64_t conn, const char *text, size_t len, struct now now)
+{
+	engine_clock(e, now);
+	struct conn *c = conn_find(e, conn);
+	if (!c || e->failed)
+		return;
+	session_heard(&c->session);
+	if (c->held)
+		hold(e, c, text, len, true);
+	else
+		take_message(e, c, text, len);
+}
+
+void engine_conn_binary(struct engine *e, uint64_t conn, const void *data, size_t len, struct now now)
+{
+	engine_clock(e, now);
+	struct conn *c = conn_find(e, conn);
+	if (!c || e->failed)
+		return;
+	session_heard(&c->session);
+	e->bytes_received += len;
+	const char *next = data;
+	do { /* small pieces, so that each finds room sooner or later */
+		size_t piece = len < LIMIT_INPUT_BYTES ? len : LIMIT_INPUT_BYTES;
+		if (c->held || !take_binary(e, c, next, piece))
+			hold(e, c, next, piece, false);
+		next += piece;
+		len -= piece;
+		c = conn_find(e, conn);
+	} while (c && len > 0);
+}
+
+void engine_conn_alive(struct engine *e, uint64_t conn, struct now now)
+{
+	engine_clock(e, now);
+	struct conn *c = conn_find(e, conn);
+	if (c)
+		session_heard(&c->session);
+}

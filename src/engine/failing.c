@@ -1,0 +1,103 @@
+/* When storage fails under a take: it is taken out of use, and what was acked but is not in its spool is copied from
+ * memory to quarantine/; until that is synced (on a failing disk: until the restart) the journal keeps the records. */
+#include "engine/internal.h"
+
+#include "base/log.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct rescue_op {
+	struct task task;
+	struct engine *engine;
+	struct take *take;
+	uint64_t held; /* the sequence that the journal holds for us */
+	uint64_t from;
+	uint16_t number;
+	enum err err;
+	int count;
+	struct iovec iov[];
+};
+
+static enum err rescue_write(struct vfs *vfs, const char *path, struct rescue_op *op)
+{
+	struct vfs_file *file;
+	enum err err = vfs_open(vfs, path, VFS_READ | VFS_WRITE | VFS_CREATE, &file);
+	if (err)
+		return err;
+	err = vfs_file_writev(file, op->iov, op->count, 0, false);
+	if (!err)
+		err = vfs_file_sync(file);
+	vfs_file_close(file);
+	return err ? err : vfs_sync_dir(vfs, "quarantine");
+}
+
+/* quarantine/<id>-<track>-<offset>: the bytes of the track from the offset on. */
+static void rescue_run(struct task *task)
+{
+	struct rescue_op *op = (struct rescue_op *)task;
+	struct vfs *vfs = op->engine->config.vfs;
+	char id[UUID_TEXT], path[128];
+	uuid_format(&op->take->rec.info.id, id);
+	snprintf(path, sizeof path, "quarantine/%s-%u-%llu", id, (unsigned)op->number, (unsigned long long)op->from);
+	op->err = vfs_mkdir(vfs, "quarantine");
+	if (op->err == ERR_OK)
+		op->err = vfs_sync_dir(vfs, "");
+	if (op->err == ERR_EXISTS)
+		op->err = ERR_OK;
+	if (!op->err)
+		op->err = rescue_write(vfs, path, op);
+}
+
+static void rescue_done(struct task *task)
+{
+	struct rescue_op *op = (struct rescue_op *)task;
+	struct engine *e = op->engine;
+	char id[UUID_TEXT];
+	uuid_format(&op->take->rec.info.id, id);
+	if (op->err) {
+		log_event(LOG_ERROR, "rescue_failed", "id", id, "code", err_code(op->err), NULL);
+	} else {
+		log_event(LOG_WARN, "rescued_to_quarantine", "id", id, "from", log_number(op->from), NULL);
+		journal_release(e->journal, op->held);
+		if (--e->holds == 0)
+			e->hold_floor = UINT64_MAX;
+	}
+	take_unpin(e, op->take);
+	free(op);
+}
+
+void spool_failed(struct engine *e, struct track_io *io, enum err err)
+{
+	struct take *t = io->take;
+	if (io->failed)
+		return;
+	char id[UUID_TEXT];
+	uuid_format(&t->rec.info.id, id);
+	log_event(LOG_ERROR, "spool_failed", "id", id, "code", err_code(err), NULL);
+	io->failed = true;
+	list_remove(&io->dirty);
+	list_remove(&io->spoolable);
+	uint64_t durable = t->rec.tracks[io->number].durable;
+	if (durable > io->spooled) {
+		int max = (int)((durable - io->spooled) / LIMIT_BLOCK_BYTES) + 2;
+		struct rescue_op *op = must(calloc(1, sizeof *op + (size_t)max * sizeof op->iov[0]));
+		op->task.run = rescue_run;
+		op->task.done = rescue_done;
+		op->engine = e;
+		op->take = t;
+		op->held = e->checkpoint.covered + 1;
+		op->from = io->spooled;
+		op->number = io->number;
+		op->count = chain_iov(&io->chain, io->spooled, durable, op->iov, max);
+		journal_hold(e->journal, op->held);
+		e->holds++;
+		if (op->held < e->hold_floor)
+			e->hold_floor = op->held;
+		take_pin(t);
+		exec_submit(e->config.exec, LANE_CHECKPOINT, &op->task);
+	}
+	recording_poison(&t->rec, ERR_POISONED, &e->fx);
+	effects_run(e, t);
+}

@@ -1,0 +1,319 @@
+/* What the files of the engine share; nobody outside src/engine includes it.
+ *
+ *   engine.c      open, turn, timers, stop       conns.c       connections and their messages
+ *   takes.c       the takes in memory            appends.c     bytes in memory, into the journal
+ *   effects.c     carries out the core's word    spooling.c    reserving, write-behind, hashing
+ *   requests.c    the HTTP questions             checkpoint.c  syncing spools, recycling segments
+ *   reads.c       downloads                      recover.c     start-up
+ *   reply.c       the one way out                space.c       free space, full storage
+ *   catalogue.c   transactions in groups         json.c        what the API shows
+ */
+#ifndef HOLDFAST_ENGINE_INTERNAL_H
+#define HOLDFAST_ENGINE_INTERNAL_H
+
+#include "base/block.h"
+#include "base/list.h"
+#include "base/timer.h"
+#include "core/recording.h"
+#include "core/session.h"
+#include "engine/engine.h"
+#include "engine/reply.h"
+#include "proto/message.h"
+#include "store/spool.h"
+
+#include <openssl/evp.h>
+
+struct take;
+struct engine;
+struct request;
+
+/* Bytes of a track that wait in memory: a ring of blocks; slot 0 covers file block `first`. */
+struct chain {
+	uint8_t **blocks;
+	uint32_t head, count, capacity;
+	uint64_t first;
+};
+
+/* A track at work. Offsets into the track, always in this order:
+ * synced ≤ spooled ≤ durable (the core's) ≤ logged ≤ accepted (the core's) ≤ reserved;
+ * but a large append is spooled and synced before its extent makes it durable. */
+struct track_io {
+	struct take *take;
+	uint16_t number;
+	struct vfs_file *file; /* NULL until reserved first */
+	uint64_t reserved;     /* space is kept in the file up to here */
+	uint64_t logged;       /* handed to the journal */
+	uint64_t spooled;      /* written to the spool */
+	uint64_t synced;       /* synced there */
+	struct chain chain;
+	EVP_MD_CTX *hash; /* over [0, hashed), or NULL */
+	uint64_t hashed;
+	uint64_t flush_to;     /* the spool is wanted at least up to here */
+	bool reserving;	       /* a reservation is under way */
+	bool writing;	       /* a spool write or large append is under way */
+	bool extent;	       /* … a large append: nothing else of the track is logged meanwhile */
+	bool hashing;	       /* the seal waits for its SHA-256 */
+	bool names_synced;     /* the folders know the file */
+	bool failed;	       /* storage failed under it */
+	uint8_t size_class;    /* which of engine.spoolable it is in */
+	struct list dirty;     /* in engine.dirty while accepted > logged */
+	struct list spoolable; /* in engine.spoolable[size_class] while durable bytes wait for their spool */
+};
+
+/* Something that waits until a take can answer: a start, a request. `go` gets the take, or an error and NULL; it may
+ * put the waiter back (take_wait). */
+struct waiter {
+	struct list link;
+	void (*go)(struct engine *e, struct waiter *w, struct take *take, enum err err);
+	bool created; /* the take was made for this very waiter */
+};
+
+struct take {
+	struct recording rec;
+	struct track_io **io; /* one for each track */
+	uint32_t io_count;
+	bool loading;	     /* the catalog is asked; rec holds only the key */
+	bool manifest_dirty; /* recording.json is behind */
+	bool manifest_on_disk;
+	bool manifest_writing;
+	bool gone;		  /* deleted: leaves memory when nothing holds it */
+	unsigned pins;		  /* work on lanes and records in flight that point here */
+	struct position opened;	  /* the newest OPEN record: what is sent must wait for it */
+	struct request *deleting; /* who asked for its deletion */
+	struct list waiting;	  /* struct waiter */
+	struct timer timer;
+	struct list link; /* engine.takes */
+	struct take *next_by_id, *next_by_key;
+	bool in_id_table, in_key_table;
+};
+
+/* Something that came while it could not be taken: kept in order, never dropped. */
+struct held {
+	struct held *next;
+	size_t len;
+	bool text;
+	char data[];
+};
+
+struct conn {
+	struct session session;
+	uint64_t id;
+	char *principal;
+	struct take *take;   /* attached to, NULL otherwise */
+	struct uuid take_id; /* with `named`: the take that the last `start` was about */
+	bool named;
+	uint16_t track;
+	uint32_t epoch;
+	bool attached;
+	bool paused;			 /* the network was told */
+	bool blocked;			 /* waits for its track's reservation */
+	bool start_ready, start_resumed; /* `started` waits only for room to append to */
+	uint64_t start_bytes;
+	struct held *held, **held_tail;
+	struct waiter *starting; /* its `start` that waits */
+	struct timer timer;
+	struct list link;  /* engine.conns */
+	struct list ready; /* in engine.ready while what was held may go on */
+};
+
+/* One operation for the catalog; batched with others in a transaction. */
+struct catalog_op {
+	struct list link;
+	enum err err;
+	enum err (*run)(struct catalog *c, struct catalog_op *op); /* catalog lane */
+	void (*done)(struct engine *e, struct catalog_op *op);	   /* loop; frees it */
+};
+
+/* A record in flight whose durability moves a track on. */
+struct in_flight {
+	struct track_io *io; /* NULL: `go` is called */
+	struct take *take;
+	uint64_t end, sequence;
+	void (*go)(struct engine *e, struct take *take, uint16_t what);
+	uint16_t what;
+};
+
+struct in_flight_queue {
+	struct in_flight *items;
+	size_t head, count, capacity;
+};
+
+enum { SIZE_CLASSES = 12, TIMER_CONN = 1, TIMER_TAKE, TIMER_SPACE, TIMER_CHECKPOINT };
+
+struct checkpoint {
+	bool running, wanted;
+	uint64_t cut;	  /* of the one that runs: records up to this will be covered */
+	uint64_t covered; /* records up to this are, durably */
+	unsigned under_way;
+	struct list todo; /* struct checkpoint_item */
+	uint64_t done_count;
+	struct timer timer;
+	bool stalled;	    /* a manifest could not be written: again when space_check finds space */
+	bool recording;	    /* the record is on its way … */
+	struct position at; /* … here */
+};
+
+struct engine {
+	struct engine_config config;
+	struct journal *journal;
+	struct block_pool pool;
+	struct replies replies;
+	struct effects fx;
+	struct timers timers;
+	struct now now;
+	uint64_t skew_ms; /* how long the process did not run when it should have */
+	struct engine_recovery recovery;
+
+	struct list conns, ready;
+	struct conn **conn_slots;
+	uint32_t conn_count, conn_capacity;
+	uint64_t conn_next;
+
+	struct list takes;
+	unsigned take_count, finished_count; /* finished since the last checkpoint */
+	struct take **by_id, **by_key;
+	size_t table_size;
+
+	struct list dirty;
+	struct list spoolable[SIZE_CLASSES];
+	uint64_t spoolable_bytes;
+	unsigned spool_writes;
+	struct in_flight_queue in_flight;
+	uint64_t gathered_bytes; /* accepted and not yet logged */
+	bool paused;		 /* everybody is */
+	size_t held_bytes;
+
+	struct list catalog_queue, catalog_retry;
+	bool catalog_busy;
+	uint64_t catalog_submitted, catalog_durable;
+
+	struct checkpoint checkpoint;
+	uint64_t hold_floor; /* records from here on are held for failed spools; UINT64_MAX: none are */
+	unsigned holds;
+
+	uint64_t free_bytes, total_bytes, space_read_ms;
+	bool space_reading, storage_full;
+	struct timer space_timer;
+
+	struct list readers;
+	uint64_t reader_next;
+	unsigned reader_count;
+
+	uint64_t bytes_received, bytes_durable;
+	bool listening, stopping, failed;
+	uint64_t stop_checkpoints;
+	void (*stopped)(void *arg);
+	void *stopped_arg;
+};
+
+/* engine.c */
+/* Reads the time that a caller brought: monotonic, but for stretches in which the process itself stood still. */
+void engine_clock(struct engine *e, struct now now);
+void engine_fail(struct engine *e, enum err err, const char *what);
+void engine_rearm_conn(struct engine *e, struct conn *c);
+void engine_rearm_take(struct engine *e, struct take *t);
+/* Memory that must be there: aborts when it is not. */
+void *must(void *memory);
+int64_t engine_wall(const struct engine *e);
+
+/* takes.c */
+struct take *take_by_id(struct engine *e, const struct uuid *id);
+struct take *take_by_key(struct engine *e, const char *principal, const char *session_id);
+/* A take in memory from a row; takes `info` over. */
+struct take *take_adopt(struct engine *e, struct recording_info *info);
+struct track_io *take_io(struct engine *e, struct take *t, uint16_t number);
+/* Gives waiters the take of this reference, from memory or the catalog; ERR_NOT_FOUND to those who ask for none. */
+void take_want(struct engine *e, struct engine_ref ref, struct waiter *w);
+/* … or of a start: made if there is none (`info` is taken over and names principal and session). */
+void take_start(struct engine *e, struct recording_info *info, struct waiter *w);
+void take_wait(struct take *t, struct waiter *w);
+/* Everything that waits may try again. */
+void take_wake(struct engine *e, struct take *t, enum err err);
+void take_pin(struct take *t);
+void take_unpin(struct engine *e, struct take *t);
+bool take_finished(const struct take *t);
+/* Out of memory with it, if nothing needs it there: finished, clean, nobody at it. */
+void take_evict(struct engine *e, struct take *t);
+void take_free(struct engine *e, struct take *t);
+
+/* effects.c */
+void effects_run(struct engine *e, struct take *t);
+
+/* conns.c */
+struct conn *conn_find(struct engine *e, uint64_t id);
+void conn_detach(struct engine *e, struct conn *c);
+void conn_pause_update(struct engine *e, struct conn *c);
+/* What was held may go on, at the end of this turn. */
+void conn_unblock(struct engine *e, struct conn *c);
+void conns_ready(struct engine *e);
+/* `started` leaves once its track has room. */
+void conn_send_started(struct engine *e, struct conn *c);
+/* `saved` and `aborted`: the connection is free. */
+void conn_send_saved(struct engine *e, struct conn *c, struct take *t, uint16_t track);
+void conn_send_aborted(struct engine *e, struct conn *c, struct take *t);
+void conn_error(struct engine *e, struct conn *c, enum err err, const char *detail, uint64_t bytes);
+
+/* appends.c */
+/* True when `len` more bytes fit into memory and the track's reservation. */
+bool append_fits(struct engine *e, struct track_io *io, size_t len);
+/* Copies accepted bytes behind what is there; append_fits was true. `end`: the track's accepted length with them. */
+void append_copy(struct engine *e, struct track_io *io, const void *data, size_t len, uint64_t end);
+/* Gives everything that gathered to the journal, if no commit is under way. */
+void append_pump(struct engine *e);
+void append_durable(struct engine *e, uint64_t sequence);
+void in_flight_push(struct engine *e, struct in_flight item);
+/* Stops or starts reading for all, by how much memory and journal are left. */
+void append_pressure(struct engine *e);
+/* Pieces of the chain that cover [from, to): into iov (of max), returns how many. */
+int chain_iov(const struct chain *c, uint64_t from, uint64_t to, struct iovec *iov, int max);
+void chain_release_below(struct engine *e, struct chain *c, uint64_t offset);
+void chain_free(struct engine *e, struct chain *c);
+
+/* spooling.c */
+/* Opens and reserves ahead of need. */
+void spool_want_room(struct engine *e, struct track_io *io);
+void spool_update(struct engine *e, struct track_io *io);
+/* Starts writes while memory or somebody wants them. */
+void spool_pump(struct engine *e);
+void spool_flush(struct engine *e, struct track_io *io, uint64_t to);
+void spool_large_append(struct engine *e, struct track_io *io);
+
+/* hashing.c */
+void spool_hash_begin(struct track_io *io);
+void spool_hash(struct engine *e, struct track_io *io);
+/* Goes on with a hash that waited for a write or a reservation. */
+void spool_hash_finish(struct engine *e, struct track_io *io);
+
+/* failing.c */
+void spool_failed(struct engine *e, struct track_io *io, enum err err);
+
+/* checkpoint.c */
+void checkpoint_maybe(struct engine *e);
+void checkpoint_begin(struct engine *e);
+/* A spool went on, or a take left: what waited for it may. */
+void checkpoint_pump(struct engine *e);
+/* Frees a part of a checkpoint that will not be done (engine_close). */
+void checkpoint_drop(struct engine *e, struct list *link);
+void checkpoint_durable(struct engine *e, uint64_t sequence);
+enum err checkpoint_tracks(struct engine *e, struct checkpoint_track **out, size_t *count);
+
+/* space.c */
+void space_check(struct engine *e);
+bool space_refuses_new(const struct engine *e);
+uint64_t space_floor(const struct engine *e);
+void space_full(struct engine *e);
+
+/* catalogue.c */
+uint64_t catalog_submit(struct engine *e, struct catalog_op *op);
+void catalog_pump(struct engine *e);
+
+/* requests.c, reads.c */
+void readers_free(struct engine *e);
+
+/* recover.c */
+enum err engine_recover(struct engine *e);
+
+/* json.c */
+void recording_json(struct buf *out, const struct recording_info *info, const struct recording *live);
+
+#endif

@@ -1,0 +1,81 @@
+/* The recording's object as the API shows it. */
+#include "engine/internal.h"
+#include "proto/problem.h"
+
+#include <stdlib.h>
+
+static json_t *text_or_null(const char *text)
+{
+	return text ? json_string(text) : json_null();
+}
+
+static json_t *sha256_or_null(bool has, const struct sha256 *sha256)
+{
+	char hex[65];
+	if (!has)
+		return json_null();
+	sha256_format(sha256->bytes, hex);
+	return json_string(hex);
+}
+
+static json_t *tracks_json(const struct recording_info *info, const struct recording *live)
+{
+	json_t *tracks = json_array();
+	for (uint32_t i = 0; i < info->track_count; i++) {
+		const struct track_info *t = &info->tracks[i];
+		/* sealed is what is durable: a seal on its way is not shown */
+		bool sealed = live ? live->tracks[i].stage == STAGE_SEALED : t->sealed;
+		json_t *parts = json_array();
+		for (uint32_t k = 0; k < t->part_count; k++)
+			json_array_append_new(parts, json_integer((json_int_t)t->parts[k]));
+		json_array_append_new(tracks,
+				      json_pack("{s:s, s:I, s:b, s:b, s:o, s:o}", "track", t->name, "bytes",
+						(json_int_t)t->bytes, "attached", live ? live->tracks[i].conn != 0 : 0,
+						"sealed", (int)sealed, "sha256",
+						sha256_or_null(sealed && t->has_sha256, &t->sha256), "parts", parts));
+	}
+	return tracks;
+}
+
+static json_t *error_json(const struct recording_info *info)
+{
+	if (info->phase != PHASE_ERROR)
+		return json_null();
+	const char *message = info->error_message ? info->error_message : err_text(info->error);
+	return json_pack("{s:s, s:s}", "code", err_code(info->error), "message", message);
+}
+
+void recording_json(struct buf *out, const struct recording_info *info, const struct recording *live)
+{
+	char id[UUID_TEXT];
+	uuid_format(&info->id, id);
+	const struct track_info *only = info->track_count == 1 ? &info->tracks[0] : NULL;
+	bool sealed = only && (live ? live->tracks[0].stage == STAGE_SEALED : only->sealed);
+	json_t *object = json_object();
+	must(object);
+	json_object_set_new(object, "id", json_string(id));
+	json_object_set_new(object, "sessionId", text_or_null(info->session_id));
+	json_object_set_new(object, "ref", text_or_null(info->ref));
+	json_object_set_new(object, "name", text_or_null(info->name));
+	json_object_set_new(object, "phase", json_string(phase_name(info->phase)));
+	json_object_set_new(object, "attached", json_boolean(live && recording_attached(live)));
+	json_object_set_new(object, "interrupted", json_boolean(info->interrupted));
+	json_object_set_new(object, "revision", json_integer(info->revision));
+	json_object_set_new(object, "bytes", json_integer((json_int_t)recording_info_bytes(info)));
+	json_object_set_new(object, "sha256", sha256_or_null(sealed && only->has_sha256, only ? &only->sha256 : NULL));
+	json_object_set_new(object, "mime", text_or_null(info->mime));
+	json_object_set_new(object, "ext", text_or_null(info->ext));
+	json_object_set_new(object, "duration", json_null());
+	json_object_set_new(object, "attempt", json_integer(info->attempt));
+	json_object_set_new(object, "error", error_json(info));
+	json_object_set_new(object, "abortReason", text_or_null(info->abort_reason));
+	json_object_set_new(object, "warnings", json_array());
+	json_object_set_new(object, "show", json_null());
+	json_object_set_new(object, "version", json_null());
+	json_object_set_new(object, "tracks", tracks_json(info, live));
+	json_object_set_new(object, "createdAt", json_integer((json_int_t)info->created_ms));
+	json_object_set_new(object, "updatedAt", json_integer((json_int_t)info->updated_ms));
+	json_format(out, object);
+	json_decref(object);
+	must(out->failed ? NULL : out);
+}

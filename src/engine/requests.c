@@ -1,0 +1,398 @@
+/* The HTTP questions: state, list, rename, delete, complete. Each answers its callback once. */
+#include "engine/internal.h"
+#include "proto/problem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct request {
+	struct waiter waiter;
+	char *principal, *text; /* text: a new name */
+	engine_json_fn *done;
+	void *arg;
+	struct total *totals;
+	size_t total_count;
+	bool began; /* this very call started the completion */
+};
+
+static struct request *request_new(struct engine_ref ref, engine_json_fn *done, void *arg,
+				   void (*go)(struct engine *e, struct waiter *w, struct take *t, enum err err))
+{
+	struct request *r = must(calloc(1, sizeof *r));
+	r->waiter.go = go;
+	r->principal = must(strdup(ref.principal));
+	r->done = done;
+	r->arg = arg;
+	return r;
+}
+
+static void request_free(struct request *r)
+{
+	for (size_t i = 0; i < r->total_count; i++) {
+		free((char *)r->totals[i].track);
+		free((struct sha256 *)r->totals[i].sha256);
+	}
+	free(r->totals);
+	free(r->principal);
+	free(r->text);
+	free(r);
+}
+
+static void answer(struct request *r, enum err err, const struct buf *body)
+{
+	r->done(r->arg, err, body ? body->data : NULL, body ? body->len : 0);
+	request_free(r);
+}
+
+/* True when the take is there for this principal; answers otherwise. */
+static bool visible(struct request *r, const struct take *t, enum err err)
+{
+	if (!err && strcmp(t->rec.info.principal, r->principal) != 0)
+		err = ERR_NOT_FOUND;
+	if (err)
+		answer(r, err, NULL);
+	return !err;
+}
+
+static void answer_json(struct request *r, const struct take *t)
+{
+	struct buf body;
+	buf_init(&body);
+	recording_json(&body, &t->rec.info, &t->rec);
+	answer(r, ERR_OK, &body);
+	buf_release(&body);
+}
+
+static void get_go(struct engine *e, struct waiter *w, struct take *t, enum err err)
+{
+	(void)e;
+	struct request *r = (struct request *)w;
+	if (!visible(r, t, err))
+		return;
+	if (t->rec.info.phase == PHASE_DELETED)
+		answer(r, ERR_DELETED, NULL);
+	else
+		answer_json(r, t);
+}
+
+void engine_get(struct engine *e, struct engine_ref ref, engine_json_fn *done, void *arg)
+{
+	take_want(e, ref, &request_new(ref, done, arg, get_go)->waiter);
+}
+
+/* --- complete --- */
+
+static void answer_status(struct request *r, const char *status, enum phase phase)
+{
+	struct buf body;
+	buf_init(&body);
+	buf_addf(&body, "{\"status\":\"%s\",\"phase\":\"%s\"}", status, phase_name(phase));
+	must(body.data);
+	answer(r, ERR_OK, &body);
+	buf_release(&body);
+}
+
+/* A refusal names for each total what is missing. */
+static void answer_refused(struct request *r, const struct take *t, enum err err)
+{
+	json_t *tracks = json_array();
+	for (size_t i = 0; i < r->total_count; i++) {
+		const struct track_info *track = recording_info_track(&t->rec.info, r->totals[i].track);
+		uint64_t bytes = track ? track->bytes : 0;
+		if (bytes != r->totals[i].bytes)
+			json_array_append_new(tracks,
+					      json_pack("{s:s, s:I, s:I}", "track", r->totals[i].track, "declared",
+							(json_int_t)r->totals[i].bytes, "bytes", (json_int_t)bytes));
+	}
+	json_t *extra = json_pack("{s:s, s:o}", "phase", phase_name(t->rec.info.phase), "tracks", tracks);
+	struct buf body;
+	buf_init(&body);
+	problem_format(&body, err, NULL, extra);
+	json_decref(extra);
+	answer(r, err, &body);
+	buf_release(&body);
+}
+
+static void complete_go(struct engine *e, struct waiter *w, struct take *t, enum err err)
+{
+	struct request *r = (struct request *)w;
+	if (!visible(r, t, err))
+		return;
+	const struct recording_info *info = &t->rec.info;
+	if (r->began && t->rec.busy == BUSY_NONE) {
+		if (info->phase == PHASE_ERROR)
+			answer_refused(r, t, info->error);
+		else
+			answer_status(r, "started", info->phase);
+		return;
+	}
+	switch (recording_complete(&t->rec, r->totals, r->total_count, &err, &e->fx)) {
+	case COMPLETE_STARTED:
+		r->began = true;
+		take_wait(t, w);
+		effects_run(e, t);
+		break;
+	case COMPLETE_WAIT:
+		take_wait(t, w);
+		break;
+	case COMPLETE_PROCESSING:
+		answer_status(r, "alreadyProcessing", info->phase);
+		break;
+	case COMPLETE_COMPLETE:
+		answer_status(r, "alreadyComplete", info->phase);
+		break;
+	case COMPLETE_REFUSED:
+		answer_refused(r, t, err);
+		break;
+	}
+}
+
+void engine_complete(struct engine *e, struct engine_ref ref, const struct engine_total *totals, size_t count,
+		     engine_json_fn *done, void *arg)
+{
+	struct request *r = request_new(ref, done, arg, complete_go);
+	r->totals = must(calloc(count ? count : 1, sizeof *r->totals));
+	r->total_count = count;
+	for (size_t i = 0; i < count; i++) {
+		r->totals[i].track = must(strdup(totals[i].track ? totals[i].track : "main"));
+		r->totals[i].bytes = totals[i].bytes;
+		if (!totals[i].has_sha256)
+			continue;
+		struct sha256 *sha256 = must(malloc(sizeof *sha256));
+		*sha256 = totals[i].sha256;
+		r->totals[i].sha256 = sha256;
+	}
+	take_want(e, ref, &r->waiter);
+}
+
+/* --- rename and delete: one transaction each --- */
+
+struct change_op {
+	struct catalog_op op;
+	struct request *request;
+	struct take *take;
+	struct uuid id;
+	char *name; /* NULL: delete */
+	int64_t now_ms;
+	enum catalog_outcome outcome;
+	struct recording_info row;
+};
+
+static enum err change_run(struct catalog *c, struct catalog_op *op)
+{
+	struct change_op *o = (struct change_op *)op;
+	recording_info_release(&o->row);
+	if (o->name)
+		return c->ops->rename(c, &o->id, o->name, o->now_ms, &o->row);
+	return c->ops->remove(c, &o->id, o->now_ms, &o->outcome, &o->row);
+}
+
+static void change_done(struct engine *e, struct catalog_op *op)
+{
+	struct change_op *o = (struct change_op *)op;
+	struct take *t = o->take;
+	if (op->err) {
+		answer(o->request, op->err, NULL);
+	} else {
+		t->rec.info.updated_ms = o->now_ms;
+		if (o->name) {
+			free(t->rec.info.name);
+			t->rec.info.name = o->name;
+			o->name = NULL;
+			t->manifest_dirty = true;
+		}
+		answer_json(o->request, t);
+	}
+	if (t->rec.info.phase == PHASE_DELETED)
+		t->gone = true;
+	recording_info_release(&o->row);
+	free(o->name);
+	free(o);
+	take_wake(e, t, ERR_OK);
+	take_unpin(e, t);
+}
+
+static void change_submit(struct engine *e, struct take *t, struct request *r, char *name)
+{
+	struct change_op *o = must(calloc(1, sizeof *o));
+	o->op.run = change_run;
+	o->op.done = change_done;
+	o->request = r;
+	o->take = t;
+	o->id = t->rec.info.id;
+	o->name = name;
+	o->now_ms = engine_wall(e);
+	take_pin(t);
+	catalog_submit(e, &o->op);
+	catalog_pump(e);
+}
+
+static void rename_go(struct engine *e, struct waiter *w, struct take *t, enum err err)
+{
+	struct request *r = (struct request *)w;
+	if (!visible(r, t, err))
+		return;
+	if (t->rec.info.phase == PHASE_DELETED) {
+		answer(r, ERR_DELETED, NULL);
+		return;
+	}
+	char *name = r->text;
+	r->text = NULL;
+	change_submit(e, t, r, name);
+}
+
+void engine_rename(struct engine *e, struct engine_ref ref, const char *name, engine_json_fn *done, void *arg)
+{
+	if (!text_valid(name, LIMIT_NAME_CHARS)) {
+		done(arg, ERR_BAD_FIELD, NULL, 0);
+		return;
+	}
+	struct request *r = request_new(ref, done, arg, rename_go);
+	r->text = must(strdup(name));
+	take_want(e, ref, &r->waiter);
+}
+
+/* The DELETE record is durable. */
+static void deleted_go(struct engine *e, struct take *t, uint16_t what)
+{
+	(void)what;
+	struct request *r = t->deleting;
+	t->deleting = NULL;
+	change_submit(e, t, r, NULL);
+}
+
+static bool at_rest(const struct recording *rec)
+{
+	for (uint32_t i = 0; i < rec->info.track_count; i++) {
+		if (rec->tracks[i].stage != STAGE_OPEN && rec->tracks[i].stage != STAGE_SEALED)
+			return false;
+	}
+	return rec->busy == BUSY_NONE;
+}
+
+static void delete_go(struct engine *e, struct waiter *w, struct take *t, enum err err)
+{
+	struct request *r = (struct request *)w;
+	if (!visible(r, t, err))
+		return;
+	if (t->rec.info.phase == PHASE_DELETED) {
+		answer(r, ERR_DELETED, NULL);
+		return;
+	}
+	if (!at_rest(&t->rec)) {
+		take_wait(t, w);
+		return;
+	}
+	recording_detach_all(&t->rec, ERR_DELETED, e->now.mono_ms, &e->fx);
+	t->rec.info.phase = PHASE_DELETED;
+	t->rec.idle_deadline = UINT64_MAX;
+	t->deleting = r;
+	struct record record = { .type = RECORD_DELETE, .track = RECORD_WHOLE, .recording = t->rec.info.id };
+	struct position at = journal_append(e->journal, &record);
+	take_pin(t);
+	in_flight_push(e, (struct in_flight){ .take = t, .sequence = at.sequence, .go = deleted_go });
+	effects_run(e, t);
+	append_pump(e);
+}
+
+void engine_delete(struct engine *e, struct engine_ref ref, engine_json_fn *done, void *arg)
+{
+	take_want(e, ref, &request_new(ref, done, arg, delete_go)->waiter);
+}
+
+/* --- the list --- */
+
+struct list_op {
+	struct catalog_op op;
+	char *principal, *search;
+	struct catalog_filter filter;
+	struct recording_info *rows; /* of LIMIT_LIST_ITEMS + 1 */
+	unsigned count;
+	engine_json_fn *done;
+	void *arg;
+};
+
+static enum err list_row(void *arg, const struct recording_info *row)
+{
+	struct list_op *o = arg;
+	return recording_info_copy(&o->rows[o->count++], row);
+}
+
+static enum err list_run(struct catalog *c, struct catalog_op *op)
+{
+	struct list_op *o = (struct list_op *)op;
+	while (o->count > 0)
+		recording_info_release(&o->rows[--o->count]);
+	return c->ops->list(c, &o->filter, list_row, o);
+}
+
+static void list_json(struct engine *e, struct list_op *o, struct buf *body)
+{
+	buf_add_text(body, "{\"items\":[");
+	for (unsigned i = 0; i < o->count; i++) {
+		const struct take *t = take_by_id(e, &o->rows[i].id);
+		bool live = t && !t->loading;
+		if (live && t->rec.info.phase == PHASE_DELETED)
+			continue;
+		if (body->data[body->len - 1] != '[')
+			buf_add_text(body, ",");
+		recording_json(body, live ? &t->rec.info : &o->rows[i], live ? &t->rec : NULL);
+	}
+	if (o->count == LIMIT_LIST_ITEMS) {
+		char id[UUID_TEXT];
+		uuid_format(&o->rows[o->count - 1].id, id);
+		buf_addf(body, "],\"next\":\"%s\"}", id);
+	} else {
+		buf_add_text(body, "],\"next\":null}");
+	}
+	must(body->failed ? NULL : body);
+}
+
+static void list_done(struct engine *e, struct catalog_op *op)
+{
+	struct list_op *o = (struct list_op *)op;
+	if (op->err) {
+		o->done(o->arg, op->err, NULL, 0);
+	} else {
+		struct buf body;
+		buf_init(&body);
+		list_json(e, o, &body);
+		o->done(o->arg, ERR_OK, body.data, body.len);
+		buf_release(&body);
+	}
+	while (o->count > 0)
+		recording_info_release(&o->rows[--o->count]);
+	free(o->rows);
+	free(o->principal);
+	free(o->search);
+	free(o);
+}
+
+void engine_list(struct engine *e, const struct engine_query *query, engine_json_fn *done, void *arg)
+{
+	enum phase phase = PHASE_COUNT;
+	struct uuid before = { 0 };
+	bool bad = (query->phase && !phase_parse(query->phase, &phase)) ||
+		   (query->before && !uuid_parse(query->before, &before));
+	if (bad) {
+		done(arg, ERR_BAD_FIELD, NULL, 0);
+		return;
+	}
+	struct list_op *o = must(calloc(1, sizeof *o));
+	o->op.run = list_run;
+	o->op.done = list_done;
+	o->principal = must(strdup(query->principal));
+	o->search = query->search ? must(strdup(query->search)) : NULL;
+	o->filter = (struct catalog_filter){
+		.principal = o->principal,
+		.search = o->search,
+		.phase = query->phase ? (int)phase : -1,
+		.before = before,
+		.limit = LIMIT_LIST_ITEMS,
+	};
+	o->rows = must(calloc(LIMIT_LIST_ITEMS + 1, sizeof *o->rows));
+	o->done = done;
+	o->arg = arg;
+	catalog_submit(e, &o->op);
+	catalog_pump(e);
+}
