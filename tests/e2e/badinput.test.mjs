@@ -4,7 +4,7 @@ import { readdirSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
-import { sharedServer, until } from './support/server.mjs';
+import { atEnd, sharedServer, until } from './support/server.mjs';
 import { api, assertOriginal, media, raw, recording, sessionId, wire, Wire } from './support/wire.mjs';
 
 const server = sharedServer();
@@ -221,7 +221,7 @@ test('WebSocket frames that break the rules', options, async (t) => {
 	};
 	for (const [name, frame] of Object.entries(frames)) {
 		const socket = net.connect(server.port, '127.0.0.1');
-		t.after(() => socket.destroy());
+		atEnd(t, () => socket.destroy());
 		socket.on('error', () => {});
 		const closed = new Promise((resolve) => socket.on('close', () => resolve(true)));
 		const upgraded = new Promise((resolve) => socket.once('data', resolve));
@@ -238,7 +238,7 @@ test('WebSocket frames that break the rules', options, async (t) => {
 
 test('connections that say nothing are closed and hold nobody up', { timeout: 90_000 }, async (t) => {
 	const sockets = Array.from({ length: 1000 }, () => net.connect(server.port, '127.0.0.1'));
-	t.after(() => sockets.forEach((socket) => socket.destroy()));
+	atEnd(t, () => sockets.forEach((socket) => socket.destroy()));
 	let closed = 0;
 	for (const socket of sockets) {
 		socket.on('error', () => {});

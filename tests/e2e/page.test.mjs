@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { launch, openPage } from './support/page.mjs';
 import { startProxy } from './support/proxy.mjs';
-import { sharedServer, startServer, until } from './support/server.mjs';
+import { atEnd, sharedServer, startServer, until } from './support/server.mjs';
 import { api, random, recording, wire } from './support/wire.mjs';
 
 const server = sharedServer();
@@ -175,7 +175,7 @@ test('the take is finished from elsewhere: the page stops and does not call more
 
 test('the microphone is not allowed: the page says what to do', options, async (t) => {
 	const strict = await launch({ allow: false });
-	t.after(() => strict.close());
+	atEnd(t, () => strict.close());
 	const page = await openPage(t, strict, server);
 	await page.page.click('#record');
 	await page.page.waitForSelector('#error:not([hidden])');

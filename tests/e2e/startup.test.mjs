@@ -5,7 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { BINARY, Server, startServer, tempDir } from './support/server.mjs';
+import { atEnd, BINARY, Server, startServer, tempDir } from './support/server.mjs';
 import { assertOriginal, media, recording, sessionId, wire } from './support/wire.mjs';
 
 const options = { timeout: 120_000 };
@@ -61,7 +61,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 test('a data directory has one server', options, async (t) => {
 	const server = await startServer(t);
 	const second = new Server({ dataDir: server.dataDir });
-	t.after(() => second.kill());
+	atEnd(t, () => second.kill());
 	await assert.rejects(second.start(), /the server ended/);
 	assert.notEqual((await second.exited).code, 0);
 	assert.match(second.output, /another process/i);
@@ -72,7 +72,7 @@ test('a port that is taken, an address that is not loopback, a directory that is
 	const dir = tempDir(t);
 	const taken = net.createServer();
 	await new Promise((resolve) => taken.listen(0, '127.0.0.1', resolve));
-	t.after(() => taken.close());
+	atEnd(t, () => taken.close());
 	writeFileSync(join(dir, 'file'), '');
 	for (const args of [['--data', join(dir, 'a'), '--listen', `127.0.0.1:${taken.address().port}`],
 		['--data', join(dir, 'b'), '--listen', '0.0.0.0:0'], ['--data', join(dir, 'file'), '--listen', '127.0.0.1:0']]) {

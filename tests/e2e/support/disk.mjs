@@ -2,7 +2,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { tempDir } from './server.mjs';
+import { atEnd, tempDir } from './server.mjs';
 
 // EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH: what was not synced is gone, as when the power fails.
 const CUTTER = `
@@ -22,7 +22,7 @@ export class Disk {
 		mkdirSync(this.path);
 		execFileSync('truncate', ['-s', `${megabytes}M`, this.image]);
 		execFileSync('mkfs.ext4', ['-q', '-F', '-E', 'lazy_itable_init=0,lazy_journal_init=0', this.image]);
-		t.after(() => this.unmount());
+		atEnd(t, () => this.unmount());
 		this.mount();
 	}
 

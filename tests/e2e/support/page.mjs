@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
-import { tempDir } from './server.mjs';
+import { atEnd, tempDir } from './server.mjs';
 import { api, assertOriginal, recording, sha256 } from './wire.mjs';
 
 const run = promisify(execFile);
@@ -103,7 +103,7 @@ export class RecordPage {
 
 export async function openPage(t, browser, at, options) {
 	const page = new RecordPage();
-	t.after(() => page.context?.close());
+	atEnd(t, () => page.context?.close());
 	return page.open(browser, at, options);
 }
 

@@ -1,5 +1,6 @@
 // A link that can be broken: a TCP proxy between a client and the server.
 import net from 'node:net';
+import { atEnd } from './server.mjs';
 
 export class Proxy {
 	/** pass: bytes go through. refuse: connections are reset. blackhole: connections stay open and nothing comes out.
@@ -117,6 +118,6 @@ export class Proxy {
 
 export async function startProxy(t, server) {
 	const proxy = await new Proxy(server.port).listen();
-	t.after(() => proxy.close());
+	atEnd(t, () => proxy.close());
 	return proxy;
 }

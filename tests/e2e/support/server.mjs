@@ -13,10 +13,23 @@ export const BINARY = process.env.HOLDFAST_BIN ?? join(ROOT, 'build/holdfast');
 const START_MS = 10_000; // what the server promises for its first start
 const STOP_MS = 15_000;
 
-/** A directory that is removed when the test ends. Register it before the server, so that it goes after it. */
+const ends = new WeakMap();
+
+/** Runs `end` when the test is over, the last registered first (a test's own hooks run the other way round). */
+export function atEnd(t, end) {
+	if (!ends.has(t)) {
+		ends.set(t, []);
+		t.after(async () => {
+			for (const last of ends.get(t).reverse()) await last();
+		});
+	}
+	ends.get(t).push(end);
+}
+
+/** A directory that is removed when the test ends. */
 export function tempDir(t) {
 	const dir = mkdtempSync(join(tmpdir(), 'holdfast-e2e-'));
-	t.after(() => rmSync(dir, { recursive: true, force: true }));
+	atEnd(t, () => rmSync(dir, { recursive: true, force: true }));
 	return dir;
 }
 
@@ -121,7 +134,7 @@ export class Server {
 export async function startServer(t, options = {}) {
 	const dataDir = options.dataDir ?? join(tempDir(t), 'data');
 	const server = new Server({ ...options, dataDir });
-	t.after(() => server.kill());
+	atEnd(t, () => server.kill());
 	await server.start();
 	return server;
 }

@@ -1,14 +1,15 @@
 // A take sent by the page's own sender (web/client.js) from Node, and what is asked of it in the end.
 import assert from 'node:assert/strict';
 import { TakeSender } from '../../../web/client.js';
-import { within } from './server.mjs';
+import { atEnd, within } from './server.mjs';
 import { assertOriginal, recording, sessionId, sha256, WebSocket } from './wire.mjs';
 
 export class Taker {
+	bytes = [];
+	#watchers = new Set();
+
 	/** `at`: anything with a `url`: the server or a proxy in front of it. */
 	constructor(t, at, start = {}) {
-		this.bytes = [];
-		this.#watchers = new Set();
 		this.sender = new TakeSender({
 			url: at.url.replace(/^http/, 'ws') + '/ws',
 			start: { sessionId: sessionId(), mime: 'video/webm', ext: 'webm', ...start },
@@ -17,11 +18,9 @@ export class Taker {
 				for (const watcher of this.#watchers) watcher();
 			},
 		});
-		t.after(() => this.stop());
+		atEnd(t, () => this.stop());
 		this.sender.connect();
 	}
-
-	#watchers;
 
 	push(bytes) {
 		this.bytes.push(Buffer.from(bytes));

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createCipheriv, createHash, randomBytes } from 'node:crypto';
 import net from 'node:net';
 import WebSocket from 'ws';
-import { within } from './server.mjs';
+import { atEnd, within } from './server.mjs';
 
 export { WebSocket };
 
@@ -129,7 +129,7 @@ export class Wire {
 
 export function wire(t, server, options) {
 	const w = new Wire(server.url, options);
-	t.after(() => w.socket.terminate());
+	atEnd(t, () => w.socket.terminate());
 	return w.opened();
 }
 
