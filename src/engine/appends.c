@@ -151,12 +151,13 @@ void in_flight_push(struct engine *e, struct in_flight item)
 
 enum { APPEND_IOV = LIMIT_APPEND_BYTES / BLOCK + 1 };
 
-/* One record with bytes of the track, at most LIMIT_APPEND_BYTES of them. */
+/* One record with bytes of the track, at most as many as the journal takes in one. */
 static uint64_t log_bytes(struct engine *e, struct track_io *io)
 {
 	static _Thread_local struct iovec iov[APPEND_IOV];
 	uint64_t accepted = io->take->rec.tracks[io->number].accepted;
-	uint64_t end = accepted - io->logged > LIMIT_APPEND_BYTES ? io->logged + LIMIT_APPEND_BYTES : accepted;
+	uint64_t max = journal_append_max(e->journal);
+	uint64_t end = accepted - io->logged > max ? io->logged + max : accepted;
 	struct record record = {
 		.type = RECORD_APPEND,
 		.track = io->number,
@@ -197,6 +198,8 @@ void append_pump(struct engine *e)
 		}
 		uint64_t len = log_bytes(e, io);
 		budget -= len < budget ? len : budget;
+		if (len < gathered)
+			list_push(&e->dirty, &io->dirty); /* the rest, behind the others */
 	}
 	list_move(&e->dirty, &later);
 	journal_kick(e->journal);
