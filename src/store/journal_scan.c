@@ -130,13 +130,17 @@ static bool is_blank(const struct scan *s)
 	return s->len <= JOURNAL_DATA || (data[0] == 0 && memcmp(data, data + 1, s->len - JOURNAL_DATA - 1) == 0);
 }
 
-/* Finds all stretches of one segment. */
+/* Finds all stretches of one segment, but for what an earlier lap left in it: that is older than its first record. */
 static enum err scan_segment(struct scan *s, unsigned number)
 {
+	uint64_t oldest = s->journal->segments[number].first_sequence;
 	struct record_head head;
 	struct stretch *last = NULL;
 	enum err err = scan_load(s, number);
-	for (uint64_t pos = JOURNAL_DATA; err == ERR_OK && scan_next(s, &pos, s->len, &head);) {
+	for (uint64_t pos = JOURNAL_DATA; err == ERR_OK && scan_next(s, &pos, s->len, &head);
+	     pos += record_bytes(head.payload_len)) {
+		if (head.sequence < oldest)
+			continue;
 		if (!last || head.sequence != last->last + 1 || head.prev_crc != last->last_crc) {
 			err = add_stretch(s, &last);
 			if (err != ERR_OK)
@@ -153,8 +157,7 @@ static enum err scan_segment(struct scan *s, unsigned number)
 			last->checkpoint_pos = pos;
 			last->checkpoint_from = head.offset;
 		}
-		pos += record_bytes(head.payload_len);
-		last->end = pos;
+		last->end = pos + record_bytes(head.payload_len);
 	}
 	if (err == ERR_OK && !last)
 		s->journal->segments[number].blank = is_blank(s);
@@ -221,11 +224,11 @@ const struct stretch *scan_checkpoint(const struct scan *s)
 	return newest;
 }
 
-/* Has the record been found at which the newest checkpoint lets replay start? Then so have all behind it. */
-static bool found_enough(const struct scan *s)
+/* Has the record been found at which the newest checkpoint lets replay start, and is all older that was not scanned? */
+static bool found_enough(const struct scan *s, uint64_t newest_left)
 {
 	const struct stretch *checkpoint = scan_checkpoint(s);
-	if (!checkpoint)
+	if (!checkpoint || newest_left >= checkpoint->checkpoint_from)
 		return false;
 	for (size_t i = 0; i < s->count; i++) {
 		const struct stretch *t = &s->stretches[i];
@@ -263,9 +266,9 @@ enum err scan_find(struct scan *s)
 			err = scan_segment(s, i);
 	}
 	judge(s);
-	while (err == ERR_OK && !found_enough(s)) {
-		int next = newest_left(s, scanned);
-		if (next < 0)
+	int next;
+	while (err == ERR_OK && (next = newest_left(s, scanned)) >= 0) {
+		if (found_enough(s, j->segments[next].first_sequence))
 			break;
 		scanned[next] = true;
 		err = scan_segment(s, (unsigned)next);
