@@ -30,7 +30,8 @@ enum {
 	LIMIT_HTTP_HEADERS_BYTES = 32 * 1024, /* all headers of one request together; above it: 431 */
 	LIMIT_HTTP_BODY_BYTES = 256 * 1024, /* a JSON body */
 	LIMIT_HTTP_HEADER_WAIT_S = 10,      /* a connection that says nothing is closed */
-	LIMIT_URI_BYTES = 2048,             /* path and query */
+	LIMIT_URI_BYTES = 4096,             /* path and query: a session's name of 200 characters may take 2,400 */
+	LIMIT_HTTP_HEADER_FIELDS = 128,     /* headers of one request, whatever their size */
 	LIMIT_LIST_ITEMS = 100,             /* recordings a page of the list */
 	LIMIT_RANGES = 1,                   /* ranges of one request; more are answered with the whole file */
 	LIMIT_START_WAITERS = 64,           /* starts, completes and aborts that wait for one take's change of state */

@@ -2,6 +2,7 @@
 #include "proto/message.h"
 
 #include "base/limits.h"
+#include "proto/problem.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -9,9 +10,6 @@
 #include <string.h>
 
 _Static_assert(LIMIT_TRACKS == 16, "a sentence below names it");
-
-/* The first number that a double can't tell from its neighbour. */
-static const double number_end = 9007199254740992.0;
 
 /* What every reader of a field needs. */
 struct fields {
@@ -75,10 +73,8 @@ static enum err count_read(const struct fields *f, const char *field, uint64_t *
 	const json_t *value = field_get(f, field);
 	if (!value)
 		return ERR_OK;
-	double number = json_number_value(value);
-	if (!json_is_number(value) || number < 0 || number >= number_end || number != (double)(uint64_t)number)
+	if (!json_count(value, out))
 		return refuse(f, ERR_BAD_FIELD, field, "must be a whole number from 0 to 2^53 - 1.");
-	*out = (uint64_t)number;
 	return ERR_OK;
 }
 
@@ -196,30 +192,6 @@ static enum err typed_read(const struct fields *f, struct message *m)
 	return refuse(f, ERR_UNKNOWN_TYPE, "", err_text(ERR_UNKNOWN_TYPE));
 }
 
-/* Is the nesting within LIMIT_JSON_DEPTH? Looked at before parsing, since the parser recurses. */
-static bool depth_fits(const char *text, size_t len)
-{
-	int depth = 0;
-	bool quoted = false;
-	for (size_t i = 0; i < len; i++) {
-		char c = text[i];
-		if (quoted) {
-			if (c == '\\')
-				i++;
-			else if (c == '"')
-				quoted = false;
-		} else if (c == '"') {
-			quoted = true;
-		} else if (c == '{' || c == '[') {
-			if (++depth > LIMIT_JSON_DEPTH)
-				return false;
-		} else if (c == '}' || c == ']') {
-			depth--;
-		}
-	}
-	return true;
-}
-
 enum err message_parse(const char *text, size_t len, struct message *out, char *detail, size_t detail_size)
 {
 	struct fields f = { .detail = detail, .detail_size = detail_size };
@@ -228,24 +200,14 @@ enum err message_parse(const char *text, size_t len, struct message *out, char *
 		*detail = '\0';
 	if (len > LIMIT_CONTROL_BYTES)
 		return refuse(&f, ERR_MESSAGE_TOO_LARGE, "", err_text(ERR_MESSAGE_TOO_LARGE));
-	if (!depth_fits(text, len))
-		return refuse(&f, ERR_BAD_MESSAGE, "", "The message is nested too deeply.");
-	/* Numbers as doubles: exact below 2^53, and one above it is refused by its field, not by the parser. */
-	json_error_t error;
-	json_t *json = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
-	if (!json && json_error_code(&error) == json_error_duplicate_key)
-		return refuse(&f, ERR_BAD_MESSAGE, "", "The message names a field twice.");
-	if (!json && json_error_code(&error) == json_error_numeric_overflow)
-		return refuse(&f, ERR_BAD_FIELD, "", "A number is out of range.");
-	if (!json && json_error_code(&error) == json_error_out_of_memory)
-		return refuse(&f, ERR_NO_MEMORY, "", err_text(ERR_NO_MEMORY));
-	if (!json_is_object(json)) {
-		json_decref(json);
-		return refuse(&f, ERR_BAD_MESSAGE, "", "The message is not a JSON object.");
-	}
+	const char *sentence;
+	json_t *json;
+	enum err err = json_read(text, len, &json, &sentence);
+	if (err)
+		return refuse(&f, err, "", sentence);
 	f.object = json;
 	struct message m = { 0 };
-	enum err err = typed_read(&f, &m);
+	err = typed_read(&f, &m);
 	json_decref(json);
 	if (err) {
 		message_release(&m);

@@ -21,13 +21,13 @@ enum message_type {
 
 /* Strings are owned by the message, NULL when absent. */
 struct message_start {
-	char *session_id; /* required, 1 to LIMIT_SESSION_ID_CHARS characters */
+	char *session_id;		 /* required, 1 to LIMIT_SESSION_ID_CHARS characters */
 	char *mime, *ext, *name, *track; /* track: NULL is "main" */
-	char **tracks;    /* declared tracks, unique names, or NULL */
+	char **tracks;			 /* declared tracks, unique names, or NULL */
 	uint32_t tracks_count;
-	int64_t ts;       /* ms, 0 when absent */
+	int64_t ts; /* ms, 0 when absent */
 	bool resume, part;
-	uint64_t from;    /* MESSAGE_NO_BYTES when absent */
+	uint64_t from; /* MESSAGE_NO_BYTES when absent */
 };
 
 struct message_end {
@@ -45,8 +45,9 @@ struct message {
 	};
 };
 
-/* Parses one control message. Errors: MESSAGE_TOO_LARGE, BAD_MESSAGE (no JSON object, no type, too deep, duplicate keys),
- * UNKNOWN_TYPE, BAD_FIELD; then *out is empty and `detail` (of detail_size bytes) is a sentence that names the field. */
+/* Parses one control message. Errors: MESSAGE_TOO_LARGE, BAD_MESSAGE (no JSON object, no type, too deep, duplicate
+ * keys), UNKNOWN_TYPE, BAD_FIELD; then *out is empty and `detail` (of detail_size bytes) is a sentence that names the
+ * field. */
 enum err message_parse(const char *text, size_t len, struct message *out, char *detail, size_t detail_size);
 void message_release(struct message *m);
 
