@@ -275,6 +275,17 @@ bool recording_data(struct recording *r, uint16_t track, uint32_t epoch, uint64_
 	return true;
 }
 
+/* What was accepted before the abort is durable, and acked, before the abort is: its row then names the bytes that
+ * stay. Nothing more is accepted, so this comes to its end once. */
+static void abort_advance(struct recording *r, struct effects *fx)
+{
+	for (uint32_t i = 0; i < r->info.track_count; i++) {
+		if (r->tracks[i].durable < r->tracks[i].accepted)
+			return;
+	}
+	effects_add(fx, (struct effect){ .type = EFFECT_LOG_ABORT });
+}
+
 void recording_durable(struct recording *r, uint16_t track, uint64_t bytes, struct effects *fx)
 {
 	struct track_state *t = &r->tracks[track];
@@ -286,6 +297,8 @@ void recording_durable(struct recording *r, uint16_t track, uint64_t bytes, stru
 	else if (t->conn)
 		effects_add(fx, (struct effect){ .type = EFFECT_ACK, .conn = t->conn, .bytes = bytes, .track = track });
 	recording_seal_advance(r, track, fx);
+	if (r->busy == BUSY_ABORTING)
+		abort_advance(r, fx);
 }
 
 void recording_end(struct recording *r, uint16_t track, uint64_t total, const struct sha256 *sha256, uint64_t now,
@@ -341,7 +354,7 @@ enum recording_answer recording_abort(struct recording *r, const char *reason, s
 	r->idle_deadline = UINT64_MAX;
 	free(r->info.abort_reason);
 	r->info.abort_reason = strdup(reason);
-	effects_add(fx, (struct effect){ .type = EFFECT_LOG_ABORT });
+	abort_advance(r, fx);
 	return ANSWER_DONE;
 }
 

@@ -85,8 +85,11 @@ static enum err take_op_run(struct catalog *c, struct catalog_op *op)
 	}
 	case EFFECT_REOPEN:
 		return c->ops->reopen(c, &info->id, info->updated_ms, &o->outcome, &o->row);
-	case EFFECT_LOG_ABORT:
-		return c->ops->abort(c, &info->id, o->reason, info->updated_ms, &o->outcome, &o->row);
+	case EFFECT_LOG_ABORT: {
+		/* the bytes stay for download: the row must know them once the take has left memory */
+		enum err err = c->ops->put_tracks(c, info);
+		return err ? err : c->ops->abort(c, &info->id, o->reason, info->updated_ms, &o->outcome, &o->row);
+	}
 	case EFFECT_FAIL:
 		return c->ops->fail(c, &info->id, info->error, err_text(info->error), info->updated_ms, &o->outcome,
 				    &o->row);

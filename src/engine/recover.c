@@ -299,8 +299,10 @@ static enum err reconcile(struct engine *e, struct found *f)
 	if (row.phase == PHASE_UPLOADING && sealed) {
 		err = claim_found(c, info);
 	} else if (row.phase == PHASE_UPLOADING && info->phase == PHASE_ABORTED) {
-		err = c->ops->abort(c, &f->id, info->abort_reason ? info->abort_reason : "", info->updated_ms, &outcome,
-				    &changed);
+		err = c->ops->put_tracks(c, info);
+		if (!err)
+			err = c->ops->abort(c, &f->id, info->abort_reason ? info->abort_reason : "", info->updated_ms,
+					    &outcome, &changed);
 	} else if (row.phase == PHASE_UPLOADING) {
 		err = c->ops->put_tracks(c, info);
 	} else if (info->phase == PHASE_UPLOADING && row.revision == info->revision &&
