@@ -103,8 +103,23 @@ const char *catalog_sql(enum catalog_statement which);
 	X(principal)                                                                                                   \
 	X(session_id)                                                                                                  \
 	X(ref)                                                                                                         \
-	X(name) X(mime) X(ext) X(declared_tracks) X(ts) X(phase) X(sealed_by) X(interrupted) X(revision) X(bytes)      \
-		X(attempt) X(error_code) X(error_message) X(abort_reason) X(created_at) X(updated_at)
+	X(name)                                                                                                        \
+	X(mime)                                                                                                        \
+	X(ext)                                                                                                         \
+	X(declared_tracks)                                                                                             \
+	X(ts)                                                                                                          \
+	X(phase)                                                                                                       \
+	X(sealed_by)                                                                                                   \
+	X(interrupted)                                                                                                 \
+	X(revision)                                                                                                    \
+	X(bytes)                                                                                                       \
+	X(attempt)                                                                                                     \
+	X(error_code)                                                                                                  \
+	X(error_message)                                                                                               \
+	X(abort_reason)                                                                                                \
+	X(created_at)                                                                                                  \
+	X(updated_at)
+
 enum catalog_column {
 #define X(name) COLUMN_##name,
 	CATALOG_COLUMNS(X)
