@@ -308,6 +308,10 @@ static enum err reconcile(struct engine *e, struct found *f)
 	} else if (info->phase == PHASE_UPLOADING && row.revision == info->revision &&
 		   phase_may(row.phase, PHASE_UPLOADING, row.sealed_by)) {
 		err = c->ops->reopen(c, &f->id, info->updated_ms, &outcome, &changed);
+	} else if (sealed && info->revision > row.revision && phase_may(row.phase, PHASE_UPLOADING, row.sealed_by)) {
+		err = c->ops->reopen(c, &f->id, info->updated_ms, &outcome, &changed);
+		if (!err)
+			err = claim_found(c, info);
 	} else if (row.phase != PHASE_UPLOADING && info->phase == PHASE_UPLOADING) {
 		info->phase = row.phase; /* failed or deleted meanwhile */
 		info->error = row.error;
