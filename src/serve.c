@@ -1,0 +1,301 @@
+/* `holdfast serve`, see serve.h: one libuv loop, the lanes' threads, the stores, the engine and the network.
+ *
+ * The engine gets its turn in the loop's prepare phase, behind everything that a turn of the loop brought and before it
+ * waits: what gathered is committed at once, and the loop never sleeps beyond engine_next_wake. */
+#include "serve.h"
+
+#include "config/config.h"
+#include "engine/engine.h"
+#include "net/server.h"
+
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <uv.h>
+
+enum { EXIT_INTERRUPTED = 130, PUMP_WAIT_US = 500, ARENAS = 2 };
+
+struct serve {
+	struct config config;
+	uv_loop_t loop;
+	uv_async_t wake;
+	uv_prepare_t turn;
+	uv_timer_t timer;
+	uv_signal_t signals[2];
+	struct exec_threads *threads;
+	struct vfs *vfs;
+	struct catalog *catalog; /* until the engine owns it */
+	struct net *net;
+	struct engine *engine;
+	bool stopping;
+};
+
+/* Whatever can't be trusted any more: nothing may be acked behind this, so nothing is cleaned up either. */
+static void on_fatal(void *arg, enum err err, const char *what)
+{
+	log_event(LOG_ERROR, "fatal", "code", err_code(err), "what", what, NULL);
+	fprintf(stderr, "holdfast: %s: %s The server stops; what was acknowledged is safe.\n", what, err_text(err));
+	_exit(1);
+}
+
+static void fill_random(void *arg, void *out, size_t len)
+{
+	uint8_t *bytes = out;
+	while (len > 0) {
+		ssize_t got = getrandom(bytes, len, 0);
+		if (got > 0) {
+			bytes += got;
+			len -= (size_t)got;
+		}
+	}
+}
+
+/* The loop */
+
+static void on_wake(uv_async_t *handle)
+{
+	/* it ended the loop's wait; the turn does the rest */
+}
+
+static void wake_loop(void *arg)
+{
+	struct serve *s = arg;
+	uv_async_send(&s->wake);
+}
+
+static void on_timer(uv_timer_t *handle)
+{
+}
+
+static void on_turn(uv_prepare_t *handle)
+{
+	struct serve *s = handle->data;
+	exec_threads_turn(s->threads);
+	if (!s->net) /* closed; the engine is next */
+		return;
+	struct now now = net_now(s->net);
+	engine_turn(s->engine, now);
+	if (!s->net)
+		return;
+	uint64_t wake = engine_next_wake(s->engine);
+	if (wake == UINT64_MAX)
+		uv_timer_stop(&s->timer);
+	else
+		uv_timer_start(&s->timer, on_timer, wake > now.mono_ms ? wake - now.mono_ms : 0, 0);
+}
+
+static void on_net_closed(void *arg)
+{
+	struct serve *s = arg;
+	uv_close((uv_handle_t *)&s->turn, NULL);
+	uv_close((uv_handle_t *)&s->timer, NULL);
+	uv_close((uv_handle_t *)&s->signals[0], NULL);
+	uv_close((uv_handle_t *)&s->signals[1], NULL);
+	uv_unref((uv_handle_t *)&s->wake); /* the lanes may still use it */
+}
+
+static void on_engine_stopped(void *arg)
+{
+	struct serve *s = arg;
+	struct net *net = s->net;
+	s->net = NULL;
+	net_close(net, on_net_closed, s);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	struct serve *s = handle->data;
+	if (s->stopping)
+		_exit(EXIT_INTERRUPTED);
+	s->stopping = true;
+	log_event(LOG_INFO, "stopping", "signal", number == SIGINT ? "SIGINT" : "SIGTERM", NULL);
+	net_refuse(s->net);
+	engine_stop(s->engine, net_now(s->net), on_engine_stopped, s);
+}
+
+static void loop_open(struct serve *s)
+{
+	const int numbers[2] = { SIGINT, SIGTERM };
+	uv_loop_init(&s->loop);
+	uv_async_init(&s->loop, &s->wake, on_wake);
+	uv_prepare_init(&s->loop, &s->turn);
+	uv_timer_init(&s->loop, &s->timer);
+	s->turn.data = s;
+	for (unsigned i = 0; i < 2; i++) {
+		uv_signal_init(&s->loop, &s->signals[i]);
+		s->signals[i].data = s;
+		uv_signal_start(&s->signals[i], on_signal, numbers[i]);
+	}
+}
+
+/* Starting */
+
+/* Each recorder holds two descriptors, and each thread that allocates would keep an arena of its own. */
+static void set_up_process(void)
+{
+	struct rlimit files;
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	mallopt(M_ARENA_MAX, ARENAS);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int fail(const char *what, enum err err)
+{
+	fprintf(stderr, "holdfast: %s: %s\n", what, err_text(err));
+	return 1;
+}
+
+static int open_stores(struct serve *s)
+{
+	enum err err = exec_threads_new(wake_loop, s, &s->threads);
+	if (err != ERR_OK)
+		return fail("starting threads", err);
+	err = vfs_posix_open(s->config.data, &s->vfs);
+	if (err == ERR_LOCKED) {
+		fprintf(stderr, "holdfast: another process uses the data directory %s\n", s->config.data);
+		return 1;
+	}
+	if (err != ERR_OK)
+		return fail(s->config.data, err);
+	err = catalog_sqlite_open(s->vfs, false, &s->catalog);
+	if (err == ERR_CORRUPT || err == ERR_READ_FAILED)
+		fprintf(stderr, "holdfast: 'holdfast verify --rebuild --data %s' makes the catalog again\n",
+			s->config.data);
+	return err == ERR_OK ? 0 : fail("the catalog", err);
+}
+
+/* While start-up waits for its own work, there is no loop yet to be woken. */
+static void pump(void *arg)
+{
+	struct serve *s = arg;
+	if (exec_threads_turn(s->threads) == 0)
+		usleep(PUMP_WAIT_US);
+}
+
+static int open_engine(struct serve *s)
+{
+	const struct config *c = &s->config;
+	struct engine_config config = {
+		.vfs = s->vfs,
+		.exec = exec_threads_exec(s->threads),
+		.catalog = s->catalog,
+		.memory_bytes = c->memory_bytes,
+		.journal_bytes = c->journal_bytes,
+		.segment_bytes = LIMIT_SEGMENT_BYTES,
+		.journal_io = c->journal_io,
+		.grace_ms = c->grace_ms,
+		.heartbeat_ms = c->heartbeat_ms,
+		.late_resume_ms = c->late_resume_ms,
+		.hash_early = c->hash_early,
+		.reserve_bytes = c->reserve_bytes,
+		.random = fill_random,
+		.pump = pump,
+		.pump_arg = s,
+	};
+	net_callbacks(s->net, &config.callbacks);
+	s->catalog = NULL;
+	enum err err = engine_open(&config, net_now(s->net), &s->engine);
+	if (err != ERR_OK)
+		return fail("opening the journal and the recordings", err);
+	const struct engine_recovery *found = engine_recovery(s->engine);
+	log_event(LOG_INFO, "recovered", "records", log_number(found->records), "bytes", log_number(found->bytes),
+		  "takes", log_number(found->takes), "quarantined", log_number(found->quarantined), "damaged",
+		  log_number(found->damaged), NULL);
+	return 0;
+}
+
+static int open_net(struct serve *s)
+{
+	struct net_config config = {
+		.loop = &s->loop,
+		.host = s->config.listen_host,
+		.port = s->config.listen_port,
+		.max_connections = s->config.max_connections,
+		.fatal = on_fatal,
+	};
+	enum err err = net_new(&config, &s->net);
+	return err == ERR_OK ? 0 : fail("the network", err);
+}
+
+static int listen_on(struct serve *s)
+{
+	bool is_v6 = strchr(s->config.listen_host, ':') != NULL;
+	char at[128];
+	enum err err = net_listen(s->net, s->engine);
+	if (err != ERR_OK) {
+		fprintf(stderr, "holdfast: cannot listen on %s port %u: %s\n", s->config.listen_host,
+			s->config.listen_port, err == ERR_EXISTS ? "the address is in use" : err_text(err));
+		return 1;
+	}
+	engine_listening(s->engine, net_now(s->net));
+	snprintf(at, sizeof at, "http://%s%s%s:%u", is_v6 ? "[" : "", s->config.listen_host, is_v6 ? "]" : "",
+		 net_port(s->net));
+	printf("listening on %s\nrecord at %s/record\n", at, at);
+	fflush(stdout);
+	return 0;
+}
+
+/* Stopping */
+
+static void on_handle(uv_handle_t *handle, void *arg)
+{
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+/* Everything that is open, whether the start came to its end or not. */
+static void close_all(struct serve *s)
+{
+	if (s->net) { /* a start that failed */
+		struct net *net = s->net;
+		s->net = NULL;
+		net_close(net, on_net_closed, s);
+		uv_run(&s->loop, UV_RUN_DEFAULT);
+	}
+	if (s->threads)
+		exec_threads_drain(s->threads);
+	engine_close(s->engine);
+	catalog_close(s->catalog);
+	exec_threads_free(s->threads);
+	vfs_free(s->vfs);
+	uv_walk(&s->loop, on_handle, NULL);
+	uv_run(&s->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&s->loop);
+}
+
+static int start(struct serve *s)
+{
+	int status = open_net(s);
+	if (status == 0)
+		status = open_stores(s);
+	if (status == 0)
+		status = open_engine(s);
+	return status == 0 ? listen_on(s) : status;
+}
+
+int serve_main(int argc, char **argv)
+{
+	static struct serve s;
+	int status = config_load(&s.config, CONFIG_SERVE, argc, argv, environ);
+	if (status == CONFIG_GO) {
+		log_set_level(s.config.log_level);
+		set_up_process();
+		loop_open(&s);
+		status = start(&s);
+		if (status == 0) {
+			uv_prepare_start(&s.turn, on_turn);
+			uv_run(&s.loop, UV_RUN_DEFAULT);
+		}
+		close_all(&s);
+	}
+	config_release(&s.config);
+	return status;
+}
