@@ -46,7 +46,7 @@ uint64_t engine_conn_open(struct engine *e, const char *principal, struct now no
 	e->conn_slots[slot] = c;
 	e->conn_count++;
 	list_push(&e->conns, &c->link);
-	conn_pause_update(e, c);
+	/* Where everybody is paused, this one is with its first message: the network does not know its id yet. */
 	engine_rearm_conn(e, c);
 	return c->id;
 }
@@ -84,6 +84,7 @@ void conn_error(struct engine *e, struct conn *c, enum err err, const char *deta
 	conn_detach(e, c);
 	c->starting = NULL;
 	c->start_ready = false;
+	c->reply_epoch++; /* a `started` that still waits is no longer true */
 	/* An error promises nothing. */
 	reply_send(e, c->id, &text, (struct promise){ 0 });
 	conn_unblock(e, c);
@@ -494,6 +495,7 @@ void engine_conn_text(struct engine *e, uint64_t conn, const char *text, size_t 
 	if (!c || e->failed)
 		return;
 	session_heard(&c->session);
+	conn_pause_update(e, c);
 	if (c->held)
 		hold(e, c, text, len, true);
 	else
@@ -507,6 +509,7 @@ void engine_conn_binary(struct engine *e, uint64_t conn, const void *data, size_
 	if (!c || e->failed)
 		return;
 	session_heard(&c->session);
+	conn_pause_update(e, c);
 	e->bytes_received += len;
 	const char *next = data;
 	do { /* small pieces, so that each finds room sooner or later */

@@ -7,6 +7,7 @@
 struct reply {
 	struct list link;
 	uint64_t conn;
+	uint32_t epoch; /* of the connection when it was made */
 	struct promise promise;
 	struct buf text;
 };
@@ -48,6 +49,8 @@ static void leave(struct engine *e, uint64_t conn, const struct buf *text, struc
 	assert(journal_kept(e, promise) && catalog_kept(e, promise));
 	if (e->failed)
 		return; /* a sync failed: nothing is promised any more */
+	if (!conn_find(e, conn))
+		return; /* it closed while the reply waited */
 	e->config.callbacks.send(e->config.callbacks.arg, conn, text->data, text->len, is_ack);
 }
 
@@ -61,6 +64,8 @@ void reply_send(struct engine *e, uint64_t conn, struct buf *text, struct promis
 	}
 	struct reply *reply = must(calloc(1, sizeof *reply));
 	reply->conn = conn;
+	const struct conn *c = conn_find(e, conn);
+	reply->epoch = c ? c->reply_epoch : 0;
 	reply->promise = promise;
 	reply->text = *text;
 	buf_init(text);
@@ -90,7 +95,9 @@ static void release_one(struct engine *e, struct reply *reply)
 {
 	list_remove(&reply->link);
 	e->replies.count--;
-	leave(e, reply->conn, &reply->text, reply->promise, false);
+	const struct conn *c = conn_find(e, reply->conn);
+	if (c && c->reply_epoch == reply->epoch)
+		leave(e, reply->conn, &reply->text, reply->promise, false);
 	reply_free(reply);
 }
 
