@@ -1,0 +1,186 @@
+/* The end of a seed: what stands in the files and in the catalog is what was promised, nothing twice, nothing missing.
+ */
+#include "content.h"
+#include "store/spool.h"
+#include "world.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool all_final(const struct take_truth *take)
+{
+	for (unsigned i = 0; i < take->track_count; i++) {
+		if (!take->tracks[i].final)
+			return false;
+	}
+	return true;
+}
+
+void oracle_final(struct world *w)
+{
+	for (unsigned i = 0; i < w->plan.takes; i++) {
+		const struct take_truth *take = &w->takes[i];
+		bool must = take->fate == FATE_NONE || take->fate == FATE_COMPLETE_ALL;
+		if (must && !all_final(take) && !(take->in_error && oracle_excused(w, take)))
+			sim_fail(&w->sim, "liveness", "%s was never saved", take->session);
+	}
+}
+
+static void check_part(struct world *w, const struct take_truth *take, const struct track_truth *track,
+		       const struct track_info *info)
+{
+	for (uint32_t i = 0; i < info->part_count; i++) {
+		if (info->parts[i] == track->last_part)
+			return;
+		if (info->parts[i] > info->bytes || (i > 0 && info->parts[i] <= info->parts[i - 1]))
+			sim_fail(&w->sim, "parts are kept", "%s has a part at %" PRIu64, take->session, info->parts[i]);
+	}
+	if (track->last_part > 0)
+		sim_fail(&w->sim, "parts are kept", "%s/%s lost its part at %" PRIu64, take->session, track->name,
+			 track->last_part);
+}
+
+/* The spool file, read past the engine. */
+static void check_file(struct world *w, const struct take_truth *take, const struct track_truth *track,
+		       const struct recording_info *row, const struct track_info *info)
+{
+	static uint8_t data[65536];
+	struct sim *s = &w->sim;
+	char path[SPOOL_PATH];
+	struct vfs_file *file;
+	uint64_t size = 0, off = 0;
+	size_t n = 0;
+	spool_file_path(&row->id, info->number, path);
+	enum err err = vfs_open(disk_vfs(w->disk), path, VFS_READ, &file);
+	if (err == ERR_NOT_FOUND && info->bytes == 0)
+		return;
+	if (err != ERR_OK)
+		sim_fail(s, "acked bytes are there", "%s: no file %s", take->session, path);
+	vfs_file_size(file, &size);
+	if (size != info->bytes)
+		sim_fail(s, "one take, one file", "%s/%s: the file has %" PRIu64 " bytes, the catalog says %" PRIu64,
+			 take->session, info->name, size, info->bytes);
+	while (take->honest && off < size && vfs_file_read(file, data, sizeof data, off, &n) == ERR_OK && n > 0) {
+		size_t same = content_differs(track->content, off, data, n);
+		if (same < n)
+			sim_fail(s, "acked bytes are there", "%s/%s has a wrong byte at %" PRIu64 " in its file",
+				 take->session, track->name, off + same);
+		off += n;
+	}
+	vfs_file_close(file);
+}
+
+static void check_track(struct world *w, const struct take_truth *take, const struct track_truth *track,
+			struct recording_info *row)
+{
+	struct sim *s = &w->sim;
+	const struct track_info *info = recording_info_track(row, track->name);
+	if (!info) {
+		if (track->known)
+			sim_fail(s, "one take, one file", "%s lost its track %s", take->session, track->name);
+		return;
+	}
+	if (info->bytes < track->promised)
+		sim_fail(s, "acked bytes are there", "%s/%s: %" PRIu64 " of %" PRIu64 " bytes", take->session,
+			 track->name, info->bytes, track->promised);
+	if (track->final && info->bytes != track->saved_bytes)
+		sim_fail(s, "finished once", "%s/%s was saved with %" PRIu64 " bytes and has %" PRIu64, take->session,
+			 track->name, track->saved_bytes, info->bytes);
+	if (info->sealed) {
+		uint8_t sha[32];
+		content_sha256(track->content, info->bytes, sha);
+		if (!info->has_sha256 || memcmp(sha, info->sha256.bytes, sizeof sha) != 0)
+			sim_fail(s, "saved is what was sent", "%s/%s: wrong SHA-256 in the catalog", take->session,
+				 track->name);
+	}
+	check_part(w, take, track, info);
+	check_file(w, take, track, row, info);
+}
+
+static void check_counts(struct world *w, struct catalog *catalog, const struct take_truth *take,
+			 const struct recording_info *row)
+{
+	struct sim *s = &w->sim;
+	unsigned jobs = 0, events = 0;
+	catalog->ops->job_count(catalog, &row->id, &jobs);
+	catalog->ops->event_count(catalog, &row->id, &events);
+	if (row->phase != PHASE_QUEUED || take->in_error || take->fate == FATE_WRONG_SHA)
+		return;
+	if (jobs != row->revision)
+		sim_fail(s, "one claim a seal", "%s: %u jobs for %" PRIu32 " revisions", take->session, jobs,
+			 row->revision);
+	if (events != 2 * row->revision - 1)
+		sim_fail(s, "one event a change", "%s: %u events for %" PRIu32 " revisions", take->session, events,
+			 row->revision);
+	if (take->begun > row->revision)
+		sim_fail(s, "one claim a seal", "%s: complete answered `started` %u times for %" PRIu32 " revisions",
+			 take->session, take->begun, row->revision);
+}
+
+static void check_row_phase(struct world *w, const struct take_truth *take, const struct recording_info *row)
+{
+	struct sim *s = &w->sim;
+	const char *phase = phase_name(row->phase);
+	if (take->deleted != (row->phase == PHASE_DELETED))
+		sim_fail(s, "the end is the end", "%s is %s", take->session, phase);
+	if (take->aborted && row->phase != PHASE_ABORTED && row->phase != PHASE_DELETED)
+		sim_fail(s, "the end is the end", "%s was aborted and is %s", take->session, phase);
+	if (take->in_error || take->aborted || take->deleted)
+		return;
+	if (take->fate == FATE_WRONG_SHA && row->phase == PHASE_ERROR)
+		return;
+	if (all_final(take) && row->phase != PHASE_QUEUED)
+		sim_fail(s, "the status is the truth", "%s was saved and is %s", take->session, phase);
+	if (row->phase == PHASE_UPLOADING && recording_info_bytes(row) > 0)
+		sim_fail(s, "liveness", "%s is still uploading", take->session);
+	if (row->revision < take->revision)
+		sim_fail(s, "finished once", "%s went back to revision %" PRIu32, take->session, row->revision);
+}
+
+/* The manifest is what the catalog would be rebuilt from. */
+static void check_manifest(struct world *w, const struct take_truth *take, const struct recording_info *row)
+{
+	struct recording_info manifest;
+	enum err err = manifest_read(disk_vfs(w->disk), &row->id, &manifest);
+	if (err == ERR_NOT_FOUND && recording_info_bytes(row) == 0)
+		return;
+	if (err != ERR_OK)
+		sim_fail(&w->sim, "the catalog can be rebuilt", "%s: recording.json: %s", take->session, err_code(err));
+	if (recording_info_bytes(&manifest) != recording_info_bytes(row) || manifest.phase != row->phase)
+		sim_fail(&w->sim, "the catalog can be rebuilt",
+			 "%s: recording.json has %" PRIu64 " bytes in %s, the catalog %" PRIu64 " in %s", take->session,
+			 recording_info_bytes(&manifest), phase_name(manifest.phase), recording_info_bytes(row),
+			 phase_name(row->phase));
+	recording_info_release(&manifest);
+}
+
+static void audit_take(struct world *w, struct catalog *catalog, const struct take_truth *take)
+{
+	struct recording_info row;
+	struct uuid id;
+	if (!uuid_parse(take->id, &id))
+		return;
+	enum err err = catalog->ops->get(catalog, &id, &row);
+	if (err != ERR_OK)
+		sim_fail(&w->sim, "the status is the truth", "%s has no row: %s", take->session, err_code(err));
+	check_row_phase(w, take, &row);
+	check_counts(w, catalog, take, &row);
+	if (row.phase != PHASE_DELETED && row.phase != PHASE_ABORTED && !take->in_error) {
+		for (unsigned i = 0; i < take->track_count; i++)
+			check_track(w, take, &take->tracks[i], &row);
+		check_manifest(w, take, &row);
+	}
+	recording_info_release(&row);
+}
+
+void oracle_audit(struct world *w)
+{
+	struct catalog *catalog;
+	enum err err = catalog_sqlite_open(disk_vfs(w->disk), true, &catalog);
+	if (err != ERR_OK)
+		sim_fail(&w->sim, "it starts again", "the catalog can't be read: %s", err_code(err));
+	for (unsigned i = 0; i < w->plan.takes; i++)
+		audit_take(w, catalog, &w->takes[i]);
+	catalog_close(catalog);
+}

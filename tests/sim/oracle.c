@@ -1,0 +1,260 @@
+/* The oracle: remembers what each client was promised and says when the server breaks it. docs/testing.md lists the
+ * invariants by the names that stand here. */
+#include "content.h"
+#include "world.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static uint64_t grace_deadline(const struct world *w, const struct take_truth *take)
+{
+	if (take->attached > 0)
+		return UINT64_MAX;
+	uint64_t from = take->detached_us > w->listen_us ? take->detached_us : w->listen_us;
+	return from + (uint64_t)w->plan.grace_ms * MS;
+}
+
+static void detach(struct world *w, struct take_truth *take, struct link *link)
+{
+	bool *told = link_told(link);
+	if (!*told)
+		return;
+	*told = false;
+	take->attached--;
+	take->detached_us = w->sim.now_us;
+}
+
+void oracle_detached(struct world *w, struct link *link)
+{
+	struct take_truth *take = link_take(link);
+	if (take && take->honest)
+		detach(w, take, link);
+}
+
+uint64_t oracle_delivered_sum(const struct take_truth *take)
+{
+	uint64_t sum = 0;
+	for (unsigned i = 0; i < take->track_count; i++)
+		sum += take->tracks[i].delivered;
+	return sum;
+}
+
+bool oracle_excused(const struct world *w, const struct take_truth *take)
+{
+	return (w->plan.bad_writes || w->plan.bad_syncs) && disk_failures(w->disk) > 0;
+}
+
+void oracle_delivered(struct world *w, struct link *link, uint64_t off, uint64_t len)
+{
+	struct take_truth *take = link_take(link);
+	if (!take)
+		return;
+	struct track_truth *track = &take->tracks[link_track(link)];
+	if (!take->honest)
+		track->delivered += len;
+	else if (off + len > track->delivered)
+		track->delivered = off + len;
+}
+
+/* What `started`, `ack` and `saved` have in common: bytes that are durable. */
+static void promise(struct world *w, struct take_truth *take, struct track_truth *track, uint64_t bytes)
+{
+	struct sim *s = &w->sim;
+	if (bytes > track->delivered)
+		sim_fail(s, "acked bytes were sent", "%s/%s: %" PRIu64 " promised, %" PRIu64 " came in", take->session,
+			 track->name, bytes, track->delivered);
+	if (bytes < track->promised)
+		sim_fail(s, "acked bytes are there", "%s/%s: %" PRIu64 " after %" PRIu64 " was promised", take->session,
+			 track->name, bytes, track->promised);
+	track->promised = bytes;
+}
+
+static void check_id(struct world *w, struct take_truth *take, const struct message_in *m)
+{
+	if (m->id[0] == '\0')
+		return;
+	if (take->id[0] == '\0')
+		memcpy(take->id, m->id, sizeof take->id);
+	else if (strcmp(take->id, m->id) != 0)
+		sim_fail(&w->sim, "one take, one id", "%s was %s, is %s", take->session, take->id, m->id);
+}
+
+static void sent_started(struct world *w, struct link *link, struct take_truth *take, const struct message_in *m)
+{
+	struct sim *s = &w->sim;
+	struct track_truth *track = &take->tracks[link_track(link)];
+	if (track->known && !m->resumed)
+		sim_fail(s, "one take, one file", "%s/%s begins anew", take->session, track->name);
+	if (take->aborted || take->deleted)
+		sim_fail(s, "the end is the end", "%s starts after its end", take->session);
+	if (track->final)
+		sim_fail(s, "finished once", "%s/%s starts after it was saved", take->session, track->name);
+	track->known = true;
+	track->saved = false;
+	promise(w, take, track, m->bytes);
+	if (!*link_told(link)) {
+		*link_told(link) = true;
+		take->attached++;
+	}
+	take->may_be_sealed = false;
+}
+
+static void sent_saved(struct world *w, struct link *link, struct take_truth *take, const struct message_in *m)
+{
+	struct sim *s = &w->sim;
+	struct track_truth *track = &take->tracks[link_track(link)];
+	uint8_t sha[32];
+	promise(w, take, track, m->bytes);
+	content_sha256(track->content, m->bytes, sha);
+	if (!m->has_sha256 || memcmp(sha, m->sha256, sizeof sha) != 0)
+		sim_fail(s, "saved is what was sent", "%s/%s: wrong SHA-256 over %" PRIu64, take->session, track->name,
+			 m->bytes);
+	if (!track->end_delivered && !take->completed)
+		sim_fail(s, "finished once", "%s/%s is saved, and nobody said so", take->session, track->name);
+	if (!take->completed_bare && m->bytes != track->total)
+		sim_fail(s, "no silent gaps", "%s/%s is saved with %" PRIu64 " of %" PRIu64, take->session, track->name,
+			 m->bytes, track->total);
+	if (track->final && track->saved_bytes != m->bytes)
+		sim_fail(s, "finished once", "%s/%s is saved with %" PRIu64 ", before with %" PRIu64, take->session,
+			 track->name, m->bytes, track->saved_bytes);
+	if (take->fate == FATE_WRONG_SHA && track->end_delivered && !take->completed)
+		sim_fail(s, "saved is what was sent", "%s/%s is saved under a wrong checksum", take->session,
+			 track->name);
+	if (take->aborted || take->deleted)
+		sim_fail(s, "the end is the end", "%s is saved after its end", take->session);
+	track->saved = track->final = true;
+	track->saved_bytes = m->bytes;
+	detach(w, take, link);
+}
+
+void oracle_sent(struct world *w, struct link *link, const struct message_in *m)
+{
+	struct take_truth *take = link_take(link);
+	if (!take || !take->honest)
+		return;
+	check_id(w, take, m);
+	switch (m->said) {
+	case SAID_STARTED:
+		sent_started(w, link, take, m);
+		break;
+	case SAID_ACK:
+		if (!*link_told(link))
+			sim_fail(&w->sim, "acks belong to a start", "%s/%u", take->session, link_track(link));
+		promise(w, take, &take->tracks[link_track(link)], m->bytes);
+		break;
+	case SAID_SAVED:
+		sent_saved(w, link, take, m);
+		break;
+	case SAID_ABORTED:
+		if (!take->aborting && oracle_delivered_sum(take) > 0)
+			sim_fail(&w->sim, "the end is the end", "%s is aborted, and nobody said so", take->session);
+		take->aborted = true;
+		detach(w, take, link);
+		break;
+	case SAID_ERROR:
+		if (strcmp(m->code, "deleted") == 0 && !take->deleting)
+			sim_fail(&w->sim, "the end is the end", "%s is deleted, and nobody said so", take->session);
+		detach(w, take, link);
+		break;
+	case SAID_OTHER:
+		break;
+	}
+}
+
+void oracle_listening(struct world *w)
+{
+	w->listen_us = w->sim.now_us;
+}
+
+void oracle_crashed(struct world *w)
+{
+	for (unsigned i = 0; i < TAKES; i++) {
+		struct take_truth *take = &w->takes[i];
+		if (w->sim.now_us >= grace_deadline(w, take))
+			take->may_be_sealed = true;
+		take->attached = 0;
+	}
+}
+
+void oracle_know(const struct take_truth *take, struct known *out)
+{
+	*out = (struct known){ .revision = take->revision, .aborted = take->aborted, .deleted = take->deleted };
+	out->saved = true;
+	for (unsigned i = 0; i < take->track_count; i++) {
+		out->promised += take->tracks[i].promised;
+		out->saved = out->saved && take->tracks[i].final;
+	}
+}
+
+static void check_phase(struct world *w, struct take_truth *take, const struct known *known, const char *phase)
+{
+	struct sim *s = &w->sim;
+	bool uploading = strcmp(phase, "uploading") == 0, error = strcmp(phase, "error") == 0;
+	bool aborted = strcmp(phase, "aborted") == 0;
+	if (known->deleted)
+		sim_fail(s, "the end is the end", "%s is back from deletion: %s", take->session, phase);
+	if (known->aborted && !aborted)
+		sim_fail(s, "the end is the end", "%s is back from its abort: %s", take->session, phase);
+	if (aborted && !take->aborting && oracle_delivered_sum(take) > 0)
+		sim_fail(s, "the status is the truth", "%s is aborted, and nobody said so", take->session);
+	if (known->saved && (uploading || aborted || (error && take->fate != FATE_WRONG_SHA)))
+		sim_fail(s, "the status is the truth", "%s was saved and is %s", take->session, phase);
+	if (error && take->fate != FATE_WRONG_SHA && !oracle_excused(w, take))
+		sim_fail(s, "the status is the truth", "%s is in error without a fault", take->session);
+	take->in_error = take->in_error || error;
+	take->aborted = take->aborted || aborted;
+}
+
+void oracle_status(struct world *w, struct take_truth *take, const struct known *known, const json_t *json)
+{
+	struct sim *s = &w->sim;
+	const char *phase = json_string_value(json_object_get(json, "phase"));
+	uint64_t bytes = (uint64_t)json_integer_value(json_object_get(json, "bytes"));
+	uint32_t revision = (uint32_t)json_integer_value(json_object_get(json, "revision"));
+	bool interrupted = json_is_true(json_object_get(json, "interrupted"));
+	if (!phase)
+		sim_fail(s, "the status is the truth", "%s has no phase", take->session);
+	sim_trace(s, "status", phase, bytes, revision);
+	if (!take->honest)
+		return;
+	check_phase(w, take, known, phase);
+	if (bytes < known->promised && !take->in_error)
+		sim_fail(s, "the status is the truth", "%s has %" PRIu64 " bytes, promised were %" PRIu64,
+			 take->session, bytes, known->promised);
+	if (bytes > oracle_delivered_sum(take))
+		sim_fail(s, "the status is the truth", "%s has %" PRIu64 " bytes, only %" PRIu64 " came in",
+			 take->session, bytes, oracle_delivered_sum(take));
+	if (revision < known->revision)
+		sim_fail(s, "finished once", "%s went from revision %" PRIu32 " to %" PRIu32, take->session,
+			 known->revision, revision);
+	if (revision > take->revision) {
+		if (revision == 2)
+			world_tally(w, TALLY_REVISIONS);
+		take->revision = revision;
+	}
+	if (strcmp(phase, "uploading") == 0)
+		return;
+	if (interrupted && !take->may_be_sealed && s->now_us < grace_deadline(w, take))
+		sim_fail(s, "a full grace", "%s was sealed by grace too early", take->session);
+	if (s->now_us >= grace_deadline(w, take))
+		take->may_be_sealed = true;
+}
+
+void oracle_step(struct world *w)
+{
+	struct sim *s = &w->sim;
+	if (disk_resyncs(w->disk) > 0)
+		sim_fail(s, "a failed sync is never retried", "a file was synced again");
+	if (!w->engine || w->fatal)
+		return;
+	struct engine_status status;
+	engine_status(w->engine, &status);
+	if (status.memory_used > status.memory_bytes || status.memory_bytes > w->plan.memory_bytes)
+		sim_fail(s, "memory is bounded", "%" PRIu64 " of %" PRIu64 " in use", status.memory_used,
+			 status.memory_bytes);
+	w->tally.counts[TALLY_CHECKPOINTS] += status.checkpoints - w->checkpoints;
+	w->checkpoints = status.checkpoints;
+	w->tally.counts[TALLY_STEPS]++;
+	if (status.bytes_durable > status.bytes_received)
+		sim_fail(s, "acked bytes were sent", "more bytes are durable than came in");
+}
