@@ -110,6 +110,11 @@ export class TakeSender {
 		this.#open();
 	}
 
+	/** Lets the take be: no more attempts. What the server has stays there; what it has not is forgotten here. */
+	close() {
+		if (!this.done) this.#stop('closed', '');
+	}
+
 	#open() {
 		clearTimeout(this.#retry);
 		this.#to('connecting');

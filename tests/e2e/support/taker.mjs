@@ -18,7 +18,10 @@ export class Taker {
 				for (const watcher of this.#watchers) watcher();
 			},
 		});
-		atEnd(t, () => this.stop());
+		atEnd(t, () => {
+			this.stop();
+			this.sender.close();
+		});
 		this.sender.connect();
 	}
 
