@@ -2,8 +2,8 @@
  *
  * A take is spooled to a folder on this device first and sent from there; a byte is forgotten only when the server has
  * acknowledged it (which means: it is on the server's disk). Links that drop are taken up again by themselves; after a
- * crash of the program, hf_take_resume goes on where it was. One thread per take: its functions are called from the thread
- * that made it, and callbacks come from inside hf_take_run. */
+ * crash of the program, hf_take_resume goes on where it was. One thread per take: its functions are called from the
+ * thread that made it, and callbacks come from inside hf_take_run. */
 #ifndef HOLDFAST_CLIENT_H
 #define HOLDFAST_CLIENT_H
 
@@ -27,21 +27,21 @@ enum hf_state {
 
 struct hf_progress {
 	enum hf_state state;
-	uint64_t bytes_read;   /* written to the take so far */
-	uint64_t bytes_safe;   /* acknowledged: on the server's disk */
-	uint64_t bytes_total;  /* UINT64_MAX until hf_take_end */
+	uint64_t bytes_read;  /* written to the take so far */
+	uint64_t bytes_safe;  /* acknowledged: on the server's disk */
+	uint64_t bytes_total; /* UINT64_MAX until hf_take_end */
 	unsigned reconnects;
-	uint64_t retry_in_ms;  /* while connecting: when the next attempt comes */
+	uint64_t retry_in_ms; /* while connecting: when the next attempt comes */
 };
 
 struct hf_options {
-	const char *url;        /* http://HOST:PORT or ws://HOST:PORT/ws; https and wss alike */
-	const char *spool_dir;  /* where unsent bytes wait; made if missing */
-	const char *session_id; /* the take's own name; NULL: 128 random bits */
+	const char *url;		       /* http://HOST:PORT or ws://HOST:PORT/ws; https and wss alike */
+	const char *spool_dir;		       /* where unsent bytes wait; made if missing */
+	const char *session_id;		       /* the take's own name; NULL: 128 random bits */
 	const char *name, *mime, *ext, *track; /* NULL: left to the server */
-	const char *source_path;/* send from this file instead of a copy of it: all of it, and it must not change (-ESTALE,
-	                         * or the error source_changed); NULL: bytes come by hf_take_write */
-	uint64_t max_unacked;   /* bytes in flight; 0: 4 MiB */
+	const char *source_path; /* send from this file instead of a copy of it: all of it, and it must not change
+				  * (-ESTALE, or the error source_changed); NULL: bytes come by hf_take_write */
+	uint64_t max_unacked;	 /* bytes in flight; 0: 4 MiB */
 	void (*progress)(void *arg, const struct hf_progress *progress); /* at every change; may be NULL */
 	void *arg;
 };
@@ -58,12 +58,13 @@ HF_API int hf_take_resume(const struct hf_options *options, struct hf_take **out
 /* A take that an earlier run did not finish, or that another process is at work on. */
 struct hf_spooled {
 	const char *session_id;
-	const char *url;         /* as ws://HOST:PORT/PATH */
+	const char *url;	 /* as ws://HOST:PORT/PATH */
 	const char *source_path; /* NULL: the bytes are in the spool */
-	const char *failed;      /* why it will not go on by itself; NULL: it will */
+	const char *failed;	 /* why it will not go on by itself; NULL: it will */
 };
 
-/* Calls back for each take in a spool folder; the strings are good during the call. A folder that is missing has none. */
+/* Calls back for each take in a spool folder; the strings are good during the call. A folder that is missing has none.
+ */
 HF_API int hf_spool_each(const char *spool_dir, void (*take)(void *arg, const struct hf_spooled *spooled), void *arg);
 
 /* Forgets a take and its bytes, here only. -EBUSY while another process works on it; 0 when there is none. */

@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 struct block_pool {
-	uint8_t *region;    /* mmap'ed, page-aligned */
-	uint32_t *next;     /* free list by index */
+	uint8_t *region; /* mmap'ed, page-aligned */
+	uint32_t *next;	 /* free list by index */
 	uint32_t free_head;
 	uint32_t free_count, count;
 };

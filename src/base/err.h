@@ -62,7 +62,7 @@ enum err {
 #define X(name, code, klass, status, text) ERR_##name,
 	ERR_TABLE(X)
 #undef X
-	ERR_COUNT
+		ERR_COUNT
 };
 
 /* The wire's name ("storage_full"), the sentence, the class, the HTTP status; all total functions, any thread. */

@@ -9,11 +9,11 @@
 #include "base/err.h"
 
 enum lane {
-	LANE_COMMIT,     /* one thread: the journal's writes and syncs */
-	LANE_SPOOL,      /* a few: opening, reserving and writing spools */
+	LANE_COMMIT,	 /* one thread: the journal's writes and syncs */
+	LANE_SPOOL,	 /* a few: opening, reserving and writing spools */
 	LANE_CHECKPOINT, /* one: syncing spools, writing manifests, filling segments */
-	LANE_CATALOG,    /* one: SQLite */
-	LANE_POOL,       /* a few: file reads, hashing, free space */
+	LANE_CATALOG,	 /* one: SQLite */
+	LANE_POOL,	 /* a few: file reads, hashing, free space */
 	LANE_COUNT
 };
 
@@ -21,7 +21,7 @@ enum lane {
  * submit it again. */
 struct task {
 	struct task *next;
-	void (*run)(struct task *task);  /* on a thread of the lane */
+	void (*run)(struct task *task);	 /* on a thread of the lane */
 	void (*done)(struct task *task); /* on the loop thread */
 };
 

@@ -12,70 +12,75 @@
 
 enum {
 	/* The wire */
-	LIMIT_CONTROL_BYTES = 256 * 1024,   /* a control message: slices of a batch fit, nothing endless does */
-	LIMIT_SESSION_ID_CHARS = 200,       /* the client's name for a take */
-	LIMIT_PRINCIPAL_CHARS = 200,        /* a token's subject */
-	LIMIT_REF_CHARS = 200,              /* an outside system's name for a recording */
-	LIMIT_NAME_CHARS = 200,             /* a title a person types */
-	LIMIT_MIME_CHARS = 200,             /* "video/webm;codecs=…" */
-	LIMIT_EXT_CHARS = 16,               /* "webm" */
-	LIMIT_TRACK_CHARS = 64,             /* "main", "video", "audio" */
-	LIMIT_REASON_CHARS = 200,           /* why a take was aborted */
-	LIMIT_SENTENCE_CHARS = 1000,        /* an error's sentence as it is kept */
-	LIMIT_TRACKS = 16,                  /* tracks of one recording: two descriptors each */
-	LIMIT_PARTS = 4096,                 /* parts of one track: a reload a minute for three days */
-	LIMIT_CONNECTIONS = 10240,          /* sockets at work or idle; each costs about 8 KiB and two descriptors */
-	LIMIT_SEND_QUEUE = 64,              /* unread replies of one connection, acks folded into one */
-	LIMIT_JSON_DEPTH = 32,              /* nesting of a JSON document */
+	LIMIT_CONTROL_BYTES = 256 * 1024,     /* a control message: slices of a batch fit, nothing endless does */
+	LIMIT_SESSION_ID_CHARS = 200,	      /* the client's name for a take */
+	LIMIT_PRINCIPAL_CHARS = 200,	      /* a token's subject */
+	LIMIT_REF_CHARS = 200,		      /* an outside system's name for a recording */
+	LIMIT_NAME_CHARS = 200,		      /* a title a person types */
+	LIMIT_MIME_CHARS = 200,		      /* "video/webm;codecs=…" */
+	LIMIT_EXT_CHARS = 16,		      /* "webm" */
+	LIMIT_TRACK_CHARS = 64,		      /* "main", "video", "audio" */
+	LIMIT_REASON_CHARS = 200,	      /* why a take was aborted */
+	LIMIT_SENTENCE_CHARS = 1000,	      /* an error's sentence as it is kept */
+	LIMIT_TRACKS = 16,		      /* tracks of one recording: two descriptors each */
+	LIMIT_PARTS = 4096,		      /* parts of one track: a reload a minute for three days */
+	LIMIT_CONNECTIONS = 10240,	      /* sockets at work or idle; each costs about 8 KiB and two descriptors */
+	LIMIT_SEND_QUEUE = 64,		      /* unread replies of one connection, acks folded into one */
+	LIMIT_JSON_DEPTH = 32,		      /* nesting of a JSON document */
 	LIMIT_HTTP_HEADERS_BYTES = 32 * 1024, /* all headers of one request together; above it: 431 */
-	LIMIT_HTTP_BODY_BYTES = 256 * 1024, /* a JSON body */
-	LIMIT_HTTP_HEADER_WAIT_S = 10,      /* a connection that says nothing is closed */
-	LIMIT_URI_BYTES = 4096,             /* path and query: a session's name of 200 characters may take 2,400 */
-	LIMIT_HTTP_HEADER_FIELDS = 128,     /* headers of one request, whatever their size */
-	LIMIT_LIST_ITEMS = 100,             /* recordings a page of the list */
-	LIMIT_RANGES = 1,                   /* ranges of one request; more are answered with the whole file */
-	LIMIT_START_WAITERS = 64,           /* starts, completes and aborts that wait for one take's change of state */
+	LIMIT_HTTP_BODY_BYTES = 256 * 1024,   /* a JSON body */
+	LIMIT_HTTP_HEADER_WAIT_S = 10,	      /* a connection that says nothing is closed */
+	LIMIT_HTTP_BODY_WAIT_S = 30,	      /* a request's body of 256 KiB, over the slowest phone link */
+	LIMIT_HTTP_KEEP_ALIVE_S = 60,	/* between two requests; above what clients keep, so that they close first */
+	LIMIT_HTTP_SEND_WAIT_S = 60,	/* a download that makes no progress is cut: players pause that long at least */
+	LIMIT_CLOSE_WAIT_MS = 5000,	/* for the peer to read what is queued and say goodbye */
+	LIMIT_LINGER_MS = 2000,		/* after the last answer, for the peer to read it before the socket goes */
+	LIMIT_URI_BYTES = 4096,		/* path and query: a session's name of 200 characters may take 2,400 */
+	LIMIT_HTTP_HEADER_FIELDS = 128, /* headers of one request, whatever their size */
+	LIMIT_LIST_ITEMS = 100,		/* recordings a page of the list */
+	LIMIT_RANGES = 1,		/* ranges of one request; more are answered with the whole file */
+	LIMIT_START_WAITERS = 64,	/* starts, completes and aborts that wait for one take's change of state */
 
 	/* Timing, in ms where nothing else is said */
-	LIMIT_HEARTBEAT_MIN_MS = 1000,      /* below that, phones lose links that are fine */
-	LIMIT_END_SILENCE_MS = 10 * 1000,   /* after `end`: no byte for this long is bytes_missing */
-	LIMIT_SPACE_CHECK_MS = 1000,        /* how old a reading of the free space may be */
-	LIMIT_STOP_MS = 10 * 1000,          /* a clean stop takes no longer, then the rest is left to recovery */
+	LIMIT_HEARTBEAT_MIN_MS = 1000,	  /* below that, phones lose links that are fine */
+	LIMIT_END_SILENCE_MS = 10 * 1000, /* after `end`: no byte for this long is bytes_missing */
+	LIMIT_SPACE_CHECK_MS = 1000,	  /* how old a reading of the free space may be */
+	LIMIT_STOP_MS = 10 * 1000,	  /* a clean stop takes no longer, then the rest is left to recovery */
 
 	/* Memory */
-	LIMIT_BLOCK_BYTES = 4096,           /* one block of buffered media: the page and O_DIRECT's alignment */
-	LIMIT_INPUT_BYTES = 64 * 1024,      /* media is taken in pieces of at most this */
-	LIMIT_READ_BYTES = 256 * 1024,      /* one piece read for a download */
-	LIMIT_READERS = 256,                /* downloads at work; more wait: each holds one piece */
+	LIMIT_BLOCK_BYTES = 4096,      /* one block of buffered media: the page and O_DIRECT's alignment */
+	LIMIT_INPUT_BYTES = 64 * 1024, /* media is taken in pieces of at most this */
+	LIMIT_READ_BYTES = 256 * 1024, /* one piece read for a download */
+	LIMIT_READERS = 256,	       /* downloads at work; more wait: each holds one piece */
 
 	/* Storage */
-	LIMIT_SEGMENT_BYTES = 64 * 1024 * 1024,  /* one journal segment */
-	LIMIT_SEGMENTS_MIN = 4,             /* one written, one being checkpointed, two to breathe */
+	LIMIT_SEGMENT_BYTES = 64 * 1024 * 1024, /* one journal segment */
+	LIMIT_SEGMENTS_MIN = 4,			/* one written, one being checkpointed, two to breathe */
 	LIMIT_SEGMENTS_MAX = 1024,
-	LIMIT_BATCH_BYTES = 8 * 1024 * 1024,     /* media journaled with one sync: bounds the latency of a burst */
+	LIMIT_BATCH_BYTES = 8 * 1024 * 1024, /* media journaled with one sync: bounds the latency of a burst */
 	LIMIT_BATCH_RECORDS = 16384,
-	LIMIT_APPEND_BYTES = 1024 * 1024,   /* one append record; a track that gathered more takes the extent path */
-	LIMIT_PIECE_BYTES = 1024 * 1024,    /* what write-behind aims to write to a spool at once */
-	LIMIT_DIRECT_BYTES = 64 * 1024,     /* spool writes below this go through the page cache */
-	LIMIT_RESERVE_FIRST = 64 * 1024,    /* first fallocate of a spool; doubled each time … */
-	LIMIT_RESERVE_STEP = 16 * 1024 * 1024,   /* … up to this */
+	LIMIT_APPEND_BYTES = 1024 * 1024,      /* one append record; a track that gathered more takes the extent path */
+	LIMIT_PIECE_BYTES = 1024 * 1024,       /* what write-behind aims to write to a spool at once */
+	LIMIT_DIRECT_BYTES = 64 * 1024,	       /* spool writes below this go through the page cache */
+	LIMIT_RESERVE_FIRST = 64 * 1024,       /* first fallocate of a spool; doubled each time … */
+	LIMIT_RESERVE_STEP = 16 * 1024 * 1024, /* … up to this */
 	LIMIT_RESERVE_BYTES = 256 * 1024 * 1024, /* free space kept: the smaller of this and 5 % */
 	LIMIT_RESERVE_PERCENT = 5,
-	LIMIT_PATH_BYTES = 256,             /* a path below the data directory, of our own names only, with its NUL */
-	LIMIT_FAILED_DIRS = 64,             /* directories remembered for a failed sync; after that none syncs any more */
-	LIMIT_SPOOL_FILES = 1024,           /* entries read from one directory at a time */
-	LIMIT_QUEUED_OPS = 65536,           /* catalog operations that wait */
+	LIMIT_PATH_BYTES = 256,	  /* a path below the data directory, of our own names only, with its NUL */
+	LIMIT_FAILED_DIRS = 64,	  /* directories remembered for a failed sync; after that none syncs any more */
+	LIMIT_SPOOL_FILES = 1024, /* entries read from one directory at a time */
+	LIMIT_QUEUED_OPS = 65536, /* catalog operations that wait */
 	LIMIT_MANIFEST_BYTES = 1024 * 1024, /* recording.json */
-	LIMIT_CATALOG_CACHE_KIB = 2048,     /* SQLite's pages in memory */
-	LIMIT_CATALOG_WAL_PAGES = 1000,     /* its WAL is moved into the database above this */
+	LIMIT_CATALOG_CACHE_KIB = 2048,	    /* SQLite's pages in memory */
+	LIMIT_CATALOG_WAL_PAGES = 1000,	    /* its WAL is moved into the database above this */
 
 	/* Jobs */
-	LIMIT_ATTEMPTS = 3,                 /* within … */
-	LIMIT_ATTEMPT_WINDOW_S = 10 * 60,   /* … this */
+	LIMIT_ATTEMPTS = 3,		  /* within … */
+	LIMIT_ATTEMPT_WINDOW_S = 10 * 60, /* … this */
 
 	/* Settings: what an option may be; beyond it a typing error is likelier than a wish */
-	LIMIT_CONFIG_BYTES = 64 * 1024,     /* the ini file */
-	LIMIT_GRACE_MIN_MS = 100,           /* below that, a link that flickers seals its take */
+	LIMIT_CONFIG_BYTES = 64 * 1024, /* the ini file */
+	LIMIT_GRACE_MIN_MS = 100,	/* below that, a link that flickers seals its take */
 	LIMIT_GRACE_MAX_MS = 24 * 3600 * 1000,
 	LIMIT_HEARTBEAT_MAX_MS = 10 * 60 * 1000, /* a dead link is noticed within two of them */
 	LIMIT_LATE_RESUME_DAYS = 365,

@@ -1,4 +1,5 @@
-/* The nouns as data: what the core decides on, the store keeps and the API shows. No behaviour but the table of phases. */
+/* The nouns as data: what the core decides on, the store keeps and the API shows. No behaviour but the table of phases.
+ */
 #ifndef HOLDFAST_CORE_MODEL_H
 #define HOLDFAST_CORE_MODEL_H
 
@@ -25,7 +26,7 @@ enum phase {
 #define X(name, text) PHASE_##name,
 	PHASE_TABLE(X)
 #undef X
-	PHASE_COUNT
+		PHASE_COUNT
 };
 
 const char *phase_name(enum phase phase);
@@ -38,7 +39,8 @@ enum sealed_by { SEALED_BY_NONE, SEALED_BY_END, SEALED_BY_COMPLETE, SEALED_BY_GR
 const char *sealed_by_name(enum sealed_by by);
 bool sealed_by_parse(const char *name, enum sealed_by *out);
 
-/* The one table of phases: may a recording go from `from` to `to`? `by`: who sealed it (late resume only after grace). */
+/* The one table of phases: may a recording go from `from` to `to`? `by`: who sealed it (late resume only after grace).
+ */
 bool phase_may(enum phase from, enum phase to, enum sealed_by by);
 
 struct sha256 {
@@ -46,17 +48,17 @@ struct sha256 {
 };
 
 struct track_info {
-	char *name;            /* owned */
-	uint16_t number;       /* its place in the spool folder; dense from 0 */
+	char *name;	 /* owned */
+	uint16_t number; /* its place in the spool folder; dense from 0 */
 	bool sealed;
 	bool has_sha256;
 	bool has_declared_sha256;
 	enum sealed_by sealed_by; /* when sealed: what a late resume opens again is what grace sealed */
-	uint64_t bytes;        /* durable */
-	uint64_t total;        /* declared by `end` or `complete`, or BYTES_UNKNOWN */
-	struct sha256 sha256;  /* of [0, bytes) when sealed */
+	uint64_t bytes;		  /* durable */
+	uint64_t total;		  /* declared by `end` or `complete`, or BYTES_UNKNOWN */
+	struct sha256 sha256;	  /* of [0, bytes) when sealed */
 	struct sha256 declared_sha256;
-	uint64_t *parts;       /* owned: offsets at which a part begins, ascending; 0 is not listed */
+	uint64_t *parts; /* owned: offsets at which a part begins, ascending; 0 is not listed */
 	uint32_t part_count;
 };
 
@@ -66,15 +68,15 @@ struct recording_info {
 	char *principal, *session_id, *ref, *name, *mime, *ext;
 	char **declared_tracks; /* start {tracks: […]}, or NULL */
 	uint32_t declared_count;
-	int64_t ts;              /* the client's own time stamp in ms, 0 if none */
+	int64_t ts;				   /* the client's own time stamp in ms, 0 if none */
 	int64_t created_ms, updated_ms, sealed_ms; /* wall clock; sealed_ms 0 if never */
 	enum phase phase;
 	enum sealed_by sealed_by;
-	bool interrupted;        /* the last seal came from grace */
+	bool interrupted; /* the last seal came from grace */
 	uint32_t revision;
 	uint32_t attempt;
-	enum err error;          /* ERR_OK unless phase is error */
-	char *error_message;     /* the sentence, may be more than err_text */
+	enum err error;	     /* ERR_OK unless phase is error */
+	char *error_message; /* the sentence, may be more than err_text */
 	char *abort_reason;
 	struct track_info *tracks; /* owned array; numbers are indices */
 	uint32_t track_count;

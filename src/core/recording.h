@@ -1,8 +1,8 @@
 /* The recording machine: the life of one unfinished take. Pure: no I/O, clock, lock or global.
  *
- * It decides who is attached (epochs), what is accepted, when a track and the recording are sealed, and runs grace and the
- * other timers. Guarantees: what an older epoch sends is never accepted; nothing is accepted behind a seal; a seal begins
- * only when everything accepted is durable; one change of state is under way at a time.
+ * It decides who is attached (epochs), what is accepted, when a track and the recording are sealed, and runs grace and
+ * the other timers. Guarantees: what an older epoch sends is never accepted; nothing is accepted behind a seal; a seal
+ * begins only when everything accepted is durable; one change of state is under way at a time.
  *
  * Functions append effects; those that need storage are answered by the function that effect.h names. Times are
  * monotonic ms but for wall_ms. docs: ARCHITECTURE.md, "A take's life". */
@@ -24,16 +24,16 @@ enum recording_busy { BUSY_NONE, BUSY_SEALING, BUSY_REOPENING, BUSY_ABORTING };
 
 /* What a track is at work; what it is stands in info.tracks of the same index. */
 struct track_state {
-	uint64_t accepted;  /* taken in: in memory or further */
-	uint64_t durable;   /* the journal has it */
-	uint64_t conn;      /* attached, 0: nobody */
-	uint64_t started_at;    /* with start_pending: what `started` will say once it is durable */
-	uint64_t end_deadline;  /* with ended: bytes_missing when it passes */
-	uint32_t epoch;     /* raised by every attach */
+	uint64_t accepted;     /* taken in: in memory or further */
+	uint64_t durable;      /* the journal has it */
+	uint64_t conn;	       /* attached, 0: nobody */
+	uint64_t started_at;   /* with start_pending: what `started` will say once it is durable */
+	uint64_t end_deadline; /* with ended: bytes_missing when it passes */
+	uint32_t epoch;	       /* raised by every attach */
 	enum seal_stage stage;
 	enum sealed_by sealing_by;
 	bool start_pending, resumed;
-	bool ended;         /* `end` declared the total on this attachment */
+	bool ended; /* `end` declared the total on this attachment */
 };
 
 struct recording {
@@ -41,29 +41,30 @@ struct recording {
 	struct track_state *tracks; /* owned; info.track_count of them */
 	enum recording_busy busy;
 	enum sealed_by sealing_by;
-	enum err seal_error;    /* a checksum that did not fit: the claim moves to `error` */
+	enum err seal_error; /* a checksum that did not fit: the claim moves to `error` */
 	uint32_t grace_ms;
 	uint64_t late_ms;
 	uint64_t idle_deadline; /* nobody attached: grace, or the end of an empty take; UINT64_MAX: none */
-	uint64_t frozen_ms;     /* since when timers stand still (storage full), UINT64_MAX: they run */
+	uint64_t frozen_ms;	/* since when timers stand still (storage full), UINT64_MAX: they run */
 };
 
-/* Takes `info` over (it is empty afterwards). Every unsealed track begins at info.tracks[i].bytes, durable. ERR_NO_MEMORY. */
+/* Takes `info` over (it is empty afterwards). Every unsealed track begins at info.tracks[i].bytes, durable.
+ * ERR_NO_MEMORY. */
 enum err recording_init(struct recording *r, struct recording_info *info, uint32_t grace_ms, uint64_t late_ms);
 void recording_release(struct recording *r);
 
 struct attach {
 	uint64_t conn;
-	const char *track;  /* never NULL */
-	uint64_t from;      /* BYTES_UNKNOWN: not said */
+	const char *track; /* never NULL */
+	uint64_t from;	   /* BYTES_UNKNOWN: not said */
 	bool part;
-	bool created;       /* this very start made the recording: `started` says resumed: false */
+	bool created; /* this very start made the recording: `started` says resumed: false */
 	int64_t wall_ms;
 };
 
 enum recording_answer {
-	ANSWER_DONE,  /* the answer stands in the effects, or will come as one */
-	ANSWER_WAIT,  /* a change of state is under way: ask again after EFFECT_IDLE */
+	ANSWER_DONE, /* the answer stands in the effects, or will come as one */
+	ANSWER_WAIT, /* a change of state is under way: ask again after EFFECT_IDLE */
 };
 
 /* A connection wants the track. On success it is attached at once: *track is its number; whoever had it is taken over.
@@ -73,9 +74,10 @@ enum recording_answer recording_attach(struct recording *r, const struct attach 
 /* The same connection said `start` again: `started` is repeated. */
 void recording_repeat(struct recording *r, uint16_t track, struct effects *fx);
 
-/* `len` bytes came on an attachment of `epoch`. True: they are accepted, at the previous `accepted`. False: they are not;
- * if the client must know, it stands in the effects. */
-bool recording_data(struct recording *r, uint16_t track, uint32_t epoch, uint64_t len, uint64_t now, struct effects *fx);
+/* `len` bytes came on an attachment of `epoch`. True: they are accepted, at the previous `accepted`. False: they are
+ * not; if the client must know, it stands in the effects. */
+bool recording_data(struct recording *r, uint16_t track, uint32_t epoch, uint64_t len, uint64_t now,
+		    struct effects *fx);
 /* The journal has the track up to `bytes`. */
 void recording_durable(struct recording *r, uint16_t track, uint64_t bytes, struct effects *fx);
 
@@ -94,14 +96,15 @@ struct total {
 };
 
 enum complete_answer {
-	COMPLETE_STARTED,  /* this call seals, or claims an `error` again: answered when EFFECT_IDLE comes */
-	COMPLETE_WAIT,     /* ask again after EFFECT_IDLE */
+	COMPLETE_STARTED,    /* this call seals, or claims an `error` again: answered when EFFECT_IDLE comes */
+	COMPLETE_WAIT,	     /* ask again after EFFECT_IDLE */
 	COMPLETE_PROCESSING, /* it is queued or at work already */
-	COMPLETE_COMPLETE, /* it is complete already */
-	COMPLETE_REFUSED,  /* *err says why */
+	COMPLETE_COMPLETE,   /* it is complete already */
+	COMPLETE_REFUSED,    /* *err says why */
 };
 
-/* Declares the recording complete. Totals are checked in every phase: BYTES_MISSING or TOTAL_MISMATCH changes nothing. */
+/* Declares the recording complete. Totals are checked in every phase: BYTES_MISSING or TOTAL_MISMATCH changes nothing.
+ */
 enum complete_answer recording_complete(struct recording *r, const struct total *totals, size_t count, enum err *err,
 					struct effects *fx);
 

@@ -24,6 +24,9 @@ void recording_seal_track(struct recording *r, uint16_t track, enum sealed_by by
 	t->stage = STAGE_DRAIN;
 	t->sealing_by = by;
 	t->end_deadline = UINT64_MAX;
+	struct track_info *info = &r->info.tracks[track];
+	if (info->total != BYTES_UNKNOWN && info->total != t->accepted)
+		info->has_declared_sha256 = false; /* it speaks of more bytes than those that came before this seal */
 	recording_seal_advance(r, track, fx);
 }
 
@@ -192,6 +195,7 @@ static enum err checksums_take(struct recording *r, const struct total *totals, 
 			continue;
 		if (track->sealed && memcmp(&track->sha256, totals[i].sha256, sizeof track->sha256) != 0)
 			return ERR_CHECKSUM_MISMATCH;
+		track->total = totals[i].bytes;
 		track->declared_sha256 = *totals[i].sha256;
 		track->has_declared_sha256 = true;
 	}

@@ -11,10 +11,10 @@
 #include <stdint.h>
 
 enum session_state {
-	SESSION_IDLE,     /* no take was started */
+	SESSION_IDLE,	  /* no take was started */
 	SESSION_STARTING, /* `start` came; `started` has not left */
-	SESSION_OPEN,     /* attached: media is appended */
-	SESSION_SAVED,    /* its track is sealed; a repeated `end` is answered again */
+	SESSION_OPEN,	  /* attached: media is appended */
+	SESSION_SAVED,	  /* its track is sealed; a repeated `end` is answered again */
 	SESSION_DETACHED, /* after an error: media is dropped until a new `start` */
 	SESSION_CLOSING,  /* nothing is heard any more */
 };
@@ -24,17 +24,17 @@ struct session {
 	enum session_state state;
 	uint32_t heartbeat_ms;
 	uint64_t next_ping_ms;
-	bool pinged;          /* a ping was sent since the connection opened */
-	bool heard;           /* something came since the previous ping */
-	bool paused;          /* the server isn't reading: the interval stands still */
-	uint64_t paused_ms;   /* since when */
+	bool pinged;	    /* a ping was sent since the connection opened */
+	bool heard;	    /* something came since the previous ping */
+	bool paused;	    /* the server isn't reading: the interval stands still */
+	uint64_t paused_ms; /* since when */
 };
 
 /* What the engine is to do with a message. */
 enum session_verdict {
-	SESSION_PASS,   /* go on with it */
+	SESSION_PASS,	/* go on with it */
 	SESSION_REPEAT, /* a `start` while one is at work: the same take repeats, another is session_refuse'd */
-	SESSION_DROP,   /* ignore it; any answer stands in the effects */
+	SESSION_DROP,	/* ignore it; any answer stands in the effects */
 };
 
 void session_init(struct session *s, uint64_t conn, uint32_t heartbeat_ms, uint64_t now_ms);

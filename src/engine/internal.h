@@ -105,7 +105,7 @@ struct conn {
 	uint16_t track;
 	uint32_t epoch;
 	bool attached;
-	uint32_t reply_epoch;  /* raised by each error: replies of an older one that wait are dropped */
+	uint32_t reply_epoch;		 /* raised by each error: replies of an older one that wait are dropped */
 	bool paused;			 /* the network was told */
 	bool blocked;			 /* waits for its track's reservation */
 	bool start_ready, start_resumed; /* `started` waits only for room to append to */

@@ -385,19 +385,25 @@ void take_start(struct engine *e, struct recording_info *info, struct waiter *w)
 	catalog_pump(e);
 }
 
+/* True when the take is in memory: the waiter has it, or waits for it to be loaded. */
+static bool want_loaded(struct engine *e, struct take *t, struct waiter *w)
+{
+	if (!t)
+		return false;
+	if (t->loading) {
+		take_wait(t, w);
+		return true;
+	}
+	take_pin(t);
+	w->go(e, w, t, ERR_OK);
+	take_unpin(e, t);
+	return true;
+}
+
 static void want_session(struct engine *e, struct engine_ref ref, const char *session, struct waiter *w)
 {
-	struct take *t = take_by_key(e, ref.principal, session);
-	if (t && t->loading) {
-		take_wait(t, w);
+	if (want_loaded(e, take_by_key(e, ref.principal, session), w))
 		return;
-	}
-	if (t) {
-		take_pin(t);
-		w->go(e, w, t, ERR_OK);
-		take_unpin(e, t);
-		return;
-	}
 	struct load_op *l = load_new();
 	l->waiter = w;
 	l->info.principal = must(strdup(ref.principal));
@@ -418,17 +424,8 @@ void take_want(struct engine *e, struct engine_ref ref, struct waiter *w)
 		w->go(e, w, NULL, ERR_NOT_FOUND);
 		return;
 	}
-	struct take *t = by_id ? take_by_id(e, &id) : NULL;
-	if (t && t->loading) {
-		take_wait(t, w);
+	if (by_id && want_loaded(e, take_by_id(e, &id), w))
 		return;
-	}
-	if (t) {
-		take_pin(t);
-		w->go(e, w, t, ERR_OK);
-		take_unpin(e, t);
-		return;
-	}
 	struct load_op *l = load_new();
 	l->waiter = w;
 	l->by_id = by_id;

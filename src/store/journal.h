@@ -17,12 +17,12 @@ struct journal;
 
 enum record_type {
 	RECORD_APPEND = 1, /* bytes of a track at `offset`: the payload */
-	RECORD_EXTENT,     /* bytes that stand synced in the spool: offset; payload: u64 length, u32 CRC32C of them */
-	RECORD_OPEN,       /* a recording, a track of it, or its late resume; payload JSON */
-	RECORD_PART,       /* a part begins at `offset` */
-	RECORD_SEAL,       /* a track (offset: its length) or, with track RECORD_WHOLE, the recording; payload JSON */
-	RECORD_ABORT,      /* the recording; payload JSON */
-	RECORD_DELETE,     /* the recording; no payload */
+	RECORD_EXTENT,	   /* bytes that stand synced in the spool: offset; payload: u64 length, u32 CRC32C of them */
+	RECORD_OPEN,	   /* a recording, a track of it, or its late resume; payload JSON */
+	RECORD_PART,	   /* a part begins at `offset` */
+	RECORD_SEAL,	   /* a track (offset: its length) or, with track RECORD_WHOLE, the recording; payload JSON */
+	RECORD_ABORT,	   /* the recording; payload JSON */
+	RECORD_DELETE,	   /* the recording; no payload */
 	RECORD_CHECKPOINT, /* `offset`: replay starts at this sequence; payload: struct checkpoint_track's, encoded */
 };
 
@@ -31,16 +31,17 @@ enum { RECORD_WHOLE = 0xffff };
 /* What a caller appends and what replay hands back. */
 struct record {
 	enum record_type type;
-	uint16_t track;           /* number within the recording, or RECORD_WHOLE */
-	struct uuid recording;    /* zero for a checkpoint */
+	uint16_t track;	       /* number within the recording, or RECORD_WHOLE */
+	struct uuid recording; /* zero for a checkpoint */
 	uint64_t offset;
-	uint64_t sequence;        /* set by the journal */
-	uint64_t synced;          /* set by the journal: the highest sequence known durable when this was written */
+	uint64_t sequence;	     /* set by the journal */
+	uint64_t synced;	     /* set by the journal: the highest sequence known durable when this was written */
 	const struct iovec *payload; /* pieces; the iovec array is copied at append, the memory it points to must
-	                              * stay unchanged until the position is durable */
+				      * stay unchanged until the position is durable */
 	int payload_count;
-	uint32_t payload_len;     /* the sum; at most LIMIT_APPEND_BYTES but for checkpoints, which may fill half a segment */
-	void *owned;              /* freed by the journal once durable (a payload of JSON), or NULL */
+	uint32_t payload_len; /* the sum; at most LIMIT_APPEND_BYTES but for checkpoints, which may fill half a segment
+			       */
+	void *owned;	      /* freed by the journal once durable (a payload of JSON), or NULL */
 };
 
 /* A place in the journal: made by journal_append only. */
@@ -53,9 +54,9 @@ enum journal_io { JOURNAL_IO_AUTO, JOURNAL_IO_DIRECT, JOURNAL_IO_BUFFERED };
 struct journal_config {
 	struct vfs *vfs;
 	struct exec *exec;
-	uint64_t size_bytes;     /* in all; rounded up to segments */
-	uint32_t segment_bytes;  /* LIMIT_SEGMENT_BYTES; tests and the simulation take smaller ones (at least 64 KiB) */
-	enum journal_io io;      /* AUTO: O_DIRECT where the file system takes it */
+	uint64_t size_bytes;	/* in all; rounded up to segments */
+	uint32_t segment_bytes; /* LIMIT_SEGMENT_BYTES; tests and the simulation take smaller ones (at least 64 KiB) */
+	enum journal_io io;	/* AUTO: O_DIRECT where the file system takes it */
 	void (*random)(void *arg, void *out, size_t len);
 	void *random_arg;
 	/* Called on the loop thread when more is durable: everything up to `sequence`. */
@@ -81,14 +82,15 @@ struct replay {
 
 struct journal_status {
 	uint64_t next_sequence, durable_sequence;
-	uint64_t replay_from;       /* of the last durable checkpoint */
+	uint64_t replay_from;				  /* of the last durable checkpoint */
 	unsigned segments, segments_free, segments_ready; /* in all, free to write, filled with zeros so far */
-	bool direct;                /* O_DIRECT is in use */
-	uint64_t batches, bytes_written; /* syncs done, bytes written since start */
+	bool direct;					  /* O_DIRECT is in use */
+	uint64_t batches, bytes_written;		  /* syncs done, bytes written since start */
 };
 
 /* Opens or makes journal/ in the vfs; at the first start two segments are filled at once, the rest behind once
- * journal_start was called. Blocking. Errors: as vfs; ERR_CORRUPT when segments exist and none has a readable header. */
+ * journal_start was called. Blocking. Errors: as vfs; ERR_CORRUPT when segments exist and none has a readable header.
+ */
 enum err journal_open(const struct journal_config *config, struct journal **out);
 
 /* Reads what the last run left. Blocking; before journal_start. With `dry_run` nothing is written, not even to
@@ -122,10 +124,10 @@ bool journal_full(const struct journal *journal);
 /* True when a checkpoint should begin (half of the segments are used). */
 bool journal_wants_checkpoint(const struct journal *journal);
 
-/* Appends a checkpoint record: all records before `replay_from` are synced in their spools and manifests; `tracks` are the
- * open ones (copied). Once it is durable, segments wholly before replay_from are recycled, but for held ones. */
-struct position journal_checkpoint(struct journal *journal, uint64_t replay_from,
-				   const struct checkpoint_track *tracks, size_t count);
+/* Appends a checkpoint record: all records before `replay_from` are synced in their spools and manifests; `tracks` are
+ * the open ones (copied). Once it is durable, segments wholly before replay_from are recycled, but for held ones. */
+struct position journal_checkpoint(struct journal *journal, uint64_t replay_from, const struct checkpoint_track *tracks,
+				   size_t count);
 
 /* Parses the payload of a CHECKPOINT record: *count tracks in a new array, to be freed. ERR_CORRUPT. */
 enum err journal_checkpoint_parse(const struct record *record, struct checkpoint_track **tracks, size_t *count);

@@ -1,7 +1,7 @@
 /* A spool: the bytes of one track as received, in spool/<id>/<number>.
  *
- * Blocking; lane threads (or start-up). One writer at a time per spool, which the engine sees to; a sync or a read may go on
- * beside a write. */
+ * Blocking; lane threads (or start-up). One writer at a time per spool, which the engine sees to; a sync or a read may
+ * go on beside a write. */
 #ifndef HOLDFAST_STORE_SPOOL_H
 #define HOLDFAST_STORE_SPOOL_H
 
@@ -26,7 +26,8 @@ enum err spool_sync(struct vfs *vfs, const struct uuid *id, struct vfs_file *fil
 enum err manifest_write(struct vfs *vfs, const struct recording_info *info);
 /* ERR_NOT_FOUND, ERR_CORRUPT. *out is to be released. */
 enum err manifest_read(struct vfs *vfs, const struct uuid *id, struct recording_info *out);
-/* The same as text, for the journal's OPEN and SEAL records; manifest_format's result is to be freed, NULL: no memory. */
+/* The same as text, for the journal's OPEN and SEAL records; manifest_format's result is to be freed, NULL: no memory.
+ */
 char *manifest_format(const struct recording_info *info);
 enum err manifest_parse(const char *text, size_t len, struct recording_info *out);
 

@@ -1,8 +1,8 @@
 /* The one file seam: everything that Holdfast stores passes here, so that tests can count, fail, drop or tear it.
  *
  * Paths are relative to the data directory, made of the server's own names only, and never leave it (openat2 with
- * RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS). Implementations: vfs_posix.c, and in the tests a simulated disk and layers over
- * either. Callers use the checked functions below, never the table.
+ * RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS). Implementations: vfs_posix.c, and in the tests a simulated disk and layers
+ * over either. Callers use the checked functions below, never the table.
  *
  * Syncs: a file whose sync failed once is poisoned: each later sync of it answers ERR_SYNC_FAILED without asking the
  * system again, because the system may have dropped the pages and would say yes. Functions of one file may be called
@@ -24,7 +24,7 @@ struct vfs_file;
 enum vfs_flags {
 	VFS_READ = 1,
 	VFS_WRITE = 2,
-	VFS_CREATE = 4,    /* create if missing, mode 0600 */
+	VFS_CREATE = 4,	   /* create if missing, mode 0600 */
 	VFS_EXCLUSIVE = 8, /* with VFS_CREATE: ERR_EXISTS if it is there */
 	VFS_DIRECT = 16,   /* O_DIRECT where the file system allows it; vfs_file_direct tells */
 	VFS_TRUNCATE = 32,
@@ -57,7 +57,7 @@ struct vfs_file_ops {
 	/* Writes all or fails; after a failure any part may have been written. `direct`: the caller has aligned offset,
 	 * length and every piece of memory to 4096 and wants the page cache bypassed if the file was opened so. */
 	enum err (*pwritev)(struct vfs_file *file, const struct iovec *iov, int count, uint64_t off, bool direct);
-	enum err (*sync)(struct vfs_file *file); /* fdatasync */
+	enum err (*sync)(struct vfs_file *file);		    /* fdatasync */
 	enum err (*truncate)(struct vfs_file *file, uint64_t size); /* also frees what was reserved behind it */
 	enum err (*reserve)(struct vfs_file *file, uint64_t off, uint64_t len); /* fallocate(KEEP_SIZE) */
 	enum err (*size)(struct vfs_file *file, uint64_t *out);
@@ -66,8 +66,8 @@ struct vfs_file_ops {
 
 struct vfs_file {
 	const struct vfs_file_ops *ops;
-	bool direct;            /* opened with O_DIRECT, and the file system took it */
-	atomic_bool poisoned;   /* a sync of it failed */
+	bool direct;	      /* opened with O_DIRECT, and the file system took it */
+	atomic_bool poisoned; /* a sync of it failed */
 };
 
 /* The checked functions. Any lane thread; at start-up also the loop. Errors: STORAGE_FULL, NOT_FOUND, EXISTS,
