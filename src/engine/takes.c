@@ -296,6 +296,17 @@ static void shell_done(struct engine *e, struct load_op *l)
 		take_wake(e, t, err);
 		return;
 	}
+	struct take *there = take_by_id(e, &l->row.id);
+	if (there && there != t) { /* a request brought it meanwhile */
+		t->loading = false;
+		t->gone = true;
+		table_remove(e, t);
+		list_move(&there->waiting, &t->waiting);
+		take_evict(e, t);
+		if (!there->loading)
+			take_wake(e, there, ERR_OK);
+		return;
+	}
 	take_fill(e, t, &l->row);
 	take_pin(t);
 	t->manifest_on_disk = !l->inserted;
@@ -322,7 +333,9 @@ static void load_done(struct engine *e, struct catalog_op *op)
 	}
 	struct take *t = NULL;
 	if (op->err == ERR_OK) {
-		t = take_by_id(e, &l->row.id); /* somebody may have been faster */
+		t = take_by_id(e, &l->row.id); /* somebody may have been faster, or is about to be */
+		if (!t && l->row.principal && l->row.session_id)
+			t = take_by_key(e, l->row.principal, l->row.session_id);
 		if (!t) {
 			t = take_adopt(e, &l->row);
 			t->manifest_on_disk = true; /* else it would not have left memory */
