@@ -365,9 +365,12 @@ void recording_aborted(struct recording *r, const struct recording_info *row, st
 	r->info.phase = row->phase;
 	r->info.updated_ms = row->updated_ms;
 	for (uint32_t i = 0; i < r->info.track_count; i++) {
-		if (r->tracks[i].conn)
-			effects_add(fx, (struct effect){ .type = EFFECT_ABORTED, .conn = r->tracks[i].conn });
-		r->tracks[i].conn = 0;
+		struct track_state *t = &r->tracks[i];
+		if (t->conn)
+			effects_add(fx, (struct effect){ .type = EFFECT_ABORTED, .conn = t->conn });
+		t->conn = 0;
+		t->start_pending = t->ended = false;
+		t->end_deadline = UINT64_MAX; /* an `end` may have come before; its timer must not ring for ever */
 	}
 	effects_add(fx, (struct effect){ .type = EFFECT_IDLE });
 }
