@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <libwebsockets.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -168,6 +169,11 @@ int link_new(const struct url *url, const struct link_callbacks *callbacks, stru
 
 static void lost(struct link *l, const char *why)
 {
+	char refused[64];
+	if (l->status >= 300) {
+		snprintf(refused, sizeof refused, "The server answered HTTP %d instead of a WebSocket.", l->status);
+		why = refused;
+	}
 	l->phase = PHASE_NONE;
 	l->callbacks.lost(l->callbacks.arg, *why ? why : "The connection was closed.", l->status);
 }
@@ -183,7 +189,7 @@ static void connect_next(struct link *l)
 		.context = l->context,
 		.address = l->addresses.addresses[l->next_address++],
 		.port = l->url.port,
-		.ssl_connection = l->url.tls ? LCCSCF_USE_SSL : 0,
+		.ssl_connection = LCCSCF_HTTP_NO_FOLLOW_REDIRECT | (l->url.tls ? LCCSCF_USE_SSL : 0),
 		.path = l->url.path,
 		.host = l->url.authority,
 		.protocol = protocols[0].name,

@@ -9,7 +9,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { REDRAW_MS = 100, JSON_MS = 500, LINE_MS = 5000, RATE_MS = 250, BAR = 24 };
+enum { REDRAW_MS = 100, JSON_MS = 500, LINE_MS = 5000, FLAP_MS = 1000, RATE_MS = 250, BAR = 24 };
 
 static const char *const states[] = { "connecting", "sending", "saved", "failed" };
 
@@ -138,7 +138,9 @@ void show_progress(struct show *s, const struct hf_take *take, const char *note,
 	struct hf_progress p;
 	char line[1024];
 	hf_take_progress(take, &p);
-	bool changed = s->shown_ms == 0 || p.state != s->shown_state;
+	/* a link that flickers is not told line by line */
+	bool changed = s->shown_ms == 0 || (p.state != s->shown_state &&
+					    (p.state >= HF_SAVED || s->terminal || now_ms - s->shown_ms >= FLAP_MS));
 	uint64_t every = s->json ? JSON_MS : s->terminal ? REDRAW_MS : LINE_MS;
 	bool due = now_ms - s->shown_ms >= every && (s->terminal || note || p.bytes_safe != s->shown_safe);
 	if (s->quiet || (!changed && !due))

@@ -229,6 +229,8 @@ static void note_failure(struct hf_take *t)
 static void report(struct hf_take *t)
 {
 	struct hf_progress now;
+	if (t->sender.sent > t->most_sent)
+		t->most_sent = t->sender.sent;
 	hf_take_progress(t, &now);
 	const struct hf_progress *then = &t->reported;
 	if (!t->progress || (t->has_reported && now.state == then->state && now.bytes_read == then->bytes_read &&

@@ -19,6 +19,7 @@ struct hf_take {
 	char *buffer;	    /* owned: for reading up the digest */
 	char *abort_reason; /* owned, or NULL */
 	uint64_t tidied_at; /* ms */
+	uint64_t most_sent; /* of a file: read so far; never goes back */
 	void (*progress)(void *arg, const struct hf_progress *progress);
 	void *arg;
 	struct hf_progress reported;

@@ -134,7 +134,7 @@ HF_API void hf_take_progress(const struct hf_take *t, struct hf_progress *out)
 	bool waits = s->state == SENDER_DOWN || s->state == SENDER_WAITING;
 	*out = (struct hf_progress){
 		.state = public_state(s->state),
-		.bytes_read = t->keep.meta.source_path ? s->sent : s->written,
+		.bytes_read = t->keep.meta.source_path ? t->most_sent : s->written,
 		.bytes_safe = s->acked,
 		.bytes_total = s->ended ? s->written : UINT64_MAX,
 		.reconnects = s->reconnects,
