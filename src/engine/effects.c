@@ -90,9 +90,12 @@ static enum err take_op_run(struct catalog *c, struct catalog_op *op)
 		enum err err = c->ops->put_tracks(c, info);
 		return err ? err : c->ops->abort(c, &info->id, o->reason, info->updated_ms, &o->outcome, &o->row);
 	}
-	case EFFECT_FAIL:
-		return c->ops->fail(c, &info->id, info->error, err_text(info->error), info->updated_ms, &o->outcome,
-				    &o->row);
+	case EFFECT_FAIL: {
+		enum err err = c->ops->put_tracks(c, info);
+		return err ? err
+			   : c->ops->fail(c, &info->id, info->error, err_text(info->error), info->updated_ms,
+					  &o->outcome, &o->row);
+	}
 	default:
 		assert(!"an effect that is no transaction");
 		return ERR_INTERNAL;
@@ -162,6 +165,11 @@ static void take_transact(struct engine *e, struct take *t, enum effect_type kin
 	o->track = track;
 	must(recording_info_copy(&o->info, info) ? NULL : o);
 	o->info.updated_ms = engine_wall(e);
+	/* of a take whose storage failed only what its spool holds for sure may be served; the rest is in quarantine */
+	for (uint32_t i = 0; kind == EFFECT_FAIL && i < t->io_count; i++) {
+		if (t->io[i]->failed && t->io[i]->spooled < o->info.tracks[i].bytes)
+			o->info.tracks[i].bytes = t->io[i]->spooled;
+	}
 	if (kind == EFFECT_LOG_ABORT)
 		o->reason = must(strdup(t->rec.info.abort_reason ? t->rec.info.abort_reason : ""));
 	take_pin(t);
