@@ -191,6 +191,46 @@ static void what_was_cut_off_never_comes_back(void **state)
 	torn_release(&t);
 }
 
+/* The first record of a run is torn: the last run is all there, wherever that record went. */
+static void a_start_cut_short_keeps_the_last_run(void **state)
+{
+	for (int batches = 1; batches < 24; batches++) {
+		struct torn t = { .rig = rig_new(FOUR) };
+		struct rig *r = t.rig;
+		rig_start(r);
+		exec_inline_drain(r->exec);
+		append_batches(r, batches, 3, 2500);
+		uint64_t durable = r->durable;
+		rig_kill(r);
+		t.before = rig_take(r);
+		rig_start(r);
+		uint64_t fence = journal_durable(r->journal);
+		rig_kill(r);
+		t.after = rig_take(r);
+		unsigned lost = 0;
+		for (unsigned s = 0; s < t.before.count * SECTORS; s++) {
+			struct rig_image some = rig_image_copy(&t.before);
+			bool changed =
+				memcmp(t.before.bytes + (size_t)s * SECTOR, t.after.bytes + (size_t)s * SECTOR, SECTOR);
+			copy_sector(&some, &t.after, s);
+			memset(some.bytes + (size_t)s * SECTOR + 30, 0x55, SECTOR - 30);
+			if (changed) {
+				rig_put(r, &some);
+				look(r);
+				assert_int_equal(r->damage_count, 0);
+				rig_check(r, 2, durable);
+				lost++;
+			}
+			rig_image_free(&some);
+		}
+		assert_in_range(lost, 1, 8);
+		rig_put(r, &t.after);
+		look(r);
+		assert_int_equal(r->replayed_from, fence);
+		torn_release(&t);
+	}
+}
+
 /* damage */
 
 static void damage_is_reported_wherever_it_is(void **state)
@@ -525,6 +565,18 @@ static void quarantine_must_succeed(void **state)
 
 /* a long life */
 
+/* Vouches for some of what is durable, or all of it. */
+static void checkpoint_somewhere(struct rig *r)
+{
+	struct journal_status status;
+	rig_commit(r);
+	journal_status(r->journal, &status);
+	uint64_t span = status.durable_sequence + 1 - status.replay_from;
+	uint64_t from = status.replay_from + rig_random(r, (uint32_t)span + 1);
+	journal_checkpoint(r->journal, rig_random(r, 2) ? from : status.next_sequence, NULL, 0);
+	rig_commit(r);
+}
+
 /* Runs that end in the middle of a commit, some sectors of which reach the disk. What was durable is there each time.
  */
 static void many_crashes_lose_nothing(void **state)
@@ -539,7 +591,7 @@ static void many_crashes_lose_nothing(void **state)
 			if (rig_random(r, 4) == 0)
 				exec_inline_turn(r->exec);
 			if (rig_random(r, 12) == 0 || journal_wants_checkpoint(r->journal))
-				rig_checkpoint(r);
+				checkpoint_somewhere(r);
 		}
 		rig_commit(r);
 		while (exec_inline_turn_lane(r->exec, LANE_COMMIT))
@@ -574,6 +626,7 @@ int main(void)
 		cmocka_unit_test(a_torn_batch_is_cut_off),
 		cmocka_unit_test(a_torn_batch_over_two_segments_is_cut_off),
 		cmocka_unit_test(what_was_cut_off_never_comes_back),
+		cmocka_unit_test(a_start_cut_short_keeps_the_last_run),
 		cmocka_unit_test(damage_is_reported_wherever_it_is),
 		cmocka_unit_test(damage_is_set_aside_and_the_rest_goes_on),
 		cmocka_unit_test(a_lost_segment_is_reported),

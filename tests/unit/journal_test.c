@@ -91,6 +91,33 @@ static void a_batch_is_one_sync_and_is_capped(void **state)
 	rig_free(r);
 }
 
+/* A batch that goes on in the next segment is durable when both are synced, not before. */
+static void a_batch_over_two_segments_syncs_both(void **state)
+{
+	struct rig *r = rig_new(FOUR);
+	rig_start(r);
+	exec_inline_drain(r->exec);
+	unsigned twice = 0;
+	for (int i = 0; i < 20; i++) {
+		unsigned free_before = status_of(r).segments_free;
+		for (int n = 0; n < 3; n++)
+			rig_append_payload(r, RECORD_APPEND, r->media, 3000 + (uint32_t)n);
+		unsigned syncs = vfs_fault_count(r->vfs, FAULT_SYNC);
+		uint64_t before = journal_durable(r->journal);
+		rig_commit(r);
+		assert_int_equal(journal_durable(r->journal), before + 3);
+		unsigned done = vfs_fault_count(r->vfs, FAULT_SYNC) - syncs;
+		if (status_of(r).segments_free == free_before)
+			assert_int_equal(done, 1);
+		else if (done == 2) /* else it began with the new one */
+			twice++;
+		if (journal_wants_checkpoint(r->journal))
+			rig_checkpoint(r);
+	}
+	assert_true(twice >= 1);
+	rig_free(r);
+}
+
 static void each_start_begins_a_run_of_its_own(void **state)
 {
 	struct rig *r = rig_new(FOUR);
@@ -439,6 +466,28 @@ static void a_checkpoint_tells_its_tracks(void **state)
 	rig_free(r);
 }
 
+/* A checkpoint can't vouch for what is not durable, nor for what an earlier run wrote. */
+static void a_checkpoint_vouches_for_what_is_durable_only(void **state)
+{
+	struct rig *r = rig_new(FOUR);
+	rig_start(r);
+	uint64_t first = rig_append(r, 1000).sequence;
+	rig_append(r, 1000);
+	journal_checkpoint(r->journal, first + 2, NULL, 0);
+	rig_commit(r);
+	assert_int_equal(status_of(r).replay_from, first);
+	uint64_t durable = r->durable;
+	rig_kill(r);
+	rig_start(r);
+	assert_int_equal(r->replayed.count, 2);
+	rig_check(r, first, durable);
+	uint64_t fence = journal_durable(r->journal);
+	journal_checkpoint(r->journal, 1, NULL, 0);
+	rig_commit(r);
+	assert_int_equal(status_of(r).replay_from, fence);
+	rig_free(r);
+}
+
 static void a_checkpoint_of_the_wrong_length_is_refused(void **state)
 {
 	uint8_t bytes[64] = { 0 };
@@ -466,6 +515,7 @@ int main(void)
 		cmocka_unit_test(comes_back_as_it_was_appended),
 		cmocka_unit_test(nothing_is_durable_before_its_commit_ends),
 		cmocka_unit_test(a_batch_is_one_sync_and_is_capped),
+		cmocka_unit_test(a_batch_over_two_segments_syncs_both),
 		cmocka_unit_test(each_start_begins_a_run_of_its_own),
 		cmocka_unit_test(segments_are_recycled_for_ever),
 		cmocka_unit_test(what_is_not_checkpointed_is_kept),
@@ -481,6 +531,7 @@ int main(void)
 		cmocka_unit_test(a_bigger_size_adds_segments_and_a_smaller_one_keeps_them),
 		cmocka_unit_test(owned_memory_is_freed),
 		cmocka_unit_test(a_checkpoint_tells_its_tracks),
+		cmocka_unit_test(a_checkpoint_vouches_for_what_is_durable_only),
 		cmocka_unit_test(a_checkpoint_of_the_wrong_length_is_refused),
 	};
 	return cmocka_run_group_tests_name("journal", tests, NULL, NULL);
