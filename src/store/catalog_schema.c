@@ -190,6 +190,33 @@ static enum err migrate(struct catalog_sqlite *c, bool read_only)
 	return err;
 }
 
+/* After a failed sync the page cache may show, as clean, frames that never reached the disk. SQLite would take them for
+ * committed and append behind them, and a power cut would take it all. Written once more they are dirty, and this sync
+ * makes them what they seem to be. */
+static enum err rewrite_wal(struct vfs *vfs)
+{
+	enum { PIECE = 64 * 1024 };
+	struct vfs_file *file;
+	enum err err = vfs_open(vfs, CATALOG_PATH "-wal", VFS_READ | VFS_WRITE, &file);
+	if (err != ERR_OK)
+		return err == ERR_NOT_FOUND ? ERR_OK : err;
+	char *piece = malloc(PIECE);
+	uint64_t off = 0;
+	size_t got = 1;
+	err = piece ? ERR_OK : ERR_NO_MEMORY;
+	while (err == ERR_OK && got > 0) {
+		err = vfs_file_read(file, piece, PIECE, off, &got);
+		if (err == ERR_OK && got > 0)
+			err = vfs_file_write(file, piece, got, off);
+		off += got;
+	}
+	if (err == ERR_OK)
+		err = vfs_file_sync(file);
+	free(piece);
+	vfs_file_close(file);
+	return err;
+}
+
 static enum err open_db(struct catalog_sqlite *c, bool read_only)
 {
 	int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
@@ -213,6 +240,8 @@ enum err catalog_sqlite_open(struct vfs *vfs, bool read_only, struct catalog **o
 		return ERR_NO_MEMORY;
 	c->base.ops = &catalog_sqlite_ops;
 	enum err err = vfs_sqlite_register(vfs, read_only, &c->files);
+	if (err == ERR_OK && !read_only)
+		err = rewrite_wal(vfs);
 	if (err == ERR_OK)
 		err = open_db(c, read_only);
 	if (err == ERR_OK && vfs_sqlite_sync_failed(c->files))

@@ -188,7 +188,10 @@ static void refused(struct client *c, struct link *link, const struct message_in
 {
 	struct sim *s = &c->w->sim;
 	const char *code = m->code;
-	if (strcmp(code, "taken_over") == 0) {
+	if (strcmp(code, "taken_over") == 0 && c->repeated) {
+		link_hang_up(link); /* its repeated start may have taken the track back meanwhile */
+		client_again(c, 100 * MS);
+	} else if (strcmp(code, "taken_over") == 0) {
 		c->yielded = true;
 		client_end(c, "taken over");
 		link_hang_up(link);
