@@ -126,7 +126,7 @@ test('names full of slashes, dots and odd characters stay names', options, async
 test('a foreign Origin is 403, none and the own one pass', options, async (t) => {
 	for (const origin of ['http://evil.example', 'null', 'https://127.0.0.1:1', 'http://127.0.0.1.evil.example', 'http://127.0.0.1:1']) {
 		const answer = await raw(server, `GET /ws HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n`
-			+ `Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: holdfast.v1\r\nOrigin: ${origin}\r\n\r\n`);
+			+ `Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: holdfast.v1\r\nOrigin: ${origin}\r\n\r\n`, 500);
 		assert.equal(answer.status, 403, `${origin}: ${answer.text}`);
 		assert.equal((await api(server, '/api/recordings', { method: 'GET', headers: { origin } })).status, 403, origin);
 	}

@@ -1,16 +1,15 @@
 // GET and HEAD …/original: the bytes as received, by range, with validators, in every phase.
 import assert from 'node:assert/strict';
-import { before, test } from 'node:test';
+import { test } from 'node:test';
 import { sharedServer } from './support/server.mjs';
 import { api, media, sessionId, wire } from './support/wire.mjs';
 
 const SIZE = 1_000_003;
 const bytes = media(SIZE);
-const server = sharedServer();
 const options = { timeout: 60_000 };
 let path;
 
-before(async () => {
+const server = sharedServer({}, async () => {
 	const w = await wire({ after() {} }, server);
 	const { id } = await w.start({ sessionId: sessionId(), mime: 'video/webm;codecs="vp8,opus"' });
 	w.binary(bytes);

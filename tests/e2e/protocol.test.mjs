@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sharedServer, startServer } from './support/server.mjs';
-import { api, assertOriginal, complete, media, recording, sessionId, sha256, wire } from './support/wire.mjs';
+import { api, assertOriginal, complete, media, recording, sessionId, sha256, tracksOf, wire } from './support/wire.mjs';
 
 const server = sharedServer();
 const options = { timeout: 60_000 };
@@ -42,7 +42,7 @@ test('a take from start to saved', options, async (t) => {
 	assert.equal(done.bytes, 100_000);
 	assert.equal(done.sha256, sha256(bytes));
 	assert.equal(done.mime, 'video/webm');
-	assert.deepEqual(done.tracks, [{ track: 'main', bytes: 100_000, attached: false, sealed: true }]);
+	assert.deepEqual(tracksOf(done), [{ track: 'main', bytes: 100_000, attached: false, sealed: true }]);
 	assert.deepEqual(await recording(server, `session:${session}`), done);
 	const list = await api(server, '/api/recordings');
 	assert.ok(list.body.items.some((item) => item.id === started.id));

@@ -29,12 +29,16 @@ test('the list: newest first, in pages, by name and by phase', options, async (t
 	do {
 		const { body } = await api(server, `/api/recordings${next ? `?before=${encodeURIComponent(next)}` : ''}`);
 		assert.ok(body.items.length <= 100);
-		got.push(...body.items.map((item) => item.id));
+		got.push(...body.items);
 		next = body.next;
 		pages += 1;
 	} while (next);
 	assert.equal(pages, 3);
-	assert.deepEqual(got, ids);
+	assert.deepEqual(got.map(({ id }) => id).sort(), ids.sort());
+	got.reduce((newer, item) => {
+		assert.ok(item.createdAt <= newer.createdAt, 'newest first');
+		return item;
+	});
 	const special = (await api(server, '/api/recordings?search=special')).body.items;
 	assert.equal(special.length, 23);
 	assert.equal((await api(server, '/api/recordings?search=%25')).body.items.length, 0, 'no wildcards');

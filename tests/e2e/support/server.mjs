@@ -139,11 +139,11 @@ export async function startServer(t, options = {}) {
 	return server;
 }
 
-/** One server for all tests of a file. It runs once the first test begins. */
-export function sharedServer(options = {}) {
+/** One server for all tests of a file. It runs, and `prepare` is done with it, when the first test begins. */
+export function sharedServer(options = {}, prepare = () => {}) {
 	const dir = mkdtempSync(join(tmpdir(), 'holdfast-e2e-'));
 	const server = new Server({ ...options, dataDir: join(dir, 'data') });
-	before(() => server.start());
+	before(async () => prepare(await server.start()));
 	after(async () => {
 		await server.kill();
 		rmSync(dir, { recursive: true, force: true });

@@ -153,6 +153,11 @@ export async function recording(server, id) {
 	return body;
 }
 
+/** The tracks of a recording with the fields that the protocol promises; there may be more. */
+export function tracksOf(state) {
+	return state.tracks.map(({ track, bytes, attached, sealed }) => ({ track, bytes, attached, sealed }));
+}
+
 /** The bytes as received must be these. */
 export async function assertOriginal(server, id, expected, query = '') {
 	const { status, bytes } = await api(server, `/api/recordings/${id}/original${query}`);
