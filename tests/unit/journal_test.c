@@ -193,6 +193,29 @@ static void what_is_not_checkpointed_is_kept(void **state)
 	rig_free(r);
 }
 
+static void a_segment_is_freed_with_its_last_record_and_not_before(void **state)
+{
+	struct rig *r = rig_new(8 * RIG_SEGMENT);
+	rig_start(r);
+	exec_inline_drain(r->exec);
+	unsigned free_before = status_of(r).segments_free;
+	uint64_t first = 0; /* of the second segment */
+	while (status_of(r).segments_free == free_before) {
+		first = rig_append_payload(r, RECORD_APPEND, r->media, 5000).sequence;
+		rig_commit(r);
+	}
+	journal_checkpoint(r->journal, first - 1, NULL, 0);
+	rig_commit(r);
+	assert_int_equal(status_of(r).segments_free, free_before - 1);
+	journal_hold(r->journal, first - 1);
+	journal_checkpoint(r->journal, first, NULL, 0);
+	rig_commit(r);
+	assert_int_equal(status_of(r).segments_free, free_before - 1);
+	journal_release(r->journal, first - 1);
+	assert_int_equal(status_of(r).segments_free, free_before);
+	rig_free(r);
+}
+
 static void full_leaves_room_for_what_still_comes(void **state)
 {
 	struct rig *r = rig_new(FOUR);
@@ -519,6 +542,7 @@ int main(void)
 		cmocka_unit_test(each_start_begins_a_run_of_its_own),
 		cmocka_unit_test(segments_are_recycled_for_ever),
 		cmocka_unit_test(what_is_not_checkpointed_is_kept),
+		cmocka_unit_test(a_segment_is_freed_with_its_last_record_and_not_before),
 		cmocka_unit_test(full_leaves_room_for_what_still_comes),
 		cmocka_unit_test(two_segments_are_enough_to_go_on),
 		cmocka_unit_test(without_any_segment_records_wait_for_one_more),
