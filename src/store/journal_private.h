@@ -20,7 +20,6 @@ enum segment_state {
 	SEGMENT_FILLING, /* the checkpoint lane's until it is ready */
 	SEGMENT_FREE,	 /* may be written */
 	SEGMENT_USED,	 /* holds records that a recovery may need, or is being written */
-	SEGMENT_DEAD,	 /* could not be filled; left alone until the next start */
 };
 
 struct segment {

@@ -65,24 +65,31 @@ static enum err fill_end(struct journal *j, unsigned number)
 	return err;
 }
 
-/* One step: a piece of zeros, or the end. */
+static enum err fill_piece(struct journal *j)
+{
+	struct filler *f = &j->filler;
+	struct segment *segment = &j->segments[f->segment];
+	uint64_t len = j->segment_bytes - f->pos < FILL_BYTES ? j->segment_bytes - f->pos : FILL_BYTES;
+	struct iovec piece = { f->zeros, len };
+	uint64_t off = f->pos;
+	f->pos += len;
+	return vfs_file_writev(segment->file, &piece, 1, off, segment->file->direct);
+}
+
+/* One step: a piece of zeros, or the end. What can't be filled keeps no space. */
 static void fill_step(struct journal *j)
 {
 	struct filler *f = &j->filler;
 	if (f->pos == 0)
 		f->err = fill_begin(j, f->segment);
-	if (f->err != ERR_OK)
-		return;
-	if (f->pos == j->segment_bytes) {
+	if (f->err == ERR_OK && f->pos < j->segment_bytes) {
+		f->err = fill_piece(j);
+	} else if (f->err == ERR_OK) {
 		f->err = fill_end(j, f->segment);
 		f->ready = f->err == ERR_OK;
-		return;
 	}
-	struct segment *segment = &j->segments[f->segment];
-	uint64_t len = j->segment_bytes - f->pos < FILL_BYTES ? j->segment_bytes - f->pos : FILL_BYTES;
-	struct iovec piece = { f->zeros, len };
-	f->err = vfs_file_writev(segment->file, &piece, 1, f->pos, segment->file->direct);
-	f->pos += len;
+	if (f->err != ERR_OK && j->segments[f->segment].file)
+		vfs_file_truncate(j->segments[f->segment].file, 0);
 }
 
 static void fill_choose(struct journal *j, unsigned number)
@@ -100,10 +107,10 @@ static void fill_choose(struct journal *j, unsigned number)
 static void fill_settle(struct journal *j)
 {
 	struct segment *segment = &j->segments[j->filler.segment];
-	segment->state = j->filler.ready ? SEGMENT_FREE : SEGMENT_DEAD;
+	segment->state = j->filler.ready ? SEGMENT_FREE : SEGMENT_UNREADY;
 	segment->file_bytes = j->segment_bytes;
 	segment->last_sequence = 0;
-	if (segment->state == SEGMENT_DEAD) {
+	if (!j->filler.ready) { /* opened afresh, should it be tried again: a failed sync stays with the descriptor */
 		vfs_file_close(segment->file);
 		segment->file = NULL;
 	}

@@ -291,6 +291,32 @@ static void without_any_segment_records_wait_for_one_more(void **state)
 	rig_free(r);
 }
 
+/* Nor can it be made: they wait on, and go on when it can. */
+static void without_space_for_one_more_they_wait_on(void **state)
+{
+	struct rig *r = rig_new(FOUR);
+	rig_start(r);
+	exec_inline_drain(r->exec);
+	vfs_fault_fail(r->vfs, FAULT_RESERVE, 1, ERR_STORAGE_FULL, true);
+	uint64_t last = 0;
+	for (int i = 0; i < 400; i++)
+		last = rig_append_payload(r, RECORD_APPEND, r->media, 2000).sequence;
+	for (int i = 0; i < 2000; i++) {
+		journal_kick(r->journal);
+		exec_inline_turn(r->exec);
+	}
+	assert_true(journal_durable(r->journal) < last);
+	assert_int_equal(r->failed_calls, 0);
+	assert_int_equal(status_of(r).segments, 5); /* the one that is tried again and again */
+	vfs_fault_fail(r->vfs, FAULT_RESERVE, 0, ERR_OK, false);
+	for (int i = 0; i < 400; i++) {
+		journal_kick(r->journal);
+		exec_inline_turn(r->exec);
+	}
+	assert_int_equal(journal_durable(r->journal), last);
+	rig_free(r);
+}
+
 static void held_segments_stay(void **state)
 {
 	struct rig *r = rig_new(FOUR);
@@ -546,6 +572,7 @@ int main(void)
 		cmocka_unit_test(full_leaves_room_for_what_still_comes),
 		cmocka_unit_test(two_segments_are_enough_to_go_on),
 		cmocka_unit_test(without_any_segment_records_wait_for_one_more),
+		cmocka_unit_test(without_space_for_one_more_they_wait_on),
 		cmocka_unit_test(held_segments_stay),
 		cmocka_unit_test(a_failed_sync_is_the_end),
 		cmocka_unit_test(a_failed_write_is_the_end),
