@@ -122,7 +122,7 @@ static void item_submit(struct engine *e, struct checkpoint_item *item)
 	}
 	item->write_manifest = t->manifest_dirty || !t->manifest_on_disk;
 	if (item->write_manifest) {
-		must(recording_info_copy(&item->info, &t->rec.info) ? NULL : item);
+		must(recording_info_copy(&item->info, t->logged ? t->logged : &t->rec.info) ? NULL : item);
 		t->manifest_dirty = false;
 		t->manifest_writing = true;
 	} else {

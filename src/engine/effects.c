@@ -36,6 +36,25 @@ static struct position log_manifest(struct engine *e, struct take *t, enum recor
 	return journal_append(e->journal, &record);
 }
 
+/* The recording as a record of its seal, abort or reopening shows it, until the catalog has it too: what a checkpoint
+ * in between must write to recording.json, because it may recycle the record. */
+static void logged_set(struct take *t, const struct recording_info *view)
+{
+	if (!t->logged)
+		t->logged = must(calloc(1, sizeof *t->logged));
+	recording_info_release(t->logged);
+	must(recording_info_copy(t->logged, view) ? NULL : t->logged);
+}
+
+void take_logged_clear(struct take *t)
+{
+	if (t->logged)
+		recording_info_release(t->logged);
+	free(t->logged);
+	t->logged = NULL;
+	t->manifest_dirty = true;
+}
+
 static void log_part(struct engine *e, struct take *t, uint16_t track, uint64_t offset)
 {
 	struct record record = { .type = RECORD_PART, .track = track, .recording = t->rec.info.id, .offset = offset };
@@ -130,7 +149,6 @@ static void take_op_done(struct engine *e, struct catalog_op *op)
 			break;
 		case EFFECT_CLAIM:
 			recording_claimed(&t->rec, &o->row, e->now.mono_ms, &e->fx);
-			t->manifest_dirty = true;
 			break;
 		case EFFECT_REOPEN:
 			recording_reopened(&t->rec, &o->row, e->now.mono_ms, &e->fx);
@@ -141,6 +159,8 @@ static void take_op_done(struct engine *e, struct catalog_op *op)
 		default:
 			break;
 		}
+		if (o->kind != EFFECT_PUT_TRACKS)
+			take_logged_clear(t);
 		effects_run(e, t);
 		if (take_finished(t)) {
 			e->finished_count++;
@@ -203,6 +223,7 @@ static void log_reopen(struct engine *e, struct take *t)
 		view.tracks[i].sealed_by = SEALED_BY_NONE;
 	}
 	t->opened = log_manifest(e, t, RECORD_OPEN, RECORD_WHOLE, &view);
+	logged_set(t, &view);
 	recording_info_release(&view);
 	in_flight_go(e, t, t->opened, 0, reopen_go);
 }
@@ -212,14 +233,17 @@ static void log_abort(struct engine *e, struct take *t)
 	struct recording_info view = t->rec.info;
 	view.phase = PHASE_ABORTED;
 	view.updated_ms = engine_wall(e);
+	logged_set(t, &view);
 	in_flight_go(e, t, log_manifest(e, t, RECORD_ABORT, RECORD_WHOLE, &view), 0, abort_go);
 }
 
 static void log_seal(struct engine *e, struct take *t, uint16_t track)
 {
 	struct recording_info view = t->rec.info;
-	if (track == RECORD_WHOLE)
+	if (track == RECORD_WHOLE) {
 		view = recording_sealed_view(&t->rec, engine_wall(e));
+		logged_set(t, &view);
+	}
 	in_flight_go(e, t, log_manifest(e, t, RECORD_SEAL, track, &view), track, sealed_go);
 }
 

@@ -72,8 +72,9 @@ struct take {
 	struct recording rec;
 	struct track_io **io; /* one for each track */
 	uint32_t io_count;
-	bool loading;	     /* the catalog is asked; rec holds only the key */
-	bool manifest_dirty; /* recording.json is behind */
+	bool loading;		       /* the catalog is asked; rec holds only the key */
+	struct recording_info *logged; /* what a record in the journal says and the catalog doesn't yet, or NULL */
+	bool manifest_dirty;	       /* recording.json is behind */
 	bool manifest_on_disk;
 	bool manifest_writing;
 	bool gone;		  /* deleted: leaves memory when nothing holds it */
@@ -239,6 +240,8 @@ void take_free(struct engine *e, struct take *t);
 
 /* effects.c */
 void effects_run(struct engine *e, struct take *t);
+/* The catalog has what the newest record says, or the take is out of use. */
+void take_logged_clear(struct take *t);
 
 /* conns.c */
 struct conn *conn_find(struct engine *e, uint64_t id);

@@ -315,6 +315,7 @@ static enum err reconcile(struct engine *e, struct found *f)
 	} else if (row.phase != PHASE_UPLOADING && info->phase == PHASE_UPLOADING) {
 		info->phase = row.phase; /* failed or deleted meanwhile */
 		info->error = row.error;
+		err = manifest_write(e->config.vfs, info);
 	}
 	recording_info_release(&row);
 	recording_info_release(&changed);

@@ -238,6 +238,7 @@ void take_free(struct engine *e, struct take *t)
 		free(io);
 	}
 	free(t->io);
+	take_logged_clear(t);
 	recording_release(&t->rec);
 	list_remove(&t->link);
 	e->take_count--;
