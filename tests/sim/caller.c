@@ -32,6 +32,7 @@ static struct request *request_new(struct world *w, struct take_truth *take)
 		snprintf(r->ref, sizeof r->ref, "%s", take->id);
 	else
 		snprintf(r->ref, sizeof r->ref, "session:%s", take->session);
+	w->open_requests++;
 	w->asking++;
 	return r;
 }
@@ -43,7 +44,7 @@ static struct engine_ref ref_of(const struct request *r)
 
 static void request_over(struct request *r)
 {
-	r->w->asking--;
+	r->w->open_requests--;
 	free(r);
 }
 
@@ -63,6 +64,7 @@ static void unexpected(const struct request *r, const char *what, enum err err)
 static void got(void *arg, enum err err, const char *text, size_t len)
 {
 	struct request *r = arg;
+	r->w->asking--;
 	struct world *w = r->w;
 	sim_trace(&w->sim, "got", err_code(err), err, len);
 	if (err == ERR_OK) {
@@ -86,6 +88,7 @@ static void ask_state(struct world *w, struct take_truth *take)
 static void listed(void *arg, enum err err, const char *text, size_t len)
 {
 	struct request *r = arg;
+	r->w->asking--;
 	json_t *json = err == ERR_OK ? json_loadb(text, len, 0, NULL) : NULL;
 	if (!json && !passing(r, err))
 		unexpected(r, "the list", err);
@@ -115,6 +118,7 @@ static void ask_list(struct world *w, struct take_truth *take)
 static void renamed(void *arg, enum err err, const char *text, size_t len)
 {
 	struct request *r = arg;
+	r->w->asking--;
 	if (err != ERR_OK && !(err == ERR_DELETED && r->take->deleting) && !passing(r, err) && err != ERR_STORAGE_FULL)
 		unexpected(r, "renaming", err);
 	request_over(r);
@@ -123,6 +127,7 @@ static void renamed(void *arg, enum err err, const char *text, size_t len)
 static void deleted(void *arg, enum err err, const char *text, size_t len)
 {
 	struct request *r = arg;
+	r->w->asking--;
 	sim_trace(&r->w->sim, "deleted", err_code(err), err, 0);
 	if (err == ERR_OK || err == ERR_DELETED)
 		r->take->deleted = true;
@@ -134,6 +139,7 @@ static void deleted(void *arg, enum err err, const char *text, size_t len)
 static void completed(void *arg, enum err err, const char *text, size_t len)
 {
 	struct request *r = arg;
+	r->w->asking--;
 	struct take_truth *take = r->take;
 	sim_trace(&r->w->sim, "completed", err_code(err), err, len);
 	switch (err) {
@@ -223,6 +229,7 @@ static void read_done(void *arg, enum err err, const void *data, size_t len)
 {
 	struct request *r = arg;
 	struct world *w = r->w;
+	w->asking--;
 	if (err != ERR_OK || len == 0) {
 		if (!passing(r, err) && !(err == ERR_DELETED && r->take->deleting) &&
 		    !(r->take->deleting && err == ERR_NOT_FOUND))
@@ -253,6 +260,7 @@ static void read_next(struct request *r)
 {
 	uint64_t rest = r->bytes - r->off;
 	size_t len = 1 + rng_below(&r->w->client_rng, LIMIT_READ_BYTES);
+	r->w->asking++;
 	engine_read(r->w->engine, r->reader, r->off, len < rest ? len : (size_t)rest, read_done, r);
 }
 
@@ -260,6 +268,7 @@ static void original_open(void *arg, enum err err, const struct engine_original 
 {
 	struct request *r = arg;
 	struct world *w = r->w;
+	w->asking--;
 	sim_trace(&w->sim, "original", err_code(err), err, original ? original->bytes : 0);
 	if (err != ERR_OK) {
 		if (!(err == ERR_DELETED && r->take->deleting) && !(err == ERR_NOT_FOUND && !r->track->known) &&

@@ -54,15 +54,15 @@ static bool is_up(struct world *w)
 
 static bool all_answered(struct world *w)
 {
-	return w->asking == 0;
+	return w->open_requests == 0;
 }
 
 static void read_all_back(struct world *w)
 {
 	callers_check_all(w);
 	world_run(w, w->sim.now_us + 2 * MINUTE, all_answered);
-	if (w->asking > 0)
-		sim_fail(&w->sim, "every request is answered", "%u are not", w->asking);
+	if (w->open_requests > 0)
+		sim_fail(&w->sim, "every request is answered", "%u are not", w->open_requests);
 }
 
 static void run_seed(uint64_t seed, bool trace, struct result *result)

@@ -232,7 +232,7 @@ void oracle_status(struct world *w, struct take_truth *take, const struct known 
 			world_tally(w, TALLY_REVISIONS);
 		take->revision = revision;
 	}
-	if (strcmp(phase, "uploading") == 0)
+	if (strcmp(phase, "queued") != 0)
 		return;
 	if (interrupted && !take->may_be_sealed && s->now_us < grace_deadline(w, take))
 		sim_fail(s, "a full grace", "%s was sealed by grace too early", take->session);

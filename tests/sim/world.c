@@ -162,7 +162,7 @@ static void process_gone(struct world *w)
 	w->engine = NULL;
 	w->up = w->stopping = w->stopped = w->fatal = false;
 	w->turn_at = UINT64_MAX;
-	w->asking = 0;
+	w->asking = w->open_requests = 0;
 	w->crash_at_send = 0;
 	exec_sim_reset(w->exec);
 }

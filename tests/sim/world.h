@@ -145,7 +145,8 @@ struct world {
 	bool start_planned, ending;
 	uint64_t listen_us, turn_at;
 	uint64_t crash_at_send; /* dies right behind this many sends more; 0: not */
-	unsigned asking;	/* requests without an answer */
+	unsigned asking; /* calls of the engine without an answer */
+	unsigned open_requests; /* requests, which may be several calls */
 	struct tally tally;
 	uint64_t checkpoints; /* of this process */
 	struct take_truth takes[TAKES];
@@ -207,7 +208,7 @@ void clients_describe(struct world *w, char *out, size_t size);
 
 /* caller.c: requests over HTTP */
 void callers_begin(struct world *w);
-/* Asks for every take, and reads each back and compares; over when world.asking is 0. */
+/* Asks for every take, and reads each back and compares; over when world.open_requests is 0. */
 void callers_check_all(struct world *w);
 
 /* oracle.c: what was promised */
