@@ -100,7 +100,8 @@ struct track_io *take_io(struct engine *e, struct take *t, uint16_t number)
 			io->take = t;
 			io->number = (uint16_t)t->io_count;
 			io->reserved = io->logged = io->spooled = io->synced = io->flush_to = bytes;
-			io->names_synced = t->manifest_on_disk;
+			/* a track without bytes may have no file yet, whatever else the folder holds */
+			io->names_synced = t->manifest_on_disk && bytes > 0;
 			io->chain.first = bytes / LIMIT_BLOCK_BYTES;
 			list_init(&io->dirty);
 			list_init(&io->spoolable);
