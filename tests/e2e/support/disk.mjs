@@ -42,7 +42,7 @@ export class Disk {
 		const child = spawn('python3', ['-c', CUTTER, this.path], { stdio: ['pipe', 'pipe', 'inherit'] });
 		const line = () => new Promise((resolve, reject) => {
 			child.stdout.once('data', (data) => resolve(String(data)));
-			child.once('exit', (code) => reject(new Error(`the cutter ended with ${code}`)));
+			child.once('close', (code) => reject(new Error(`the cutter ended with ${code}`)));
 		});
 		await line();
 		return async () => {
