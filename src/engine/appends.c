@@ -180,10 +180,10 @@ void append_pump(struct engine *e)
 {
 	if (e->failed || journal_busy(e->journal))
 		return;
-	uint64_t budget = journal_full(e->journal) ? 0 : LIMIT_BATCH_BYTES;
+	uint64_t budget = LIMIT_BATCH_BYTES;
 	struct list later;
 	list_init(&later);
-	while (budget > 0 && !list_empty(&e->dirty)) {
+	while (budget > 0 && !list_empty(&e->dirty) && !journal_full(e->journal)) {
 		struct track_io *io = list_entry(list_pop(&e->dirty), struct track_io, dirty);
 		uint64_t gathered = io->take->rec.tracks[io->number].accepted - io->logged;
 		if (io->failed)

@@ -292,6 +292,7 @@ void engine_stop(struct engine *e, struct now now, void (*done)(void *arg), void
 	for (struct list *at = e->takes.next; at != &e->takes; at = at->next)
 		timer_set(&e->timers, &list_entry(at, struct take, link)->timer, UINT64_MAX);
 	e->listening = false; /* no grace ends while we stop */
+	journal_quiet(e->journal);
 }
 
 void engine_close(struct engine *e)
