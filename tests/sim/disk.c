@@ -264,8 +264,12 @@ static enum err disk_mkdir(struct vfs *vfs, const char *path)
 	enum err err = enter(disk, DISK_NAME, path, &dying);
 	if (err == ERR_OK && tree_find(disk, path))
 		err = ERR_EXISTS;
-	if (err == ERR_OK)
-		err = link_name(disk, path, inode_new(true));
+	if (err == ERR_OK) {
+		struct inode *made = inode_new(true);
+		err = link_name(disk, path, made);
+		if (err != ERR_OK)
+			free(made);
+	}
 	return leave(disk, DISK_NAME, path, 'm', 0, err);
 }
 
