@@ -313,6 +313,8 @@ void recording_end(struct recording *r, uint16_t track, uint64_t total, const st
 		}
 		return; /* `saved` is on its way */
 	}
+	if (r->busy != BUSY_NONE || r->info.phase != PHASE_UPLOADING)
+		return; /* another track's client gave the recording up: `aborted` is on its way */
 	if (total < t->accepted) {
 		recording_drop_conn(r, track, ERR_TOTAL_MISMATCH, fx);
 		deadline_update(r, now);
