@@ -90,7 +90,13 @@ void recording_deadline_update(struct recording *r, uint64_t now)
 void recording_listen(struct recording *r, uint64_t now, struct effects *fx)
 {
 	r->idle_deadline = UINT64_MAX;
-	bool sealed = r->info.track_count > 0 && recording_whole(r) && recording_end_completes(r);
+	for (uint32_t i = 0; i < r->info.track_count && r->info.phase == PHASE_UPLOADING; i++) {
+		const struct track_info *t = &r->info.tracks[i];
+		if (t->sealed && t->has_declared_sha256 &&
+		    memcmp(&t->sha256, &t->declared_sha256, sizeof t->sha256) != 0)
+			r->seal_error = ERR_CHECKSUM_MISMATCH;
+	}
+	bool sealed = r->info.track_count > 0 && (r->seal_error || (recording_whole(r) && recording_end_completes(r)));
 	if (r->info.phase == PHASE_UPLOADING && r->busy == BUSY_NONE && sealed)
 		recording_seal_whole(r, SEALED_BY_END, fx);
 	deadline_update(r, now);

@@ -229,6 +229,17 @@ static void on_damaged(void *arg, uint64_t first, uint64_t next, const char *cop
 
 /* --- spools --- */
 
+/* A crash between the seals of the tracks and that of the recording: what its client did not end was not sealed, and
+ * nobody was told so. Otherwise a `start` would be answered by `saved`, with the rest of the take still on the client.
+ */
+static void track_unseal(const struct recording_info *info, struct track_info *track)
+{
+	if (info->phase != PHASE_UPLOADING || !track->sealed || track->sealed_by == SEALED_BY_END)
+		return;
+	track->sealed = track->has_sha256 = false;
+	track->sealed_by = SEALED_BY_NONE;
+}
+
 /* Cuts every spool to its length and syncs it. */
 static enum err settle_spools(struct recovery *r, struct found *f)
 {
@@ -242,6 +253,7 @@ static enum err settle_spools(struct recovery *r, struct found *f)
 			return ERR_OK;
 		}
 		info->bytes = len;
+		track_unseal(&f->info, info);
 		if (len == 0 && !t->file)
 			continue;
 		uint64_t size = 0;
