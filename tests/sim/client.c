@@ -197,7 +197,8 @@ static void refused(struct client *c, struct link *link, const struct message_in
 		link_hang_up(link);
 	} else if (strcmp(code, "deleted") == 0 && c->take->fate == FATE_DELETE) {
 		client_end(c, "deleted");
-	} else if (strcmp(code, "sealed") == 0 && c->take->completed_bare) {
+	} else if (strcmp(code, "sealed") == 0 &&
+		   (c->take->completed_bare || (c->take->completed && c->track->total == 0))) {
 		client_end(c, "completed before it began");
 	} else if (strcmp(code, "checksum_mismatch") == 0 && c->take->fate == FATE_WRONG_SHA) {
 		client_end(c, "wrong checksum");

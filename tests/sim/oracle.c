@@ -11,7 +11,7 @@ static uint64_t grace_deadline(const struct world *w, const struct take_truth *t
 	if (take->attached > 0)
 		return UINT64_MAX;
 	uint64_t from = take->detached_us > w->listen_us ? take->detached_us : w->listen_us;
-	return from + (uint64_t)w->plan.grace_ms * MS;
+	return from / MS * MS + (uint64_t)w->plan.grace_ms * MS; /* the server counts in whole ms */
 }
 
 static void detach(struct world *w, struct take_truth *take, struct link *link)
