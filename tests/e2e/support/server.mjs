@@ -1,7 +1,7 @@
 // The built server as a child process: started on a port of its own with a data directory of its own, and gone when
 // the test is over.
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
@@ -75,6 +75,7 @@ export class Server {
 		const began = performance.now();
 		const child = spawn(command[0], command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
 		this.child = child;
+		this.output = '';
 		this.pid = child.pid;
 		let said = '';
 		this.exited = new Promise((resolve) => {
@@ -113,20 +114,33 @@ export class Server {
 	/** kill -9, and wait until it is dead. */
 	async kill() {
 		if (this.running) this.child.kill('SIGKILL');
-		return within(this.exited, STOP_MS, 'the end after SIGKILL');
+		return this.#ended('SIGKILL');
+	}
+
+	/** How it ended. A crash or a sanitizer's report fails the test, whatever it was about. */
+	async #ended(asked) {
+		const end = await within(this.exited, STOP_MS, `the end after ${asked}; the server said: ${this.output}`);
+		if (/Sanitizer|runtime error|Assertion/.test(this.output) || (end.signal !== null && end.signal !== asked))
+			throw new Error(`the server broke: ${JSON.stringify(end)}\n${this.output}`);
+		return end;
 	}
 
 	/** Ctrl-C. */
 	async stop(signal = 'SIGINT') {
 		if (this.running) this.child.kill(signal);
-		return within(this.exited, STOP_MS, `the end after ${signal}; the server said: ${this.output}`);
+		return this.#ended(signal);
 	}
 
-	/** Resident memory in bytes: now, and the most since the start. */
+	/** Resident memory in bytes: now, and the most since the start or since forgetRss. */
 	rss() {
 		const status = readFileSync(`/proc/${this.pid}/status`, 'utf8');
 		const field = (name) => Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(status)[1]) * 1024;
 		return { now: field('VmRSS'), most: field('VmHWM') };
+	}
+
+	/** What recovery needed at the start is no matter any more. */
+	forgetRss() {
+		writeFileSync(`/proc/${this.pid}/clear_refs`, '5');
 	}
 }
 
