@@ -95,6 +95,8 @@ static enum err judge(const struct engine *e, const struct open_request *o, cons
 		return ERR_NOT_FOUND;
 	if (t->rec.info.phase == PHASE_DELETED)
 		return ERR_DELETED;
+	if (t->rec.info.phase == PHASE_ERROR && t->rec.info.error == ERR_QUARANTINED)
+		return ERR_QUARANTINED; /* its folder was moved */
 	if (find_track(&t->rec.info, o->track) < 0)
 		return ERR_NOT_FOUND;
 	if (e->reader_count >= LIMIT_READERS)

@@ -32,6 +32,7 @@ struct found {
 
 struct recovery {
 	struct engine *e;
+	enum err err; /* what stops the recovery */
 	struct found *table[TABLE];
 };
 
@@ -48,6 +49,8 @@ static struct found *found_get(struct recovery *r, const struct uuid *id)
 		f->tracks[i].len = BYTES_UNKNOWN;
 	enum err err = manifest_read(r->e->config.vfs, id, &f->info);
 	f->known = err == ERR_OK;
+	if (err != ERR_OK && err != ERR_NOT_FOUND && err != ERR_CORRUPT)
+		r->err = err; /* a disk that can't be read now is no reason to give the take up */
 	f->next = *slot;
 	*slot = f;
 	return f;
@@ -87,7 +90,7 @@ static enum err on_checkpoint(void *arg, const struct record *record)
 			f->tracks[tracks[i].track].len = tracks[i].synced_bytes;
 	}
 	free(tracks);
-	return ERR_OK;
+	return r->err;
 }
 
 static enum err track_open(struct recovery *r, struct found *f, uint16_t number)
@@ -192,6 +195,8 @@ static enum err on_record(void *arg, const struct record *record)
 	struct recovery *r = arg;
 	struct found *f = found_get(r, &record->recording);
 	r->e->recovery.records++;
+	if (r->err)
+		return r->err;
 	if (record->track != RECORD_WHOLE && record->track >= LIMIT_TRACKS) {
 		found_bad(f, "a track number out of range");
 		return ERR_OK;
@@ -398,19 +403,24 @@ static enum err unknown_row(void *arg, const struct recording_info *row)
 	if (take_by_id(e, &row->id))
 		return ERR_OK;
 	struct recording_info info;
-	if (manifest_read(e->config.vfs, &row->id, &info) != ERR_OK) {
-		enum err err = recording_info_copy(&info, row);
-		if (err)
-			return err;
-	}
+	enum err read = manifest_read(e->config.vfs, &row->id, &info);
+	if (read == ERR_NOT_FOUND || read == ERR_CORRUPT)
+		read = recording_info_copy(&info, row);
+	if (read)
+		return read;
 	for (uint32_t i = 0; i < info.track_count; i++) {
 		struct vfs_file *file;
 		char path[SPOOL_PATH];
 		spool_file_path(&info.id, (uint16_t)i, path);
 		uint64_t size = 0;
-		if (vfs_open(e->config.vfs, path, VFS_READ, &file) == ERR_OK) {
-			vfs_file_size(file, &size);
+		enum err err = vfs_open(e->config.vfs, path, VFS_READ, &file);
+		if (err == ERR_OK) {
+			err = vfs_file_size(file, &size);
 			vfs_file_close(file);
+		}
+		if (err != ERR_OK && err != ERR_NOT_FOUND) {
+			recording_info_release(&info);
+			return err;
 		}
 		if (!info.tracks[i].sealed)
 			info.tracks[i].bytes = size;

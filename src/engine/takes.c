@@ -279,18 +279,16 @@ static void load_free(struct load_op *l)
 	free(l);
 }
 
-/* The take was not in the catalog and nothing may be begun now. */
-static enum err load_refusal(const struct engine *e, const struct load_op *l)
+/* The take was not in the catalog, and there was no space to begin one when it was asked for. */
+static enum err load_refusal(const struct load_op *l)
 {
-	if (l->op.err == ERR_NOT_FOUND && l->info.session_id && l->waiter == NULL && space_refuses_new(e))
-		return ERR_STORAGE_FULL;
-	return l->op.err;
+	return l->op.err == ERR_NOT_FOUND && !l->insert ? ERR_STORAGE_FULL : l->op.err;
 }
 
 static void shell_done(struct engine *e, struct load_op *l)
 {
 	struct take *t = l->shell;
-	enum err err = load_refusal(e, l);
+	enum err err = load_refusal(l);
 	if (err) {
 		t->loading = false;
 		t->gone = true;
