@@ -163,8 +163,11 @@ static int open_stores(struct serve *s)
 		fprintf(stderr, "holdfast: another process uses the data directory %s\n", s->config.data);
 		return 1;
 	}
-	if (err != ERR_OK)
-		return fail(s->config.data, err);
+	if (err != ERR_OK) {
+		fprintf(stderr, "holdfast: cannot use %s as the data directory: %s\n", s->config.data,
+			access(s->config.data, F_OK) == 0 ? "it is no directory, or not ours to use" : err_text(err));
+		return 1;
+	}
 	err = catalog_sqlite_open(s->vfs, false, &s->catalog);
 	if (err == ERR_CORRUPT || err == ERR_READ_FAILED)
 		fprintf(stderr, "holdfast: 'holdfast verify --rebuild --data %s' makes the catalog again\n",
