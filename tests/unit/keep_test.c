@@ -197,6 +197,8 @@ static void test_source_must_not_change(void **state)
 	keep_close(&k);
 	assert_int_equal(keep_open(spool, "g", &k), -ENOENT);
 	keep_close(&k);
+	assert_int_equal(keep_discard(spool, "f"), 0);
+	assert_int_equal(rmdir(spool), 0);
 }
 
 static void count(void *arg, const struct keep_meta *meta)
