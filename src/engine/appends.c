@@ -169,7 +169,7 @@ static uint64_t log_bytes(struct engine *e, struct track_io *io)
 	};
 	struct position at = journal_append(e->journal, &record);
 	uint64_t len = end - io->logged;
-	io->logged = end;
+	io->logged = io->referenced = end;
 	e->gathered_bytes -= len;
 	take_pin(io->take);
 	in_flight_push(e, (struct in_flight){ .io = io, .take = io->take, .end = end, .sequence = at.sequence });
@@ -205,6 +205,19 @@ void append_pump(struct engine *e)
 	journal_kick(e->journal);
 }
 
+/* A large append may be in the spool while records before it are still on their way: the journal reads those from the
+ * chain when it writes them. */
+void chain_settle(struct engine *e, struct track_io *io)
+{
+	const struct track_state *t = &io->take->rec.tracks[io->number];
+	uint64_t to = io->spooled;
+	if (io->referenced > t->durable && to > t->durable)
+		to = t->durable;
+	chain_release_below(e, &io->chain, to);
+	if (to == t->accepted && to % BLOCK)
+		chain_release_below(e, &io->chain, to + BLOCK); /* nothing more waits in its last block */
+}
+
 /* A track's bytes up to `end` are durable. */
 static void track_durable(struct engine *e, struct track_io *io, uint64_t end)
 {
@@ -213,6 +226,7 @@ static void track_durable(struct engine *e, struct track_io *io, uint64_t end)
 		return;
 	e->bytes_durable += end - t->rec.tracks[io->number].durable;
 	recording_durable(&t->rec, io->number, end, &e->fx);
+	chain_settle(e, io);
 	spool_update(e, io);
 	effects_run(e, t);
 }

@@ -43,6 +43,7 @@ struct track_io {
 	struct vfs_file *file; /* NULL until reserved first */
 	uint64_t reserved;     /* space is kept in the file up to here */
 	uint64_t logged;       /* handed to the journal */
+	uint64_t referenced;   /* the journal reads from the chain up to here, until that is durable */
 	uint64_t spooled;      /* written to the spool */
 	uint64_t synced;       /* synced there */
 	struct chain chain;
@@ -270,6 +271,8 @@ void in_flight_push(struct engine *e, struct in_flight item);
 void append_pressure(struct engine *e);
 /* Pieces of the chain that cover [from, to): into iov (of max), returns how many. */
 int chain_iov(const struct chain *c, uint64_t from, uint64_t to, struct iovec *iov, int max);
+/* Gives back the blocks of the track that neither the spool nor the journal needs any more. */
+void chain_settle(struct engine *e, struct track_io *io);
 void chain_release_below(struct engine *e, struct chain *c, uint64_t offset);
 void chain_free(struct engine *e, struct chain *c);
 

@@ -217,9 +217,7 @@ static void write_done(struct task *task)
 		io->spooled = op->to;
 		if (op->hash)
 			io->hashed = op->to;
-		chain_release_below(e, &io->chain, op->to);
-		if (op->to == t->rec.tracks[io->number].accepted && op->to % BLOCK)
-			chain_release_below(e, &io->chain, op->to + BLOCK); /* nothing more waits in its last block */
+		chain_settle(e, io);
 		if (op->large) {
 			io->synced = op->to;
 			io->names_synced = true;
