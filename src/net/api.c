@@ -1,0 +1,161 @@
+/* Recordings over HTTP: list, state, rename, delete, complete. The engine makes the JSON; here it gets its status. */
+#include "net/private.h"
+
+#include "proto/message.h"
+#include "proto/problem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Every question to the engine ends here. */
+static void answered(void *arg, enum err err, const char *json, size_t len)
+{
+	struct request *r = arg;
+	r->pending = false;
+	if (!r->peer) {
+		request_settle(r);
+		return;
+	}
+	char headers[80];
+	snprintf(headers, sizeof headers, "Cache-Control: no-store\r\n%s", retry_after(err));
+	if (err != ERR_OK && !json)
+		request_problem(r, err, NULL, NULL);
+	else
+		request_answer(r, &(struct answer){ .status = err == ERR_OK && !json ? 204 : err_status(err),
+						    .type = !json	    ? NULL
+							    : err == ERR_OK ? "application/json"
+									    : "application/problem+json",
+						    .headers = headers,
+						    .body = json,
+						    .len = len });
+}
+
+static struct engine_ref ref_of(const struct request *r)
+{
+	return (struct engine_ref){ .text = r->id, .principal = r->principal };
+}
+
+void api_get(struct request *r)
+{
+	r->pending = true;
+	engine_get(r->net->engine, ref_of(r), answered, r);
+}
+
+void api_delete(struct request *r)
+{
+	r->pending = true;
+	engine_delete(r->net->engine, ref_of(r), answered, r);
+}
+
+void api_list(struct request *r)
+{
+	char *search = NULL, *phase = NULL, *before = NULL;
+	const char *query = r->head.query;
+	enum err err;
+	if ((err = http_query_get(query, "search", &search)) == ERR_OK &&
+	    (err = http_query_get(query, "phase", &phase)) == ERR_OK &&
+	    (err = http_query_get(query, "before", &before)) == ERR_OK) {
+		struct engine_query q = { .principal = r->principal,
+					  .search = search && *search ? search : NULL,
+					  .phase = phase && *phase ? phase : NULL,
+					  .before = before && *before ? before : NULL };
+		r->pending = true;
+		engine_list(r->net->engine, &q, answered, r);
+	} else {
+		request_problem(r, err, NULL, NULL);
+	}
+	free(search);
+	free(phase);
+	free(before);
+}
+
+/* The body as a JSON object; an empty one only where `optional`. Answers otherwise. */
+static bool body_read(struct request *r, bool optional, json_t **out)
+{
+	const char *detail;
+	*out = NULL;
+	if (optional && r->body.len == 0)
+		return true;
+	enum err err = json_read(r->body.data ? r->body.data : "", r->body.len, out, &detail);
+	if (err == ERR_OK)
+		return true;
+	request_problem(r, err == ERR_BAD_MESSAGE ? ERR_BAD_REQUEST : err, detail, NULL);
+	return false;
+}
+
+void api_rename(struct request *r)
+{
+	json_t *body;
+	if (!body_read(r, false, &body))
+		return;
+	const json_t *name = json_object_get(body, "name");
+	const char *text = json_string_value(name);
+	if (!text || strlen(text) != json_string_length(name) || !text_valid(text, LIMIT_NAME_CHARS)) {
+		request_problem(r, ERR_BAD_FIELD,
+				"name must be a string of at most 200 characters, none of them a control character.",
+				NULL);
+	} else {
+		r->pending = true;
+		engine_rename(r->net->engine, ref_of(r), text, answered, r);
+	}
+	json_decref(body);
+}
+
+_Static_assert(LIMIT_NAME_CHARS == 200 && LIMIT_TRACKS == 16, "the sentences name them");
+
+/* NULL when the total is right, else a sentence. */
+static const char *total_read(const json_t *item, struct engine_total *total)
+{
+	const json_t *track = json_object_get(item, "track"), *sha256 = json_object_get(item, "sha256");
+	if (!json_is_object(item))
+		return "tracks must be a list of objects.";
+	total->track = json_string_value(track);
+	if (track && !json_is_null(track) &&
+	    (!total->track || !*total->track || strlen(total->track) != json_string_length(track) ||
+	     !text_valid(total->track, LIMIT_TRACK_CHARS)))
+		return "track must be the name of a track.";
+	if (!json_count(json_object_get(item, "bytes"), &total->bytes))
+		return "bytes must be a whole number from 0 to 2^53 - 1.";
+	if (!sha256 || json_is_null(sha256))
+		return NULL;
+	total->has_sha256 = true;
+	if (json_string_length(sha256) != 64 || !sha256_parse(json_string_value(sha256), total->sha256.bytes))
+		return "sha256 must be 64 hexadecimal digits.";
+	return NULL;
+}
+
+static const char *totals_read(const json_t *list, struct engine_total *totals, size_t *count)
+{
+	*count = json_array_size(list);
+	if (!list || json_is_null(list))
+		return NULL;
+	if (!json_is_array(list) || *count > LIMIT_TRACKS)
+		return "tracks must be a list of at most 16 totals.";
+	for (size_t i = 0; i < *count; i++) {
+		const char *wrong = total_read(json_array_get(list, i), &totals[i]);
+		if (wrong)
+			return wrong;
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(totals[k].track ? totals[k].track : "main",
+				   totals[i].track ? totals[i].track : "main") == 0)
+				return "tracks must not name a track twice.";
+	}
+	return NULL;
+}
+
+void api_complete(struct request *r)
+{
+	struct engine_total totals[LIMIT_TRACKS] = { 0 };
+	size_t count;
+	json_t *body;
+	if (!body_read(r, true, &body))
+		return;
+	const char *wrong = totals_read(json_object_get(body, "tracks"), totals, &count);
+	if (wrong) {
+		request_problem(r, ERR_BAD_FIELD, wrong, NULL);
+	} else {
+		r->pending = true;
+		engine_complete(r->net->engine, ref_of(r), totals, count, answered, r);
+	}
+	json_decref(body);
+}

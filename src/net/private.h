@@ -1,0 +1,233 @@
+/* What the files of net share. A peer is a connection: bytes in and out (peer.c). It is in one of the states below;
+ * request.c works the HTTP ones, ingest.c the WebSocket ones. */
+#ifndef HOLDFAST_NET_PRIVATE_H
+#define HOLDFAST_NET_PRIVATE_H
+
+#include "base/buf.h"
+#include "base/limits.h"
+#include "base/list.h"
+#include "net/server.h"
+#include "proto/frame.h"
+#include "proto/http.h"
+
+#include <jansson.h>
+#include <libwebsockets.h>
+#include <sys/uio.h>
+
+enum { WS_BUCKETS = 16384 }; /* a power of two, about LIMIT_CONNECTIONS */
+
+enum net_stop { NET_RUNNING, NET_FLUSHING, NET_DESTROYING, NET_HANDLES };
+
+struct net {
+	struct net_config config;
+	struct engine *engine;
+	struct lws_context *context;
+	struct lws_vhost *vhost;
+	int listen_fd;
+	uint16_t port;
+	uv_poll_t listener;
+	uv_timer_t tick; /* once a second: waits that are over */
+	uv_idle_t todo_idle;
+	struct list peers, timed, todo;
+	unsigned peer_count, ws_count, ws_opened, requests, refused;
+	unsigned readers;	  /* downloads at work */
+	struct list reader_queue; /* requests that wait for one to end */
+	struct ws *buckets[WS_BUCKETS];
+	struct ws *opening; /* inside engine_conn_open */
+	enum net_stop stop;
+	uint64_t stop_ms;
+	unsigned open_handles, settling; /* of the stop */
+	void (*done)(void *arg);
+	void *done_arg;
+	bool listener_open, listening;
+	char host[64];
+	char date[32]; /* of the Date header */
+	int64_t date_s;
+};
+
+/* --- peer.c: a connection's bytes --- */
+
+enum peer_state {
+	PEER_HEAD,    /* a request's head is awaited */
+	PEER_BODY,    /* its body */
+	PEER_ANSWER,  /* it is being answered: nothing is read */
+	PEER_WS,      /* frames */
+	PEER_WS_DONE, /* our close frame is on its way: frames are dropped until the peer's comes */
+	PEER_LINGER,  /* all is said: input is dropped until the peer closes, so that it gets to read the answer */
+};
+
+/* Why reading stands still. */
+enum peer_gate { GATE_ANSWER = 1, GATE_PAUSED = 2 };
+
+/* Bytes that could not be sent at once. */
+struct chunk {
+	struct chunk *next;
+	size_t len, capacity;
+	bool is_ack; /* may be replaced by a newer one while nothing of it was sent */
+	uint8_t data[];
+};
+
+struct peer {
+	struct net *net;
+	struct lws *wsi;
+	struct list all, timed, todo;
+	uint64_t deadline_ms; /* in `timed` while not 0 */
+	struct buf in;	      /* what was read and can't be worked yet */
+	size_t in_scanned;    /* of a head: searched for its end */
+	struct chunk *out, **out_tail;
+	size_t out_sent; /* of the first chunk */
+	unsigned out_count;
+	uint8_t state, gates;
+	bool local;   /* the peer's address is loopback */
+	bool blocked; /* the socket takes no more; libwebsockets will say when */
+	bool held;    /* reading is switched off at the socket */
+	bool in_rx;   /* inside its own receive callback */
+	bool finish;  /* half-close when all is sent */
+	bool doomed;  /* will be closed at the end of this turn; nothing is sent or understood any more */
+	struct request *request;
+	struct ws *ws;
+};
+
+extern const struct lws_protocols peer_protocols[];
+
+/* Takes an accepted socket over; closes it when that fails. */
+void peer_adopt(struct net *n, int fd, bool local);
+/* Sends, or queues what the socket does not take. The bytes are copied. */
+void peer_write(struct peer *p, const struct iovec *parts, int count, bool is_ack);
+void peer_gate(struct peer *p, enum peer_gate gate, bool closed);
+/* Closes the connection when it is still the same state in `ms`; 0: no more. */
+void peer_deadline(struct peer *p, uint64_t ms);
+/* When all is sent: half-close, drop input for a while, close. */
+void peer_finish(struct peer *p);
+/* Closes at the end of this turn. Safe from anywhere. */
+void peer_doom(struct peer *p);
+/* The once-a-second look at waits that are over, and what was put off to the end of the turn. */
+void peers_tick(struct net *n);
+void peers_todo(struct net *n);
+
+/* --- request.c: HTTP --- */
+
+enum request_flag {
+	ROUTE_BODY = 1,	   /* takes a body */
+	ROUTE_UPGRADE = 2, /* the WebSocket */
+};
+
+struct route {
+	const char *method; /* "GET" serves HEAD too */
+	const char *path;   /* its segments; "{id}" is any that isn't empty */
+	unsigned flags;
+	void (*run)(struct request *r); /* answers, now or later, once */
+};
+
+struct request {
+	struct peer *peer; /* NULL when the connection is gone */
+	struct net *net;
+	struct http_request head;
+	const struct route *route;
+	const char *id; /* the {id} of the path, decoded */
+	const char *principal;
+	struct buf body;
+	uint64_t body_left;
+	bool head_only; /* HEAD */
+	bool keep_alive;
+	bool began;		   /* the answer's head is written */
+	bool ended;		   /* all of the answer is written */
+	bool pending;		   /* the engine has a callback of ours */
+	struct original *original; /* a download */
+};
+
+/* Bytes of a head or a body; returns how many were taken. */
+size_t request_input(struct peer *p, uint8_t *data, size_t len);
+/* All that was written is sent. */
+void request_drained(struct peer *p);
+/* The connection is gone. */
+void request_orphan(struct request *r);
+/* Frees it when neither the connection nor the engine needs it any more. */
+void request_settle(struct request *r);
+
+/* The whole answer. `headers`: further lines, each with its CRLF; `type` NULL: none. */
+struct answer {
+	int status;
+	const char *type, *headers;
+	const void *body;
+	size_t len;
+};
+void request_answer(struct request *r, const struct answer *answer);
+/* A problem document; detail NULL: the table's sentence; headers may be NULL. */
+void request_problem(struct request *r, enum err err, const char *detail, const char *headers);
+/* The head of an answer whose body of `len` bytes follows by request_body; request_end ends it. */
+void request_begin(struct request *r, int status, const char *headers, uint64_t len);
+void request_body(struct request *r, const void *data, size_t len);
+void request_end(struct request *r);
+/* Retry-After for passing errors, "" for others. */
+const char *retry_after(enum err err);
+
+/* --- routes.c --- */
+
+/* The row of a request, its {id} set. ERR_NOT_FOUND, or ERR_METHOD_NOT_ALLOWED with the methods that are in `allow`. */
+enum err route_find(struct request *r, char *allow, size_t allow_size);
+
+/* --- guard.c --- */
+
+/* May this request come in, and as whom? ERR_FORBIDDEN_ORIGIN, ERR_UNAUTHORIZED. */
+enum err guard_check(const struct http_request *head, bool peer_local, const char **principal);
+bool address_is_loopback(const struct sockaddr *address);
+/* Of a Host header, a port behind it or not. */
+bool host_is_loopback(const char *host);
+/* Is the Origin header "http://" and the Host? Default ports and case do not matter. */
+bool origin_is_own(const char *origin, const char *host);
+
+/* --- the routes' functions --- */
+
+void api_list(struct request *r);
+void api_get(struct request *r);
+void api_rename(struct request *r);
+void api_delete(struct request *r);
+void api_complete(struct request *r);
+void health_run(struct request *r);
+void ready_run(struct request *r);
+void metrics_run(struct request *r);
+void page_run(struct request *r);
+void original_run(struct request *r);
+
+/* A piece of the download was sent: the next. */
+void original_drained(struct request *r);
+/* The connection is gone: no callback of a read comes any more. */
+void original_orphan(struct request *r);
+void original_free(struct request *r);
+
+/* --- ingest.c: WebSocket --- */
+
+struct ws {
+	struct peer *peer;
+	struct ws *next; /* of its bucket */
+	uint64_t id;	 /* the engine's */
+	struct frame_reader reader;
+	struct buf text;   /* a text message of several pieces */
+	bool text_dropped; /* it was too large: the rest is dropped */
+	bool closing;	   /* the engine closed it, or the peer did */
+};
+
+/* Answers the upgrade; from then on the peer is in PEER_WS. */
+void ws_upgrade(struct request *r);
+size_t ws_input(struct peer *p, uint8_t *data, size_t len);
+/* The connection is gone: tells the engine. */
+void ws_gone(struct peer *p);
+/* A wait of a peer in PEER_WS_DONE is over, or net stops: says goodbye with the code. */
+void ws_close(struct ws *w, unsigned code);
+
+void ws_send(void *arg, uint64_t id, const char *text, size_t len, bool is_ack);
+void ws_end(void *arg, uint64_t id, enum engine_close_code code);
+void ws_pause(void *arg, uint64_t id, bool paused);
+void ws_ping(void *arg, uint64_t id);
+
+/* --- pages.c --- */
+
+struct page {
+	const char *path, *type, *etag; /* etag with quotes */
+	const unsigned char *data;
+	size_t len;
+};
+extern const struct page pages[]; /* generated by tools/embed.py; ends with a NULL path */
+
+#endif

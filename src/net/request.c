@@ -1,0 +1,288 @@
+/* One HTTP request after the other on a connection: head, gates, body, answer. While one is answered nothing is read,
+ * so that what a client pipelines waits in its own socket. */
+#include "net/private.h"
+
+#include "proto/problem.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* --- answers --- */
+
+const char *retry_after(enum err err)
+{
+	switch (err) {
+	case ERR_BUSY:
+		return "Retry-After: 1\r\n";
+	case ERR_STORAGE_FULL:
+		return "Retry-After: 30\r\n";
+	default:
+		return err_retry(err) ? "Retry-After: 5\r\n" : "";
+	}
+}
+
+/* The Date header's value; made anew once a second. */
+static const char *date_text(struct net *n)
+{
+	time_t now = time(NULL);
+	if (now != n->date_s) {
+		struct tm parts;
+		n->date_s = now;
+		gmtime_r(&now, &parts);
+		strftime(n->date, sizeof n->date, "%a, %d %b %Y %H:%M:%S GMT", &parts);
+	}
+	return n->date;
+}
+
+void request_begin(struct request *r, int status, const char *headers, uint64_t len)
+{
+	struct buf head;
+	r->began = true;
+	if (!r->peer)
+		return;
+	if (r->net->stop != NET_RUNNING || r->body_left > 0)
+		r->keep_alive = false; /* what is left of the body is dropped with the connection */
+	buf_init(&head);
+	buf_addf(&head,
+		 "HTTP/1.1 %d %s\r\nDate: %s\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n",
+		 status, http_phrase(status), date_text(r->net));
+	if (status != 204 && status != 304)
+		buf_addf(&head, "Content-Length: %" PRIu64 "\r\n", len);
+	buf_addf(&head, "%s%sConnection: %s\r\n\r\n", headers, status == 401 ? "WWW-Authenticate: Bearer\r\n" : "",
+		 r->keep_alive ? "keep-alive" : "close");
+	if (head.failed)
+		peer_doom(r->peer);
+	else
+		peer_write(r->peer, &(struct iovec){ head.data, head.len }, 1, false);
+	buf_release(&head);
+}
+
+void request_body(struct request *r, const void *data, size_t len)
+{
+	if (r->peer && !r->head_only && len > 0)
+		peer_write(r->peer, &(struct iovec){ (void *)(uintptr_t)data, len }, 1, false);
+}
+
+/* The answer is on its way or sent: the next request, or the end. */
+static void complete(struct peer *p)
+{
+	struct request *r = p->request;
+	bool keep_alive = r->keep_alive;
+	p->request = NULL;
+	r->peer = NULL;
+	request_settle(r);
+	if (!keep_alive) {
+		peer_finish(p);
+		return;
+	}
+	p->state = PEER_HEAD;
+	p->in_scanned = 0;
+	peer_deadline(p, LIMIT_HTTP_KEEP_ALIVE_S * 1000);
+	peer_gate(p, GATE_ANSWER, false);
+}
+
+void request_end(struct request *r)
+{
+	r->ended = true;
+	if (!r->peer)
+		request_settle(r);
+	else if (!r->peer->out)
+		complete(r->peer);
+	else
+		peer_deadline(r->peer, LIMIT_HTTP_SEND_WAIT_S * 1000);
+}
+
+void request_drained(struct peer *p)
+{
+	struct request *r = p->request;
+	if (r->ended)
+		complete(p);
+	else if (r->original)
+		original_drained(r);
+}
+
+void request_answer(struct request *r, const struct answer *answer)
+{
+	struct buf headers;
+	buf_init(&headers);
+	if (answer->type)
+		buf_addf(&headers, "Content-Type: %s\r\n", answer->type);
+	buf_add_text(&headers, answer->headers ? answer->headers : "");
+	if (headers.failed) {
+		if (r->peer)
+			peer_doom(r->peer);
+	} else {
+		request_begin(r, answer->status, headers.data, answer->len);
+		request_body(r, answer->body, answer->len);
+	}
+	buf_release(&headers);
+	request_end(r);
+}
+
+void request_problem(struct request *r, enum err err, const char *detail, const char *headers)
+{
+	struct buf body, lines;
+	buf_init(&body);
+	buf_init(&lines);
+	problem_format(&body, err, detail, NULL);
+	buf_addf(&lines, "Cache-Control: no-store\r\n%s%s", retry_after(err), headers ? headers : "");
+	if (body.failed || lines.failed) {
+		if (r->peer)
+			peer_doom(r->peer);
+		request_end(r);
+	} else {
+		request_answer(r, &(struct answer){ .status = err_status(err),
+						    .type = "application/problem+json",
+						    .headers = lines.data,
+						    .body = body.data,
+						    .len = body.len });
+	}
+	buf_release(&body);
+	buf_release(&lines);
+}
+
+/* --- life --- */
+
+void request_settle(struct request *r)
+{
+	if (r->peer || r->pending)
+		return;
+	if (r->original)
+		original_free(r);
+	http_request_release(&r->head);
+	buf_release(&r->body);
+	r->net->requests--;
+	free(r);
+}
+
+void request_orphan(struct request *r)
+{
+	r->peer->request = NULL;
+	r->peer = NULL;
+	if (r->original)
+		original_orphan(r);
+	request_settle(r);
+}
+
+static struct request *request_make(struct peer *p)
+{
+	struct request *r = calloc(1, sizeof *r);
+	if (!r) {
+		peer_doom(p);
+		return NULL;
+	}
+	r->peer = p;
+	r->net = p->net;
+	p->request = r;
+	p->net->requests++;
+	p->state = PEER_ANSWER;
+	p->in_scanned = 0;
+	peer_deadline(p, 0);
+	peer_gate(p, GATE_ANSWER, true);
+	return r;
+}
+
+/* --- heads --- */
+
+/* A head that is none: answered, and the connection ends. */
+static void refuse_head(struct peer *p, enum err err, const char *detail)
+{
+	struct request *r = request_make(p);
+	if (r)
+		request_problem(r, err, detail, NULL);
+}
+
+/* The gates before a route: who, where, how large. */
+static void admit(struct request *r)
+{
+	char allow[64], header[80];
+	enum err err = guard_check(&r->head, r->peer->local, &r->principal);
+	if (err == ERR_OK)
+		err = route_find(r, allow, sizeof allow);
+	if (err == ERR_OK && http_field_has(&r->head, "upgrade", "h2c", false))
+		err = ERR_NOT_SUPPORTED;
+	if (err == ERR_OK && r->head.length > LIMIT_HTTP_BODY_BYTES)
+		err = ERR_MESSAGE_TOO_LARGE;
+	r->body_left = r->head.length;
+	if (err != ERR_OK) {
+		snprintf(header, sizeof header, "Allow: %s\r\n", err == ERR_METHOD_NOT_ALLOWED ? allow : "");
+		request_problem(r, err, NULL, err == ERR_METHOD_NOT_ALLOWED ? header : NULL);
+		return;
+	}
+	if (r->head.length == 0) {
+		r->route->run(r);
+		return;
+	}
+	r->peer->state = PEER_BODY;
+	peer_deadline(r->peer, LIMIT_HTTP_BODY_WAIT_S * 1000);
+	peer_gate(r->peer, GATE_ANSWER, false);
+	if (http_field_has(&r->head, "expect", "100-continue", false) && r->head.minor == 1)
+		peer_write(r->peer, &(struct iovec){ (char[]){ "HTTP/1.1 100 Continue\r\n\r\n" }, 25 }, 1, false);
+}
+
+static size_t head_input(struct peer *p, uint8_t *data, size_t len)
+{
+	const char *text = (const char *)data;
+	if (p->in_scanned == 0) {
+		if (!http_head_plausible(text, len)) {
+			refuse_head(p, ERR_BAD_REQUEST, "This is no HTTP/1.1 request.");
+			return len;
+		}
+		if (p->deadline_ms > uv_now(p->net->config.loop) + LIMIT_HTTP_HEADER_WAIT_S * 1000)
+			peer_deadline(p, LIMIT_HTTP_HEADER_WAIT_S * 1000); /* it waited between two requests */
+	}
+	size_t from = p->in_scanned > 3 ? p->in_scanned - 3 : 0; /* the end may have begun before */
+	size_t head = http_head_length(text + from, len - from);
+	if (head > 0)
+		head += from;
+	if (head > LIMIT_HTTP_HEADERS_BYTES || (head == 0 && len > LIMIT_HTTP_HEADERS_BYTES)) {
+		refuse_head(p, ERR_HEADERS_TOO_LARGE, NULL);
+		return len;
+	}
+	if (head == 0) {
+		p->in_scanned = len;
+		return 0;
+	}
+	const char *detail;
+	struct http_request parsed;
+	enum err err = http_request_parse(text, head, &parsed, &detail);
+	if (err != ERR_OK) {
+		refuse_head(p, err, detail);
+		return head;
+	}
+	struct request *r = request_make(p);
+	if (!r) {
+		http_request_release(&parsed);
+		return head;
+	}
+	r->head = parsed;
+	r->keep_alive = parsed.keep_alive;
+	r->head_only = strcmp(parsed.method, "HEAD") == 0;
+	admit(r);
+	return head;
+}
+
+static size_t body_input(struct peer *p, const uint8_t *data, size_t len)
+{
+	struct request *r = p->request;
+	size_t taken = r->body_left < len ? (size_t)r->body_left : len;
+	if (r->route->flags & ROUTE_BODY)
+		buf_add(&r->body, data, taken);
+	r->body_left -= taken;
+	if (r->body.failed) {
+		peer_doom(p);
+	} else if (r->body_left == 0) {
+		p->state = PEER_ANSWER;
+		peer_deadline(p, 0);
+		peer_gate(p, GATE_ANSWER, true);
+		r->route->run(r);
+	}
+	return taken;
+}
+
+size_t request_input(struct peer *p, uint8_t *data, size_t len)
+{
+	return p->state == PEER_HEAD ? head_input(p, data, len) : body_input(p, data, len);
+}

@@ -1,0 +1,68 @@
+/* The one table of routes. A new route is a row here and a function that answers. */
+#include "net/private.h"
+
+#include <string.h>
+
+static const struct route routes[] = {
+	{ "GET", "/", 0, page_run },
+	{ "GET", "/record", 0, page_run },
+	{ "GET", "/record.css", 0, page_run },
+	{ "GET", "/record.js", 0, page_run },
+	{ "GET", "/client.js", 0, page_run },
+	{ "GET", "/ws", ROUTE_UPGRADE, ws_upgrade },
+	{ "GET", "/api/recordings", 0, api_list },
+	{ "GET", "/api/recordings/{id}", 0, api_get },
+	{ "PATCH", "/api/recordings/{id}", ROUTE_BODY, api_rename },
+	{ "DELETE", "/api/recordings/{id}", 0, api_delete },
+	{ "GET", "/api/recordings/{id}/original", 0, original_run },
+	{ "POST", "/api/recordings/{id}/complete", ROUTE_BODY, api_complete },
+	{ "GET", "/healthz", 0, health_run },
+	{ "GET", "/readyz", 0, ready_run },
+	{ "GET", "/metrics", 0, metrics_run },
+};
+
+/* Does the pattern fit the request's segments? */
+static bool path_matches(const char *pattern, const struct http_request *head, const char **id)
+{
+	unsigned at = 0;
+	for (const char *p = pattern + 1;; p++) {
+		size_t len = strcspn(p, "/");
+		if (at == head->segment_count)
+			return false;
+		const char *segment = head->segments[at++];
+		if (len == 4 && memcmp(p, "{id}", 4) == 0) {
+			if (*segment == '\0')
+				return false;
+			*id = segment;
+		} else if (strlen(segment) != len || memcmp(p, segment, len) != 0) {
+			return false;
+		}
+		p += len;
+		if (*p == '\0')
+			return at == head->segment_count;
+	}
+}
+
+static void allow_add(char *allow, size_t size, const char *method)
+{
+	size_t len = strlen(allow);
+	const char *more = strcmp(method, "GET") == 0 ? ", HEAD" : "";
+	snprintf(allow + len, size - len, "%s%s%s", len ? ", " : "", method, more);
+}
+
+enum err route_find(struct request *r, char *allow, size_t allow_size)
+{
+	const char *method = r->head_only ? "GET" : r->head.method, *id = NULL;
+	allow[0] = '\0';
+	for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
+		if (!path_matches(routes[i].path, &r->head, &id))
+			continue;
+		if (strcmp(routes[i].method, method) == 0) {
+			r->route = &routes[i];
+			r->id = id;
+			return ERR_OK;
+		}
+		allow_add(allow, allow_size, routes[i].method);
+	}
+	return allow[0] ? ERR_METHOD_NOT_ALLOWED : ERR_NOT_FOUND;
+}

@@ -1,0 +1,315 @@
+/* Life of the network: the context, the listening socket, the end. */
+#include "net/private.h"
+
+#include "base/log.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	TICK_MS = 500,
+	BACKLOG = 4096,	     /* thousands of recorders reconnect at once after a restart */
+	ACCEPTS_A_TURN = 64, /* then others get their turn */
+	DESCRIPTORS_EACH = 2,
+	DESCRIPTORS_KEPT = 256, /* for everything that is no connection */
+	SETTLE_TICKS = 4,	/* loop turns in which libwebsockets' own handles close */
+};
+
+struct now net_now(const struct net *n)
+{
+	struct timespec wall;
+	clock_gettime(CLOCK_REALTIME_COARSE, &wall);
+	return (struct now){ .mono_ms = uv_now(n->config.loop),
+			     .wall_ms = wall.tv_sec * 1000 + wall.tv_nsec / 1000000 };
+}
+
+/* --- making --- */
+
+/* A recorder holds two descriptors, its socket and its spool. Takes as many connections as the system's hard limit
+ * allows, so that it is never a take's file that can't be opened. */
+static void descriptors_raise(struct net *n)
+{
+	struct rlimit limit;
+	unsigned *connections = &n->config.max_connections;
+	rlim_t wanted = (rlim_t)*connections * DESCRIPTORS_EACH + DESCRIPTORS_KEPT;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+		return;
+	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur >= wanted)
+		return;
+	rlim_t left = limit.rlim_cur > DESCRIPTORS_KEPT ? limit.rlim_cur - DESCRIPTORS_KEPT : 0;
+	*connections = left > DESCRIPTORS_EACH ? (unsigned)(left / DESCRIPTORS_EACH) : 1;
+	log_event(LOG_INFO, "connections_limited", "connections", log_number(*connections), "descriptors",
+		  log_number(limit.rlim_cur), NULL);
+}
+
+static void lws_say(int level, const char *line)
+{
+	log_event(LOG_ERROR, "libwebsockets", "line", line, NULL);
+}
+
+static enum err context_make(struct net *n)
+{
+	static const lws_retry_bo_t no_idle_policy = { 0 }; /* the engine judges silence */
+	void *loops[1] = { n->config.loop };
+	lws_set_log_level(LLL_ERR, lws_say);
+	struct lws_context_creation_info info = {
+		.options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
+		.foreign_loops = loops,
+		.port = CONTEXT_PORT_NO_LISTEN_SERVER,
+		.protocols = peer_protocols,
+		.vhost_name = "holdfast",
+		.pt_serv_buf_size = LIMIT_INPUT_BYTES + LWS_PRE,
+		.retry_and_idle_policy = &no_idle_policy,
+		.gid = (gid_t)-1,
+		.uid = (uid_t)-1,
+	};
+	n->context = lws_create_context(&info);
+	if (n->context)
+		n->vhost = lws_create_vhost(n->context, &info);
+	return n->vhost ? ERR_OK : ERR_INTERNAL;
+}
+
+static void tick(uv_timer_t *timer);
+
+static void turn_end(uv_idle_t *idle)
+{
+	peers_todo(idle->data);
+}
+
+static enum err address_read(const struct net *n, struct sockaddr_storage *out, socklen_t *len)
+{
+	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(n->config.port) };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(n->config.port) };
+	*out = (struct sockaddr_storage){ 0 };
+	if (inet_pton(AF_INET, n->host, &v4.sin_addr) == 1) {
+		memcpy(out, &v4, sizeof v4);
+		*len = sizeof v4;
+	} else if (inet_pton(AF_INET6, n->host, &v6.sin6_addr) == 1) {
+		memcpy(out, &v6, sizeof v6);
+		*len = sizeof v6;
+	} else {
+		return ERR_BAD_FIELD;
+	}
+	return address_is_loopback((struct sockaddr *)out) ? ERR_OK : ERR_BAD_FIELD;
+}
+
+enum err net_new(const struct net_config *config, struct net **out)
+{
+	struct sockaddr_storage address;
+	socklen_t len;
+	struct net *n = calloc(1, sizeof *n);
+	if (!n)
+		return ERR_NO_MEMORY;
+	n->config = *config;
+	if (n->config.max_connections == 0)
+		n->config.max_connections = LIMIT_CONNECTIONS;
+	n->config.host = n->host;
+	n->listen_fd = -1;
+	snprintf(n->host, sizeof n->host, "%s", config->host);
+	list_init(&n->peers);
+	list_init(&n->timed);
+	list_init(&n->todo);
+	list_init(&n->reader_queue);
+	enum err err = address_read(n, &address, &len);
+	descriptors_raise(n);
+	if (err == ERR_OK)
+		err = context_make(n);
+	if (err != ERR_OK) {
+		if (n->context)
+			lws_context_destroy(n->context);
+		free(n);
+		return err;
+	}
+	uv_timer_init(config->loop, &n->tick);
+	uv_idle_init(config->loop, &n->todo_idle);
+	n->tick.data = n->todo_idle.data = n;
+	n->todo_idle.idle_cb = turn_end;
+	n->open_handles = 2;
+	*out = n;
+	return ERR_OK;
+}
+
+static void fatal(void *arg, enum err err, const char *what)
+{
+	struct net *n = arg;
+	n->config.fatal(n->config.fatal_arg, err, what);
+}
+
+void net_callbacks(struct net *n, struct engine_callbacks *out)
+{
+	*out = (struct engine_callbacks){
+		.send = ws_send,
+		.close = ws_end,
+		.pause = ws_pause,
+		.ping = ws_ping,
+		.fatal = fatal,
+		.arg = n,
+	};
+}
+
+/* --- listening --- */
+
+static void accept_ready(uv_poll_t *listener, int status, int events)
+{
+	struct net *n = listener->data;
+	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+		struct sockaddr_storage address;
+		socklen_t len = sizeof address;
+		if (n->peer_count >= n->config.max_connections) {
+			uv_poll_stop(listener); /* the next tick looks again */
+			return;
+		}
+		int fd = accept4(n->listen_fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd < 0 && errno == EAGAIN)
+			return;
+		if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
+			log_event(LOG_WARN, "accept_failed", "error", strerror(errno), NULL);
+			uv_poll_stop(listener);
+			return;
+		}
+		if (fd < 0)
+			continue; /* that one gave up */
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
+		peer_adopt(n, fd, address_is_loopback((struct sockaddr *)&address));
+	}
+}
+
+static int socket_bind(const struct sockaddr_storage *address, socklen_t len)
+{
+	int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
+	if (bind(fd, (const struct sockaddr *)address, len) == 0 && listen(fd, BACKLOG) == 0)
+		return fd;
+	int error = errno;
+	close(fd);
+	errno = error;
+	return -1;
+}
+
+enum err net_listen(struct net *n, struct engine *engine)
+{
+	struct sockaddr_storage address;
+	socklen_t len;
+	enum err err = address_read(n, &address, &len);
+	if (err != ERR_OK)
+		return err;
+	n->engine = engine;
+	n->listen_fd = socket_bind(&address, len);
+	if (n->listen_fd < 0) {
+		log_event(LOG_ERROR, "listen_failed", "host", n->host, "port", log_number(n->config.port), "error",
+			  strerror(errno), NULL);
+		return errno == EADDRINUSE ? ERR_EXISTS : ERR_INTERNAL;
+	}
+	len = sizeof address;
+	getsockname(n->listen_fd, (struct sockaddr *)&address, &len);
+	n->port = ntohs(address.ss_family == AF_INET ? ((struct sockaddr_in *)&address)->sin_port
+						     : ((struct sockaddr_in6 *)&address)->sin6_port);
+	uv_poll_init(n->config.loop, &n->listener, n->listen_fd);
+	n->listener.data = n;
+	n->listener_open = n->listening = true;
+	n->open_handles++;
+	uv_poll_start(&n->listener, UV_READABLE, accept_ready);
+	uv_timer_start(&n->tick, tick, TICK_MS, TICK_MS);
+	return ERR_OK;
+}
+
+uint16_t net_port(const struct net *n)
+{
+	return n->port;
+}
+
+/* --- the end --- */
+
+static void handle_closed(uv_handle_t *handle)
+{
+	struct net *n = handle->data;
+	if (handle == (uv_handle_t *)&n->listener)
+		close(n->listen_fd);
+	if (--n->open_handles > 0 || n->stop != NET_HANDLES)
+		return;
+	void (*done)(void *arg) = n->done;
+	void *arg = n->done_arg;
+	if (n->requests == 0) /* else the engine owes an answer, which will look at n */
+		free(n);
+	done(arg);
+}
+
+void net_refuse(struct net *n)
+{
+	n->listening = false;
+	if (!n->listener_open)
+		return;
+	n->listener_open = false;
+	uv_poll_stop(&n->listener);
+	uv_close((uv_handle_t *)&n->listener, handle_closed);
+}
+
+/* Says goodbye to everybody who is not being answered. */
+static void peers_end(struct net *n)
+{
+	for (struct list *l = n->peers.next; l != &n->peers; l = l->next) {
+		struct peer *p = list_entry(l, struct peer, all);
+		if (p->ws)
+			ws_close(p->ws, ENGINE_CLOSE_GOING_AWAY);
+		else if (p->state == PEER_HEAD || p->state == PEER_LINGER)
+			peer_doom(p);
+	}
+}
+
+static void peers_doom(struct net *n)
+{
+	for (struct list *l = n->peers.next; l != &n->peers; l = l->next)
+		peer_doom(list_entry(l, struct peer, all));
+}
+
+/* libwebsockets closes its handles through the loop and does not say when it is through: a first call begins, some
+ * turns later a second one frees. */
+static void stop_go_on(struct net *n)
+{
+	if (n->stop == NET_FLUSHING && n->peer_count > 0 && uv_now(n->config.loop) >= n->stop_ms)
+		peers_doom(n);
+	bool late = uv_now(n->config.loop) >= n->stop_ms + LIMIT_CLOSE_WAIT_MS;
+	if (n->stop == NET_FLUSHING && n->peer_count == 0 && (n->requests == 0 || late)) {
+		n->stop = NET_DESTROYING;
+		lws_context_destroy(n->context);
+	} else if (n->stop == NET_DESTROYING && ++n->settling == SETTLE_TICKS) {
+		lws_context_destroy(n->context);
+		n->stop = NET_HANDLES;
+		uv_close((uv_handle_t *)&n->tick, handle_closed);
+		uv_close((uv_handle_t *)&n->todo_idle, handle_closed);
+	}
+}
+
+static void tick(uv_timer_t *timer)
+{
+	struct net *n = timer->data;
+	peers_tick(n);
+	if (n->listener_open && !uv_is_active((uv_handle_t *)&n->listener))
+		uv_poll_start(&n->listener, UV_READABLE, accept_ready);
+	if (n->stop != NET_RUNNING)
+		stop_go_on(n);
+}
+
+void net_close(struct net *n, void (*done)(void *arg), void *arg)
+{
+	assert(n->stop == NET_RUNNING);
+	net_refuse(n);
+	n->stop = NET_FLUSHING;
+	n->stop_ms = uv_now(n->config.loop) + LIMIT_CLOSE_WAIT_MS;
+	n->done = done;
+	n->done_arg = arg;
+	peers_end(n);
+	uv_timer_start(&n->tick, tick, 1, 5); /* quicker now */
+}

@@ -1,0 +1,73 @@
+/* The network: HTTP/1.1 and WebSocket for one engine.
+ *
+ * Sockets, their readiness and (later) TLS are libwebsockets', driven as raw sockets on the caller's libuv loop; what
+ * the bytes mean is read by proto/http.h and proto/frame.h, because libwebsockets 4.1.6's own parsers are not strict
+ * enough: they take frames that are not masked, fold encoded dots and slashes of a path together, drop some requests
+ * without an answer, and touch freed memory at an unknown Upgrade on a kept connection.
+ *
+ * Guarantees: what a peer sends never blocks or ends the server; each queue, body and wait is bounded by limits.h; a
+ * connection costs about 2 KiB while it is idle; reading from a connection stands still while the engine says so or
+ * while its request is being answered, and nothing that was read is dropped.
+ *
+ * The HTTP side. Errors are application/problem+json with `code`. Every request passes the same gates in this order:
+ *   400 a head that breaks RFC 9112 · 411 a Transfer-Encoding · 431 a head above LIMIT_HTTP_HEADERS_BYTES
+ *   403 forbidden_origin: an Origin that is not scheme + Host of the request (none passes)
+ *   401 unauthorized: the principal is "local" only when peer and Host are loopback and no Forwarded, X-Forwarded-… or
+ *       X-Real-IP header came
+ *   404 no such path · 405 with Allow · 413 a body above LIMIT_HTTP_BODY_BYTES · 501 Upgrade: h2c
+ * and then its row of the one table of routes (routes.c):
+ *   GET /ws                            the WebSocket; without an upgrade, or when only other subprotocols than
+ * holdfast.v1 are offered: 400 GET /api/recordings                ?search= &phase= &before= GET, PATCH, DELETE
+ * /api/recordings/{id} GET /api/recordings/{id}/original  ?track=; Range, If-Range, If-None-Match POST
+ * /api/recordings/{id}/complete {tracks?: [{track?, bytes, sha256?}]} GET /healthz /readyz /metrics      liveness; 503
+ * while the server stops; Prometheus text GET / /record and its files        the pages in web/, embedded HEAD goes
+ * wherever GET goes. {id} is percent-decoded after the path was cut at its slashes, so that a session's name may hold
+ * any; what can't be an id is 404. */
+#ifndef HOLDFAST_NET_SERVER_H
+#define HOLDFAST_NET_SERVER_H
+
+#include "base/err.h"
+#include "engine/engine.h"
+
+#include <stdint.h>
+#include <uv.h>
+
+struct net;
+
+struct net_config {
+	uv_loop_t *loop;
+	const char *host;	  /* an address: 127.0.0.0/8 or ::1; copied */
+	uint16_t port;		  /* 0: the system picks one */
+	unsigned max_connections; /* sockets open at a time; 0: LIMIT_CONNECTIONS. More wait in the system's queue */
+	/* Given to the engine as its callback of the same name. */
+	void (*fatal)(void *arg, enum err err, const char *what);
+	void *fatal_arg;
+};
+
+/* The order: net_new, net_callbacks into the engine's config, engine_open, net_listen, engine_listening; to stop:
+ * net_refuse, engine_stop, and when that is done net_close, and when that is done engine_close. Loop thread only. */
+
+/* Raises the limit of descriptors as far as needed and allowed. ERR_BAD_FIELD when host is no loopback address;
+ * ERR_INTERNAL. */
+enum err net_new(const struct net_config *config, struct net **out);
+
+/* The engine's way out; may be called before net_listen, and takes no connection's id but the engine's own. */
+void net_callbacks(struct net *n, struct engine_callbacks *out);
+
+/* Binds and accepts from here on. ERR_EXISTS: the address is in use; ERR_INTERNAL: anything else, logged. */
+enum err net_listen(struct net *n, struct engine *engine);
+
+/* The port that is listened on, 0 before net_listen. */
+uint16_t net_port(const struct net *n);
+
+/* The time that net hands to the engine: engine_turn must get it from here too. */
+struct now net_now(const struct net *n);
+
+/* Accepts no more and answers /readyz with 503; what is connected goes on. */
+void net_refuse(struct net *n);
+
+/* Ends every connection: what is queued for a peer is sent if it reads within LIMIT_CLOSE_WAIT_MS. Calls `done` from
+ * the loop when everything of net's is closed and freed, `n` included. The engine must still be open. */
+void net_close(struct net *n, void (*done)(void *arg), void *arg);
+
+#endif

@@ -1,0 +1,70 @@
+/* What operators ask: alive, ready, and the figures as Prometheus text. */
+#include "net/private.h"
+
+#include <inttypes.h>
+
+static void text_answer(struct request *r, int status, const char *text)
+{
+	request_answer(r, &(struct answer){ .status = status,
+					    .type = "text/plain; charset=utf-8",
+					    .headers = "Cache-Control: no-store\r\n",
+					    .body = text,
+					    .len = strlen(text) });
+}
+
+void health_run(struct request *r)
+{
+	text_answer(r, 200, "ok\n");
+}
+
+void ready_run(struct request *r)
+{
+	if (r->net->listening && r->net->stop == NET_RUNNING)
+		text_answer(r, 200, "ready\n");
+	else
+		request_problem(r, ERR_SHUTTING_DOWN, NULL, NULL);
+}
+
+struct figure {
+	const char *name, *type, *help;
+	uint64_t value;
+};
+
+void metrics_run(struct request *r)
+{
+	struct engine_status s = { 0 };
+	const struct net *n = r->net;
+	engine_status(n->engine, &s);
+	const struct figure figures[] = {
+		{ "sockets", "gauge", "Open connections of any kind.", n->peer_count },
+		{ "websockets", "gauge", "Open WebSocket connections.", n->ws_count },
+		{ "websockets_opened_total", "counter", "WebSocket connections since the start.", n->ws_opened },
+		{ "downloads", "gauge", "Downloads at work.", n->readers },
+		{ "attached", "gauge", "Connections attached to a track.", s.attached },
+		{ "takes", "gauge", "Unfinished takes in memory.", s.takes },
+		{ "memory_used_bytes", "gauge", "Media that waits in memory.", s.memory_used },
+		{ "memory_limit_bytes", "gauge", "What --memory allows.", s.memory_bytes },
+		{ "received_bytes_total", "counter", "Media received since the start.", s.bytes_received },
+		{ "durable_bytes_total", "counter", "Media made durable since the start.", s.bytes_durable },
+		{ "free_bytes", "gauge", "Free space of the data directory.", s.free_bytes },
+		{ "reserve_bytes", "gauge", "Free space that is kept.", s.reserve_bytes },
+		{ "checkpoints_total", "counter", "Checkpoints since the start.", s.checkpoints },
+		{ "reading_paused", "gauge", "1 while reading stands still for all.", s.paused },
+	};
+	struct buf text;
+	buf_init(&text);
+	for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
+		const struct figure *f = &figures[i];
+		buf_addf(&text, "# HELP holdfast_%s %s\n# TYPE holdfast_%s %s\nholdfast_%s %" PRIu64 "\n", f->name,
+			 f->help, f->name, f->type, f->name, f->value);
+	}
+	if (text.failed)
+		request_problem(r, ERR_NO_MEMORY, NULL, NULL);
+	else
+		request_answer(r, &(struct answer){ .status = 200,
+						    .type = "text/plain; version=0.0.4; charset=utf-8",
+						    .headers = "Cache-Control: no-store\r\n",
+						    .body = text.data,
+						    .len = text.len });
+	buf_release(&text);
+}
