@@ -167,20 +167,18 @@ static void started(struct client *c, const struct message_in *m)
 	if (m->bytes < c->acked)
 		sim_fail(s, "offsets never go back", "client %u had %" PRIu64 " acked, started says %" PRIu64,
 			 c->number, c->acked, m->bytes);
-	if (c->state == CLIENT_SENDING) { /* an answer to a repeated start */
-		c->repeated = false;
-		return;
-	}
-	c->state = CLIENT_SENDING;
-	c->acked = c->sent = m->bytes;
 	if (c->says_part && m->bytes > 0)
 		c->track->last_part = m->bytes;
-	pump_later(c, 0);
-	if (rng_chance(&c->rng, 2)) { /* a second start for the same take is harmless */
-		send_start(c);
-		c->state = CLIENT_SENDING;
+	if (!c->repeated && rng_chance(&c->rng, 2)) {
+		/* A second start for the same take is harmless, if nothing is sent before it is answered as well. */
 		c->repeated = true;
+		send_start(c);
+		return;
 	}
+	c->repeated = false;
+	c->state = CLIENT_SENDING;
+	c->acked = c->sent = m->bytes;
+	pump_later(c, 0);
 }
 
 /* What an honest client may hear, and what it does then. */
