@@ -238,6 +238,7 @@ static int listen_on(struct serve *s)
 			s->config.listen_port, err == ERR_EXISTS ? "the address is in use" : err_text(err));
 		return 1;
 	}
+	uv_update_time(&s->loop); /* the loop's clock stood still during recovery, and a full grace begins now */
 	engine_listening(s->engine, net_now(s->net));
 	snprintf(at, sizeof at, "http://%s%s%s:%u", is_v6 ? "[" : "", s->config.listen_host, is_v6 ? "]" : "",
 		 net_port(s->net));

@@ -17,5 +17,6 @@ export function faultyDisk(t) {
 		writeFileSync(`${file}.new`, text);
 		renameSync(`${file}.new`, file);
 	};
-	return { env: { LD_PRELOAD: library, HOLDFAST_FAULTS: file }, set };
+	const sanitizer = [process.env.ASAN_OPTIONS, 'verify_asan_link_order=0'].filter(Boolean).join(':');
+	return { env: { LD_PRELOAD: library, HOLDFAST_FAULTS: file, ASAN_OPTIONS: sanitizer }, set };
 }
