@@ -26,6 +26,7 @@ struct found {
 	struct recording_info info;
 	bool known; /* info stands */
 	bool bad, deleted;
+	bool touched; /* a record named it: its spools and manifest are behind */
 	const char *why;
 	struct found_track tracks[LIMIT_TRACKS];
 };
@@ -195,6 +196,7 @@ static enum err on_record(void *arg, const struct record *record)
 	struct recovery *r = arg;
 	struct found *f = found_get(r, &record->recording);
 	r->e->recovery.records++;
+	f->touched = true;
 	if (r->err)
 		return r->err;
 	if (record->track != RECORD_WHOLE && record->track >= LIMIT_TRACKS) {
@@ -245,7 +247,8 @@ static void track_unseal(const struct recording_info *info, struct track_info *t
 	track->sealed_by = SEALED_BY_NONE;
 }
 
-/* Cuts every spool to its length and syncs it. */
+/* Cuts every spool to its length and writes the manifest beside the old one; nothing is synced yet. A take that no
+ * record named is as the checkpoint left it, but for the rest of a large append that was not acked. */
 static enum err settle_spools(struct recovery *r, struct found *f)
 {
 	struct vfs *vfs = r->e->config.vfs;
@@ -269,14 +272,12 @@ static enum err settle_spools(struct recovery *r, struct found *f)
 			found_bad(f, "the spool is shorter than what was synced");
 			return ERR_OK;
 		}
-		if (!err)
+		if (!err && (size > len || f->touched)) /* also what was reserved behind it */
 			err = vfs_file_truncate(t->file, len);
-		if (!err)
-			err = spool_sync(vfs, &f->id, t->file, true);
 		if (err)
 			return err;
 	}
-	return manifest_write(vfs, &f->info);
+	return f->touched ? manifest_write_begin(vfs, &f->info) : ERR_OK;
 }
 
 /* --- the catalog --- */
@@ -372,26 +373,44 @@ static enum err remove_found(struct engine *e, struct found *f)
 	return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
+/* What was found is in the folders and synced: the catalog follows, and what is unfinished goes on. */
 static enum err settle(struct recovery *r, struct found *f)
 {
 	struct engine *e = r->e;
-	enum err err = ERR_OK;
 	if (f->deleted)
 		return remove_found(e, f);
-	if (!f->known && !f->bad)
-		found_bad(f, "nothing says what it is");
-	if (!f->bad)
-		err = settle_spools(r, f);
-	if (!err && f->bad)
+	if (f->bad)
 		return quarantine(e, f);
-	if (!err)
-		err = reconcile(e, f);
+	enum err err = reconcile(e, f);
 	if (err || f->info.phase != PHASE_UPLOADING)
 		return err;
 	struct take *t = take_adopt(e, &f->info);
 	t->manifest_on_disk = true;
 	e->recovery.takes++;
 	return ERR_OK;
+}
+
+static enum err each_found(struct recovery *r, enum err (*visit)(struct recovery *r, struct found *f))
+{
+	enum err err = ERR_OK;
+	for (int i = 0; i < TABLE && !err; i++) {
+		for (struct found *f = r->table[i]; f && !err; f = f->next)
+			err = visit(r, f);
+	}
+	return err;
+}
+
+static enum err settle_files(struct recovery *r, struct found *f)
+{
+	if (!f->known && !f->bad && !f->deleted)
+		found_bad(f, "nothing says what it is");
+	return f->bad || f->deleted ? ERR_OK : settle_spools(r, f);
+}
+
+static enum err settle_manifest(struct recovery *r, struct found *f)
+{
+	bool written = f->touched && !f->bad && !f->deleted;
+	return written ? manifest_write_end(r->e->config.vfs, &f->id) : ERR_OK;
 }
 
 /* Rows that are `uploading` and of which the journal knows nothing: begun, but never answered; or a lost journal, then
@@ -435,13 +454,20 @@ static enum err unknown_row(void *arg, const struct recording_info *row)
 static enum err settle_all(struct recovery *r)
 {
 	struct catalog *c = r->e->config.catalog;
-	enum err err = c->ops->begin(c);
+	struct vfs *vfs = r->e->config.vfs;
+	/* Thousands of takes may have been open: they are synced together, contents before names. */
+	enum err err = each_found(r, settle_files);
+	if (!err)
+		err = vfs_sync_all(vfs);
+	if (!err)
+		err = each_found(r, settle_manifest);
+	if (!err)
+		err = vfs_sync_all(vfs);
+	if (!err)
+		err = c->ops->begin(c);
 	if (err)
 		return err;
-	for (int i = 0; i < TABLE && !err; i++) {
-		for (struct found *f = r->table[i]; f && !err; f = f->next)
-			err = settle(r, f);
-	}
+	err = each_found(r, settle);
 	if (!err)
 		err = c->ops->each_unfinished(c, unknown_row, r);
 	if (!err)

@@ -77,22 +77,43 @@ enum err spool_sync(struct vfs *vfs, const struct uuid *id, struct vfs_file *fil
 	return err == ERR_OK ? vfs_sync_dir(vfs, SPOOL) : err;
 }
 
-enum err manifest_write(struct vfs *vfs, const struct recording_info *info)
+/* Puts the manifest's text where it belongs by one of vfs.h's ways to replace a file. */
+static enum err manifest_put(struct vfs *vfs, const struct recording_info *info, bool *made,
+			     enum err (*replace)(struct vfs *vfs, const char *path, const void *data, size_t len))
 {
 	char *text = manifest_format(info);
 	if (!text)
 		return ERR_NO_MEMORY;
 	char path[SPOOL_PATH];
 	spool_manifest_path(&info->id, path);
-	bool made = false;
 	size_t len = strlen(text);
 	enum err err = len <= LIMIT_MANIFEST_BYTES ? ERR_OK : ERR_LIMIT_EXCEEDED;
 	if (err == ERR_OK)
-		err = make_dir(vfs, &info->id, &made);
+		err = make_dir(vfs, &info->id, made);
 	if (err == ERR_OK)
-		err = vfs_replace(vfs, path, text, len);
+		err = replace(vfs, path, text, len);
 	free(text);
+	return err;
+}
+
+enum err manifest_write(struct vfs *vfs, const struct recording_info *info)
+{
+	bool made = false;
+	enum err err = manifest_put(vfs, info, &made, vfs_replace);
 	return err == ERR_OK && made ? vfs_sync_dir(vfs, SPOOL) : err;
+}
+
+enum err manifest_write_begin(struct vfs *vfs, const struct recording_info *info)
+{
+	bool made;
+	return manifest_put(vfs, info, &made, vfs_replace_begin);
+}
+
+enum err manifest_write_end(struct vfs *vfs, const struct uuid *id)
+{
+	char path[SPOOL_PATH];
+	spool_manifest_path(id, path);
+	return vfs_replace_end(vfs, path);
 }
 
 enum err manifest_read(struct vfs *vfs, const struct uuid *id, struct recording_info *out)

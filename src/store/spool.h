@@ -24,6 +24,9 @@ enum err spool_sync(struct vfs *vfs, const struct uuid *id, struct vfs_file *fil
 /* recording.json: all of recording_info, replaced durably (a folder that spool_open made must be synced by spool_sync).
  * ERR_LIMIT_EXCEEDED when the text would be longer than manifest_read takes. */
 enum err manifest_write(struct vfs *vfs, const struct recording_info *info);
+/* The same in two steps for many takes at once: `begin` for each, vfs_sync_all, `end` for each, vfs_sync_all. */
+enum err manifest_write_begin(struct vfs *vfs, const struct recording_info *info);
+enum err manifest_write_end(struct vfs *vfs, const struct uuid *id);
 /* ERR_NOT_FOUND, ERR_CORRUPT. *out is to be released. */
 enum err manifest_read(struct vfs *vfs, const struct uuid *id, struct recording_info *out);
 /* The same as text, for the journal's OPEN and SEAL records; manifest_format's result is to be freed, NULL: no memory.

@@ -39,6 +39,11 @@ enum err vfs_rmdir(struct vfs *vfs, const char *path)
 	return vfs->ops->rmdir(vfs, path);
 }
 
+enum err vfs_sync_all(struct vfs *vfs)
+{
+	return vfs->ops->sync_all(vfs);
+}
+
 enum err vfs_sync_dir(struct vfs *vfs, const char *path)
 {
 	return vfs->ops->sync_dir(vfs, path);
@@ -164,28 +169,47 @@ enum err vfs_read_all(struct vfs *vfs, const char *path, size_t limit, char **ou
 	return err;
 }
 
-static enum err write_synced(struct vfs *vfs, const char *path, const void *data, size_t len)
+static enum err write_file(struct vfs *vfs, const char *path, struct iovec content, bool sync)
 {
 	struct vfs_file *file;
 	enum err err = vfs_open(vfs, path, VFS_WRITE | VFS_CREATE | VFS_TRUNCATE, &file);
 	if (err != ERR_OK)
 		return err;
-	err = vfs_file_write(file, data, len, 0);
-	if (err == ERR_OK)
+	err = vfs_file_write(file, content.iov_base, content.iov_len, 0);
+	if (err == ERR_OK && sync)
 		err = vfs_file_sync(file);
 	vfs_file_close(file);
 	return err;
 }
 
+static void temporary_path(const char *path, char out[LIMIT_PATH_BYTES])
+{
+	int needed = snprintf(out, LIMIT_PATH_BYTES, "%s.tmp", path);
+	assert(needed > 0 && needed < LIMIT_PATH_BYTES);
+}
+
+enum err vfs_replace_begin(struct vfs *vfs, const char *path, const void *data, size_t len)
+{
+	char temporary[LIMIT_PATH_BYTES];
+	temporary_path(path, temporary);
+	return write_file(vfs, temporary, (struct iovec){ (void *)(uintptr_t)data, len }, false);
+}
+
+enum err vfs_replace_end(struct vfs *vfs, const char *path)
+{
+	char temporary[LIMIT_PATH_BYTES];
+	temporary_path(path, temporary);
+	return vfs_rename(vfs, temporary, path);
+}
+
 enum err vfs_replace(struct vfs *vfs, const char *path, const void *data, size_t len)
 {
 	char temporary[LIMIT_PATH_BYTES], dir[LIMIT_PATH_BYTES];
-	int needed = snprintf(temporary, sizeof temporary, "%s.tmp", path);
-	assert(needed > 0 && (size_t)needed < sizeof temporary);
+	temporary_path(path, temporary);
 	const char *slash = strrchr(path, '/');
 	snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - path) : 0, path);
 
-	enum err err = write_synced(vfs, temporary, data, len);
+	enum err err = write_file(vfs, temporary, (struct iovec){ (void *)(uintptr_t)data, len }, true);
 	if (err == ERR_OK)
 		err = vfs_rename(vfs, temporary, path);
 	if (err != ERR_OK) {

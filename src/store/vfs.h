@@ -41,6 +41,7 @@ struct vfs_ops {
 	enum err (*mkdir)(struct vfs *vfs, const char *path); /* ERR_EXISTS if there; parents must exist */
 	enum err (*rmdir)(struct vfs *vfs, const char *path);
 	enum err (*sync_dir)(struct vfs *vfs, const char *path); /* "" is the data directory */
+	enum err (*sync_all)(struct vfs *vfs);			 /* every file and name: syncfs */
 	/* Calls back for each entry but "." and ".."; any order; stops at the first error, which it returns. */
 	enum err (*list)(struct vfs *vfs, const char *path, enum err (*entry)(void *arg, const char *name), void *arg);
 	enum err (*space)(struct vfs *vfs, struct vfs_space *out);
@@ -78,6 +79,9 @@ enum err vfs_unlink(struct vfs *vfs, const char *path);
 enum err vfs_mkdir(struct vfs *vfs, const char *path);
 enum err vfs_rmdir(struct vfs *vfs, const char *path);
 enum err vfs_sync_dir(struct vfs *vfs, const char *path);
+/* Everything written and named so far, with one call: for start-up, where thousands of files wait. It waits for what
+ * others wrote to the same file system too. */
+enum err vfs_sync_all(struct vfs *vfs);
 enum err vfs_list(struct vfs *vfs, const char *path, enum err (*entry)(void *arg, const char *name), void *arg);
 enum err vfs_space(struct vfs *vfs, struct vfs_space *out);
 void vfs_free(struct vfs *vfs); /* accepts NULL */
@@ -97,6 +101,9 @@ void vfs_file_close(struct vfs_file *file); /* accepts NULL */
  * to be freed; and its durable replacement: PATH.tmp, sync, rename, sync of the directory. */
 enum err vfs_read_all(struct vfs *vfs, const char *path, size_t limit, char **out, size_t *len);
 enum err vfs_replace(struct vfs *vfs, const char *path, const void *data, size_t len);
+/* The same for many files with few syncs: `begin` for each, vfs_sync_all, `end` for each, vfs_sync_all. */
+enum err vfs_replace_begin(struct vfs *vfs, const char *path, const void *data, size_t len);
+enum err vfs_replace_end(struct vfs *vfs, const char *path);
 
 /* The real one. Takes the data directory (made, with 0700, if missing, and its parent synced) and its lock (flock on
  * DIR/lock): ERR_LOCKED when another process holds it. Freed by vfs_free, which gives the lock back. */

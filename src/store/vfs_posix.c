@@ -336,6 +336,12 @@ static enum err posix_sync_dir(struct vfs *vfs, const char *path)
 	return failed ? ERR_SYNC_FAILED : ERR_OK;
 }
 
+static enum err posix_sync_all(struct vfs *vfs)
+{
+	/* since Linux 5.8 syncfs reports failed write-back; the caller stops then, so none is asked twice */
+	return syncfs(vfs_of(vfs)->root) == 0 ? ERR_OK : ERR_SYNC_FAILED;
+}
+
 static enum err posix_list(struct vfs *vfs, const char *path, enum err (*entry)(void *arg, const char *name), void *arg)
 {
 	int fd = open_beneath(vfs_of(vfs), path, O_RDONLY | O_DIRECTORY, 0);
@@ -394,6 +400,7 @@ static const struct vfs_ops posix_ops = {
 	.mkdir = posix_mkdir,
 	.rmdir = posix_rmdir,
 	.sync_dir = posix_sync_dir,
+	.sync_all = posix_sync_all,
 	.list = posix_list,
 	.space = posix_space,
 	.free = posix_free,

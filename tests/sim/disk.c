@@ -343,6 +343,31 @@ static enum err disk_sync_dir(struct vfs *vfs, const char *path)
 	return leave(disk, DISK_SYNC_DIR, path, 0, 0, err);
 }
 
+/* A sync of everything that a crash interrupts may have reached any of it. */
+static void sync_one(struct disk *disk, struct inode *inode, void *arg)
+{
+	const bool *whole = arg;
+	if (!*whole && !rng_chance(&disk->rng, 50))
+		return;
+	if (inode->dir)
+		tree_sync(disk, inode);
+	else
+		inode_sync(disk, inode);
+}
+
+static enum err disk_sync_all(struct vfs *vfs)
+{
+	struct disk *disk = disk_of(vfs);
+	bool dying;
+	enum err err = enter(disk, DISK_SYNC, "", &dying);
+	bool whole = err == ERR_OK;
+	if (whole || dying) {
+		tree_each(disk, disk->root, sync_one, &whole);
+		sync_one(disk, disk->root, &whole);
+	}
+	return leave(disk, DISK_SYNC, "", 0, 0, err);
+}
+
 static enum err disk_list(struct vfs *vfs, const char *path, enum err (*entry)(void *arg, const char *name), void *arg)
 {
 	struct disk *disk = disk_of(vfs);
@@ -370,8 +395,8 @@ static void disk_vfs_free(struct vfs *vfs)
 }
 
 static const struct vfs_ops disk_ops = {
-	disk_open,     disk_rename, disk_unlink, disk_mkdir,	disk_rmdir,
-	disk_sync_dir, disk_list,   disk_space,	 disk_vfs_free,
+	disk_open,     disk_rename,   disk_unlink, disk_mkdir, disk_rmdir,
+	disk_sync_dir, disk_sync_all, disk_list,   disk_space, disk_vfs_free,
 };
 
 enum err disk_new(uint64_t seed, struct disk **out)

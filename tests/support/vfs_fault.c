@@ -161,6 +161,12 @@ static enum err fault_sync_dir(struct vfs *vfs, const char *path)
 	return vfs_sync_dir(fault_of(vfs)->below, path);
 }
 
+static enum err fault_sync_all(struct vfs *vfs)
+{
+	CHECK(fault_of(vfs), FAULT_SYNC);
+	return vfs_sync_all(fault_of(vfs)->below);
+}
+
 static enum err fault_list(struct vfs *vfs, const char *path, enum err (*entry)(void *arg, const char *name), void *arg)
 {
 	CHECK(fault_of(vfs), FAULT_LIST);
@@ -186,6 +192,7 @@ static const struct vfs_ops fault_ops = {
 	.mkdir = fault_mkdir,
 	.rmdir = fault_rmdir,
 	.sync_dir = fault_sync_dir,
+	.sync_all = fault_sync_all,
 	.list = fault_list,
 	.space = fault_space,
 	.free = fault_free,
