@@ -1,4 +1,4 @@
-/* The recording machine: attachments, bytes and timers; sealing is in sealing.c. See recording.h. */
+/* The recording machine: attachments, bytes and timers; sealing.c seals, ending.c ends. See recording.h. */
 #include "core/recording.h"
 #include "core/sealing.h"
 
@@ -15,6 +15,13 @@ static enum err tracks_fit(struct recording *r, uint32_t count)
 		return ERR_NO_MEMORY;
 	r->tracks = tracks;
 	return ERR_OK;
+}
+
+/* A boundary behind the bytes that survived a crash marks nothing: other bytes will come to stand there. */
+static void parts_trim(struct track_info *track)
+{
+	while (track->part_count > 0 && track->parts[track->part_count - 1] > track->bytes)
+		track->part_count--;
 }
 
 enum err recording_init(struct recording *r, struct recording_info *info, uint32_t grace_ms, uint64_t late_ms)
@@ -34,6 +41,7 @@ enum err recording_init(struct recording *r, struct recording_info *info, uint32
 		r->tracks[i] = fresh_track;
 		r->tracks[i].accepted = r->tracks[i].durable = r->info.tracks[i].bytes;
 		r->tracks[i].stage = r->info.tracks[i].sealed ? STAGE_SEALED : STAGE_OPEN;
+		parts_trim(&r->info.tracks[i]);
 	}
 	return ERR_OK;
 }
@@ -72,14 +80,25 @@ bool recording_whole(const struct recording *r)
 	return true;
 }
 
-/* Somebody came or left: begins or ends the time that the take waits alone. */
+bool recording_at_rest(const struct recording *r)
+{
+	for (uint32_t i = 0; i < r->info.track_count; i++) {
+		if (r->tracks[i].stage != STAGE_OPEN && r->tracks[i].stage != STAGE_SEALED)
+			return false;
+	}
+	return r->busy == BUSY_NONE;
+}
+
+/* Somebody came or left: begins or ends the time that the take waits alone. While a track is being sealed nobody is
+ * waited for: a take that was ended must not be called interrupted because the disk is slow. */
 static void deadline_update(struct recording *r, uint64_t now)
 {
-	bool waits = r->info.phase == PHASE_UPLOADING && r->busy == BUSY_NONE && !recording_attached(r);
+	bool waits = r->info.phase == PHASE_UPLOADING && recording_at_rest(r) && !recording_attached(r);
+	uint64_t from = r->frozen_ms == UINT64_MAX ? now : r->frozen_ms; /* recording_freeze adds the rest */
 	if (!waits)
 		r->idle_deadline = UINT64_MAX;
 	else if (r->idle_deadline == UINT64_MAX)
-		r->idle_deadline = now + (has_bytes(r) ? r->grace_ms : r->late_ms);
+		r->idle_deadline = from + (has_bytes(r) ? r->grace_ms : r->late_ms);
 }
 
 void recording_deadline_update(struct recording *r, uint64_t now)
@@ -96,7 +115,7 @@ void recording_listen(struct recording *r, uint64_t now, struct effects *fx)
 		    memcmp(&t->sha256, &t->declared_sha256, sizeof t->sha256) != 0)
 			r->seal_error = ERR_CHECKSUM_MISMATCH;
 	}
-	bool sealed = r->info.track_count > 0 && (r->seal_error || (recording_whole(r) && recording_end_completes(r)));
+	bool sealed = r->seal_error || recording_end_completes(r);
 	if (r->info.phase == PHASE_UPLOADING && r->busy == BUSY_NONE && sealed)
 		recording_seal_whole(r, SEALED_BY_END, fx);
 	deadline_update(r, now);
@@ -130,6 +149,24 @@ static void refuse(struct effects *fx, uint64_t conn, enum err err, uint64_t byt
 	effects_add(fx, (struct effect){ .type = EFFECT_ERROR, .conn = conn, .err = err, .bytes = bytes });
 }
 
+/* Why this start can't go on here, whatever the phase: ERR_OK if it can. `index`: the track, -1 if it would be new. */
+static enum err start_refusal(const struct recording *r, const struct attach *a, int index)
+{
+	uint64_t accepted = index < 0 ? 0 : r->tracks[index].accepted;
+	if (a->from != BYTES_UNKNOWN && a->from > accepted)
+		return ERR_POSITION_CONFLICT;
+	return index < 0 && r->info.track_count == LIMIT_TRACKS ? ERR_LIMIT_EXCEEDED : ERR_OK;
+}
+
+/* Late resume opens again what grace sealed, or makes a new track: to one that was ended it could bring nothing. */
+static bool may_resume_late(const struct recording *r, const struct attach *a, int index)
+{
+	const struct recording_info *info = &r->info;
+	int64_t age_ms = a->wall_ms - info->sealed_ms;
+	return recording_whole(r) && phase_may(info->phase, PHASE_UPLOADING, info->sealed_by) &&
+	       age_ms < (int64_t)r->late_ms && (index < 0 || info->tracks[index].sealed_by == SEALED_BY_GRACE);
+}
+
 /* The recording is not `uploading`: answers from what it is, or begins a late resume. */
 static enum recording_answer attach_finished(struct recording *r, const struct attach *a, struct effects *fx)
 {
@@ -142,16 +179,20 @@ static enum recording_answer attach_finished(struct recording *r, const struct a
 		effects_add(fx, (struct effect){ .type = EFFECT_ABORTED, .conn = a->conn });
 		return ANSWER_DONE;
 	}
-	bool whole = recording_whole(r);
-	int64_t age_ms = a->wall_ms - info->sealed_ms;
-	if (whole && phase_may(info->phase, PHASE_UPLOADING, info->sealed_by) && age_ms < (int64_t)r->late_ms) {
+	int index = track_index(r, a->track);
+	uint64_t durable = index < 0 ? 0 : r->tracks[index].durable;
+	if (may_resume_late(r, a, index)) {
+		enum err err = start_refusal(r, a, index);
+		if (err) {
+			refuse(fx, a->conn, err, durable);
+			return ANSWER_DONE;
+		}
 		r->busy = BUSY_REOPENING;
 		effects_add(fx, (struct effect){ .type = EFFECT_REOPEN });
 		return ANSWER_WAIT;
 	}
-	int index = track_index(r, a->track);
-	if (info->phase == PHASE_ERROR && (info->error == ERR_CHECKSUM_MISMATCH || !whole))
-		refuse(fx, a->conn, info->error, index < 0 ? BYTES_UNKNOWN : r->tracks[index].durable);
+	if (info->phase == PHASE_ERROR && (info->error == ERR_CHECKSUM_MISMATCH || !recording_whole(r)))
+		refuse(fx, a->conn, info->error, index < 0 ? BYTES_UNKNOWN : durable);
 	else if (index < 0)
 		refuse(fx, a->conn, ERR_SEALED, BYTES_UNKNOWN);
 	else
@@ -163,12 +204,15 @@ static enum recording_answer attach_finished(struct recording *r, const struct a
 static int track_for(struct recording *r, const struct attach *a, struct effects *fx)
 {
 	int index = track_index(r, a->track);
-	if (index >= 0)
-		return index;
-	if (r->info.track_count == LIMIT_TRACKS) {
-		refuse(fx, a->conn, ERR_LIMIT_EXCEEDED, BYTES_UNKNOWN);
+	enum err err = start_refusal(r, a, index);
+	if (index >= 0 && r->tracks[index].stage != STAGE_OPEN)
+		return index; /* it is answered by what it is */
+	if (err) {
+		refuse(fx, a->conn, err, index < 0 ? 0 : r->tracks[index].durable);
 		return -1;
 	}
+	if (index >= 0)
+		return index;
 	if (tracks_fit(r, r->info.track_count + 1) || !recording_info_add_track(&r->info, a->track)) {
 		refuse(fx, a->conn, ERR_NO_MEMORY, BYTES_UNKNOWN);
 		return -1;
@@ -212,10 +256,6 @@ enum recording_answer recording_attach(struct recording *r, const struct attach 
 	}
 	if (t->stage != STAGE_OPEN)
 		return ANSWER_WAIT;
-	if (a->from != BYTES_UNKNOWN && a->from > t->accepted) {
-		refuse(fx, a->conn, ERR_POSITION_CONFLICT, t->durable);
-		return ANSWER_DONE;
-	}
 	if (a->part && t->accepted > 0) {
 		if (!track_info_add_part(&r->info.tracks[index], t->accepted)) {
 			refuse(fx, a->conn, ERR_LIMIT_EXCEEDED, t->durable);
@@ -255,6 +295,8 @@ bool recording_data(struct recording *r, uint16_t track, uint32_t epoch, uint64_
 	struct track_state *t = &r->tracks[track];
 	if (epoch != t->epoch || !t->conn)
 		return false;
+	if (r->busy == BUSY_ABORTING)
+		return false; /* `aborted` is on its way */
 	if (t->stage != STAGE_OPEN || r->busy != BUSY_NONE || r->info.phase != PHASE_UPLOADING) {
 		effects_add(fx, (struct effect){ .type = EFFECT_ERROR,
 						 .conn = t->conn,
@@ -262,7 +304,7 @@ bool recording_data(struct recording *r, uint16_t track, uint32_t epoch, uint64_
 						 .bytes = t->durable,
 						 .track = track });
 		t->conn = 0; /* the seal goes on; its `saved` is answered to the next `start` */
-		t->ended = false;
+		t->start_pending = t->ended = false;
 		t->end_deadline = UINT64_MAX;
 		return false;
 	}
@@ -281,17 +323,6 @@ bool recording_data(struct recording *r, uint16_t track, uint32_t epoch, uint64_
 	return true;
 }
 
-/* What was accepted before the abort is durable, and acked, before the abort is: its row then names the bytes that
- * stay. Nothing more is accepted, so this comes to its end once. */
-static void abort_advance(struct recording *r, struct effects *fx)
-{
-	for (uint32_t i = 0; i < r->info.track_count; i++) {
-		if (r->tracks[i].durable < r->tracks[i].accepted)
-			return;
-	}
-	effects_add(fx, (struct effect){ .type = EFFECT_LOG_ABORT });
-}
-
 void recording_durable(struct recording *r, uint16_t track, uint64_t bytes, struct effects *fx)
 {
 	struct track_state *t = &r->tracks[track];
@@ -304,7 +335,7 @@ void recording_durable(struct recording *r, uint16_t track, uint64_t bytes, stru
 		effects_add(fx, (struct effect){ .type = EFFECT_ACK, .conn = t->conn, .bytes = bytes, .track = track });
 	recording_seal_advance(r, track, fx);
 	if (r->busy == BUSY_ABORTING)
-		abort_advance(r, fx);
+		recording_abort_advance(r, fx);
 }
 
 void recording_end(struct recording *r, uint16_t track, uint64_t total, const struct sha256 *sha256, uint64_t now,
@@ -348,72 +379,6 @@ void recording_detach(struct recording *r, uint16_t track, uint64_t conn, uint64
 	deadline_update(r, now);
 }
 
-enum recording_answer recording_abort(struct recording *r, const char *reason, struct effects *fx)
-{
-	if (r->busy != BUSY_NONE)
-		return ANSWER_WAIT;
-	for (uint32_t i = 0; i < r->info.track_count; i++) {
-		if (r->tracks[i].stage != STAGE_OPEN && r->tracks[i].stage != STAGE_SEALED)
-			return ANSWER_WAIT;
-	}
-	if (r->info.phase != PHASE_UPLOADING)
-		return ANSWER_DONE;
-	r->busy = BUSY_ABORTING;
-	r->idle_deadline = UINT64_MAX;
-	free(r->info.abort_reason);
-	r->info.abort_reason = strdup(reason);
-	abort_advance(r, fx);
-	return ANSWER_DONE;
-}
-
-void recording_aborted(struct recording *r, const struct recording_info *row, struct effects *fx)
-{
-	assert(r->busy == BUSY_ABORTING);
-	r->busy = BUSY_NONE;
-	r->info.phase = row->phase;
-	r->info.updated_ms = row->updated_ms;
-	for (uint32_t i = 0; i < r->info.track_count; i++) {
-		struct track_state *t = &r->tracks[i];
-		if (t->conn)
-			effects_add(fx, (struct effect){ .type = EFFECT_ABORTED, .conn = t->conn });
-		t->conn = 0;
-		t->start_pending = t->ended = false;
-		t->end_deadline = UINT64_MAX; /* an `end` may have come before; its timer must not ring for ever */
-	}
-	effects_add(fx, (struct effect){ .type = EFFECT_IDLE });
-}
-
-void recording_reopened(struct recording *r, const struct recording_info *row, uint64_t now, struct effects *fx)
-{
-	assert(r->busy == BUSY_REOPENING);
-	r->busy = BUSY_NONE;
-	r->info.phase = row->phase;
-	r->info.updated_ms = row->updated_ms;
-	for (uint32_t i = 0; i < r->info.track_count && row->phase == PHASE_UPLOADING; i++) {
-		if (r->info.tracks[i].sealed_by != SEALED_BY_GRACE)
-			continue;
-		r->info.tracks[i].sealed = false;
-		r->info.tracks[i].sealed_by = SEALED_BY_NONE;
-		r->tracks[i].stage = STAGE_OPEN;
-	}
-	deadline_update(r, now);
-	effects_add(fx, (struct effect){ .type = EFFECT_IDLE });
-}
-
-void recording_poison(struct recording *r, enum err err, struct effects *fx)
-{
-	if (r->info.phase != PHASE_UPLOADING)
-		return;
-	for (uint32_t i = 0; i < r->info.track_count; i++)
-		recording_drop_conn(r, (uint16_t)i, err, fx);
-	r->info.phase = PHASE_ERROR;
-	r->info.error = err;
-	r->busy = BUSY_NONE;
-	r->idle_deadline = UINT64_MAX;
-	effects_add(fx, (struct effect){ .type = EFFECT_FAIL, .err = err });
-	effects_add(fx, (struct effect){ .type = EFFECT_IDLE });
-}
-
 void recording_detach_all(struct recording *r, enum err err, uint64_t now, struct effects *fx)
 {
 	for (uint32_t i = 0; i < r->info.track_count; i++) {
@@ -436,8 +401,8 @@ void recording_freeze(struct recording *r, bool frozen, uint64_t now)
 		r->frozen_ms = now;
 		return;
 	}
-	if (r->idle_deadline != UINT64_MAX) /* it may have begun while frozen */
-		r->idle_deadline = r->idle_deadline + (now - r->frozen_ms);
+	if (r->idle_deadline != UINT64_MAX)
+		r->idle_deadline += now - r->frozen_ms;
 	r->frozen_ms = UINT64_MAX;
 }
 

@@ -40,6 +40,11 @@ static bool all_logged(const struct recording *r)
 	return true;
 }
 
+bool recording_seal_hashed(const struct recording *r)
+{
+	return r->busy == BUSY_SEALING && all_logged(r);
+}
+
 void recording_seal_whole(struct recording *r, enum sealed_by by, struct effects *fx)
 {
 	assert(r->busy == BUSY_NONE);
@@ -69,13 +74,12 @@ static bool declared_sealed(const struct recording *r)
 	return true;
 }
 
-/* Does the end of a track end the recording? With the single track `main` it does, or when all declared ones are
- * sealed. */
 bool recording_end_completes(const struct recording *r)
 {
 	if (r->info.declared_count > 0)
 		return declared_sealed(r);
-	return r->info.track_count == 1 && strcmp(r->info.tracks[0].name, "main") == 0;
+	return r->info.track_count == 1 && strcmp(r->info.tracks[0].name, "main") == 0 &&
+	       r->tracks[0].stage >= STAGE_LOG;
 }
 
 void recording_hashed(struct recording *r, uint16_t track, const struct sha256 *sha256, struct effects *fx)
@@ -102,14 +106,20 @@ void recording_hashed(struct recording *r, uint16_t track, const struct sha256 *
 void recording_logged(struct recording *r, uint16_t track, uint64_t now, struct effects *fx)
 {
 	(void)now;
-	if (r->info.phase == PHASE_ERROR && r->busy == BUSY_NONE) /* poisoned meanwhile */
+	bool poisoned = r->info.phase == PHASE_ERROR && r->busy == BUSY_NONE;
+	if (poisoned && track != RECORDING_WHOLE) {
+		r->tracks[track].stage = STAGE_SEALED; /* of a take that stays in `error`: at rest now */
+		effects_add(fx, (struct effect){ .type = EFFECT_IDLE });
+	}
+	if (poisoned)
 		return;
 	if (track == RECORDING_WHOLE) {
 		effects_add(fx, (struct effect){ .type = EFFECT_CLAIM });
 		return;
 	}
-	r->tracks[track].stage = STAGE_SEALED;
-	if (r->busy != BUSY_SEALING)
+	if (r->busy == BUSY_SEALING)
+		r->tracks[track].stage = STAGE_SEALED; /* the claim tells the catalog */
+	else
 		effects_add(fx, (struct effect){ .type = EFFECT_PUT_TRACKS, .track = track });
 }
 
@@ -125,6 +135,7 @@ static void tell_saved(struct recording *r, uint16_t track, struct effects *fx)
 
 void recording_tracks_put(struct recording *r, uint16_t track, uint64_t now, struct effects *fx)
 {
+	r->tracks[track].stage = STAGE_SEALED;
 	tell_saved(r, track, fx);
 	recording_deadline_update(r, now);
 	effects_add(fx, (struct effect){ .type = EFFECT_IDLE });
@@ -150,18 +161,15 @@ void recording_claimed(struct recording *r, const struct recording_info *row, ui
 {
 	assert(r->busy == BUSY_SEALING);
 	r->busy = BUSY_NONE;
-	r->info.phase = row->phase;
+	recording_row_take(r, row);
 	r->info.revision = row->revision;
-	r->info.sealed_by = row->sealed_by;
-	r->info.interrupted = row->interrupted;
 	r->info.sealed_ms = row->sealed_ms;
-	r->info.updated_ms = row->updated_ms;
-	r->info.error = row->error;
 	for (uint32_t i = 0; i < r->info.track_count; i++) {
 		if (r->seal_error)
 			recording_drop_conn(r, (uint16_t)i, r->seal_error, fx);
 		else
 			tell_saved(r, (uint16_t)i, fx);
+		r->tracks[i].stage = STAGE_SEALED;
 	}
 	r->seal_error = ERR_OK;
 	recording_deadline_update(r, now);
@@ -186,20 +194,29 @@ static enum err totals_check(const struct recording *r, const struct total *tota
 	return ERR_OK;
 }
 
-/* The checksums that came with the totals; of a sealed track they are compared at once. */
-static enum err checksums_take(struct recording *r, const struct total *totals, size_t count)
+/* Of a sealed track the checksum is known. */
+static enum err checksums_check(const struct recording *r, const struct total *totals, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct track_info *track = recording_info_track(&r->info, totals[i].track);
+		if (track && track->sealed && totals[i].sha256 &&
+		    memcmp(&track->sha256, totals[i].sha256, sizeof track->sha256) != 0)
+			return ERR_CHECKSUM_MISMATCH;
+	}
+	return ERR_OK;
+}
+
+/* Those of the others are compared when they are hashed. */
+static void checksums_take(struct recording *r, const struct total *totals, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		struct track_info *track = recording_info_track(&r->info, totals[i].track);
 		if (!track || !totals[i].sha256)
 			continue;
-		if (track->sealed && memcmp(&track->sha256, totals[i].sha256, sizeof track->sha256) != 0)
-			return ERR_CHECKSUM_MISMATCH;
 		track->total = totals[i].bytes;
 		track->declared_sha256 = *totals[i].sha256;
 		track->has_declared_sha256 = true;
 	}
-	return ERR_OK;
 }
 
 static enum complete_answer refused(enum err *err, enum err why)
@@ -221,9 +238,10 @@ enum complete_answer recording_complete(struct recording *r, const struct total 
 		return refused(err, r->info.error); /* storage failed under it: there is nothing sealed to finish */
 	*err = totals_check(r, totals, count);
 	if (!*err)
-		*err = checksums_take(r, totals, count);
+		*err = checksums_check(r, totals, count);
 	if (*err)
 		return COMPLETE_REFUSED;
+	checksums_take(r, totals, count);
 	switch (r->info.phase) {
 	case PHASE_UPLOADING:
 		recording_seal_whole(r, SEALED_BY_COMPLETE, fx);

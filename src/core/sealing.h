@@ -1,4 +1,4 @@
-/* What recording.c and sealing.c share; not for others. */
+/* What recording.c, sealing.c and ending.c share; not for others. */
 #ifndef HOLDFAST_CORE_SEALING_H
 #define HOLDFAST_CORE_SEALING_H
 
@@ -13,5 +13,13 @@ void recording_seal_advance(struct recording *r, uint16_t track, struct effects 
 bool recording_end_completes(const struct recording *r);
 void recording_drop_conn(struct recording *r, uint16_t track, enum err err, struct effects *fx);
 void recording_deadline_update(struct recording *r, uint64_t now);
+/* No change of state is under way: neither of the whole nor of a track. */
+bool recording_at_rest(const struct recording *r);
+/* More is durable: goes on with an abort when all is. */
+void recording_abort_advance(struct recording *r, struct effects *fx);
+/* The whole is being sealed, and all of it is hashed: no storage of media is asked any more. */
+bool recording_seal_hashed(const struct recording *r);
+/* The catalog's word about the take. What an earlier error said is not said of a later state. */
+void recording_row_take(struct recording *r, const struct recording_info *row);
 
 #endif

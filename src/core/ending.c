@@ -1,0 +1,96 @@
+/* Other ends of a take than its seal: aborts and storage that fails; and the way back, by a late resume. See
+ * recording.h. */
+#include "core/sealing.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What was accepted before the abort is durable, and acked, before the abort is: its row then names the bytes that
+ * stay. Nothing more is accepted, so this comes to its end once. */
+void recording_abort_advance(struct recording *r, struct effects *fx)
+{
+	for (uint32_t i = 0; i < r->info.track_count; i++) {
+		if (r->tracks[i].durable < r->tracks[i].accepted)
+			return;
+	}
+	effects_add(fx, (struct effect){ .type = EFFECT_LOG_ABORT });
+}
+
+enum recording_answer recording_abort(struct recording *r, const char *reason, struct effects *fx)
+{
+	if (r->busy == BUSY_ABORTING)
+		return ANSWER_DONE; /* `aborted` is on its way */
+	if (!recording_at_rest(r))
+		return ANSWER_WAIT;
+	if (r->info.phase != PHASE_UPLOADING)
+		return ANSWER_DONE;
+	r->busy = BUSY_ABORTING;
+	r->idle_deadline = UINT64_MAX;
+	for (uint32_t i = 0; i < r->info.track_count; i++)
+		r->tracks[i].end_deadline = UINT64_MAX;
+	free(r->info.abort_reason);
+	r->info.abort_reason = strdup(reason);
+	recording_abort_advance(r, fx);
+	return ANSWER_DONE;
+}
+
+void recording_row_take(struct recording *r, const struct recording_info *row)
+{
+	r->info.phase = row->phase;
+	r->info.sealed_by = row->sealed_by;
+	r->info.interrupted = row->interrupted;
+	r->info.updated_ms = row->updated_ms;
+	r->info.error = row->error;
+	free(r->info.error_message);
+	r->info.error_message = row->error_message ? strdup(row->error_message) : NULL;
+}
+
+void recording_aborted(struct recording *r, const struct recording_info *row, struct effects *fx)
+{
+	if (r->busy == BUSY_ABORTING)
+		r->busy = BUSY_NONE; /* else storage failed meanwhile: whichever transaction came first stands */
+	recording_row_take(r, row);
+	for (uint32_t i = 0; i < r->info.track_count; i++) {
+		struct track_state *t = &r->tracks[i];
+		if (t->conn)
+			effects_add(fx, (struct effect){ .type = EFFECT_ABORTED, .conn = t->conn });
+		t->conn = 0;
+		t->start_pending = t->ended = false;
+	}
+	effects_add(fx, (struct effect){ .type = EFFECT_IDLE });
+}
+
+void recording_reopened(struct recording *r, const struct recording_info *row, uint64_t now, struct effects *fx)
+{
+	assert(r->busy == BUSY_REOPENING);
+	r->busy = BUSY_NONE;
+	recording_row_take(r, row);
+	for (uint32_t i = 0; i < r->info.track_count && row->phase == PHASE_UPLOADING; i++) {
+		if (r->info.tracks[i].sealed_by != SEALED_BY_GRACE)
+			continue;
+		r->info.tracks[i].sealed = r->info.tracks[i].has_sha256 = false;
+		r->info.tracks[i].sealed_by = SEALED_BY_NONE;
+		r->tracks[i].stage = STAGE_OPEN;
+	}
+	recording_deadline_update(r, now);
+	effects_add(fx, (struct effect){ .type = EFFECT_IDLE });
+}
+
+void recording_poison(struct recording *r, enum err err, struct effects *fx)
+{
+	if (r->info.phase != PHASE_UPLOADING || recording_seal_hashed(r))
+		return;
+	for (uint32_t i = 0; i < r->info.track_count; i++) {
+		struct track_state *t = &r->tracks[i];
+		recording_drop_conn(r, (uint16_t)i, err, fx);
+		if (t->stage == STAGE_DRAIN || t->stage == STAGE_HASH)
+			t->stage = STAGE_OPEN; /* its seal never comes; one in the journal is waited for */
+	}
+	r->info.phase = PHASE_ERROR;
+	r->info.error = err;
+	r->busy = BUSY_NONE;
+	r->idle_deadline = UINT64_MAX;
+	effects_add(fx, (struct effect){ .type = EFFECT_FAIL, .err = err });
+	effects_add(fx, (struct effect){ .type = EFFECT_IDLE });
+}
