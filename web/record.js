@@ -28,10 +28,10 @@ const SOURCES = {
 };
 
 const WAITING = {
-	storage_full: 'The server’s storage is full. The recording goes on here and is sent when there is space.',
-	shutting_down: 'The server is being stopped. The recording goes on here and is sent when it is back.',
+	storage_full: 'The server’s storage is full.',
+	shutting_down: 'The server is being stopped.',
 };
-const LINK_LOST = 'The link to the server is lost. The recording goes on here.';
+const LINK_LOST = 'The link to the server is lost.';
 
 const STOPPED = {
 	taken_over: 'Another page or program went on with this take, so this page has stopped sending it.',
@@ -104,7 +104,8 @@ function linkSentence(sender) {
 	case 'sending':
 		return document.body.dataset.state === 'finishing' ? 'Sending the rest' : 'Sending';
 	case 'waiting':
-		return WAITING[sender.reason] ?? LINK_LOST;
+		return `${WAITING[sender.reason] ?? LINK_LOST} ${document.body.dataset.state === 'recording'
+			? 'The recording goes on here.' : 'Leave this page open: the rest is still to be sent.'}`;
 	case 'saved':
 		return 'Saved';
 	case 'stopped':

@@ -71,6 +71,7 @@ test('a link that is away for a while, and Stop pressed meanwhile', options, asy
 	assert.equal(await page.text('safe'), safe, 'nothing is called safe that is not');
 	await page.page.click('#stop');
 	await page.until('state', 'finishing');
+	await page.page.waitForFunction(() => /Leave this page open/.test(document.getElementById('link-text').textContent));
 	const dialog = page.page.waitForEvent('dialog');
 	page.page.close({ runBeforeUnload: true }).catch(() => {});
 	const question = await dialog;
