@@ -254,12 +254,26 @@ static bool end_all(struct load *l)
 	return l->saved == l->options.conns;
 }
 
+/* The connections that got least and most through: flat out, a fair server serves all alike. */
+static void spread(const struct load *l, uint64_t *least, uint64_t *most)
+{
+	*least = UINT64_MAX;
+	*most = 0;
+	for (unsigned i = 0; i < l->options.conns; i++) {
+		uint64_t bytes = l->conns[i].acked;
+		*least = bytes < *least ? bytes : *least;
+		*most = bytes > *most ? bytes : *most;
+	}
+}
+
 static void report(const struct load *l, const struct sample s[4], double connect_s)
 {
 	double seconds = (double)(s[1].at_us - s[0].at_us) / 1e6, gb = (double)(s[1].acked - s[0].acked) / 1e9;
 	double server = s[1].server.cpu_s - s[0].server.cpu_s;
 	double end_s = (double)(s[3].at_us - s[2].at_us) / 1e6;
 	const struct histogram *h = &l->latency;
+	uint64_t least, most;
+	spread(l, &least, &most);
 	printf("{\"mode\":\"%s\",\"conns\":%u,\"messageBytes\":%zu,\"seconds\":%.3f,\"ackedBytes\":%llu,",
 	       l->options.paced ? "paced" : "flat", l->options.conns, l->traffic.message_bytes, seconds,
 	       (unsigned long long)(s[1].acked - s[0].acked));
@@ -273,6 +287,7 @@ static void report(const struct load *l, const struct sample s[4], double connec
 	       (s[1].machine_cpu_s - s[0].machine_cpu_s) / seconds, (double)l->lag_us / 1e3);
 	printf("\"rssMb\":%.1f,\"peakRssMb\":%.1f,\"connectS\":%.2f,", (double)s[1].server.rss_kib / 1024,
 	       (double)s[3].server.hwm_kib / 1024, connect_s);
+	printf("\"leastBytes\":%llu,\"mostBytes\":%llu,", (unsigned long long)least, (unsigned long long)most);
 	printf("\"saved\":%u,\"endS\":%.2f,\"endCpuS\":%.2f,\"totalBytes\":%llu,\"failed\":%u}\n", l->saved, end_s,
 	       s[3].server.cpu_s - s[2].server.cpu_s, (unsigned long long)s[3].acked, l->failed);
 }
