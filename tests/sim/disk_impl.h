@@ -75,6 +75,9 @@ struct disk {
 	void *free_pages;
 };
 
+/* disk.c */
+void disk_close_all(struct disk *disk);
+
 /* disk_inode.c: contents */
 struct inode *inode_new(bool dir);
 void inode_ref(struct inode *inode);

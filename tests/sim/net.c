@@ -4,7 +4,6 @@
 #include "world.h"
 
 #include <assert.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -374,51 +373,6 @@ static struct link *link_of(struct world *w, uint64_t conn)
 	return NULL;
 }
 
-static void parse(struct world *w, const char *text, size_t len, struct message_in *out)
-{
-	static const char *const types[] = { "started", "ack", "saved", "aborted", "error" };
-	memset(out, 0, sizeof *out);
-	out->said = SAID_OTHER;
-	out->bytes = BYTES_UNKNOWN;
-	json_t *json = json_loadb(text, len, 0, NULL);
-	const char *type = json_string_value(json_object_get(json, "type"));
-	if (!type)
-		sim_fail(&w->sim, "wire", "the server said %.*s", (int)len, text);
-	for (unsigned i = 0; i < sizeof types / sizeof *types; i++) {
-		if (strcmp(type, types[i]) == 0)
-			out->said = (enum said)i;
-	}
-	const char *id = json_string_value(json_object_get(json, "id"));
-	snprintf(out->id, sizeof out->id, "%s", id ? id : "");
-	const char *code = json_string_value(json_object_get(json, "code"));
-	snprintf(out->code, sizeof out->code, "%s", code ? code : "");
-	const json_t *bytes = json_object_get(json, "bytes");
-	if (bytes)
-		out->bytes = (uint64_t)json_integer_value(bytes);
-	out->resumed = json_is_true(json_object_get(json, "resumed"));
-	out->retry = json_is_true(json_object_get(json, "retry"));
-	const char *sha = json_string_value(json_object_get(json, "sha256"));
-	for (unsigned i = 0; sha && i < 32; i++) {
-		unsigned byte;
-		out->has_sha256 = sscanf(sha + (size_t)2 * i, "%2x", &byte) == 1;
-		out->sha256[i] = (uint8_t)byte;
-	}
-	json_decref(json);
-}
-
-static void tally_message(struct world *w, const struct message_in *m)
-{
-	static const enum tally_item items[] = { TALLY_STARTED, TALLY_ACKS, TALLY_SAVED, TALLY_ERRORS, TALLY_ERRORS };
-	if (m->said < SAID_OTHER)
-		world_tally(w, items[m->said]);
-	if (m->said == SAID_STARTED && m->resumed)
-		world_tally(w, TALLY_RESUMED);
-	if (strcmp(m->code, "taken_over") == 0)
-		world_tally(w, TALLY_TAKEN_OVER);
-	if (strcmp(m->code, "storage_full") == 0)
-		world_tally(w, TALLY_FULL);
-}
-
 static void on_send(void *arg, uint64_t conn, const char *text, size_t len, bool is_ack)
 {
 	struct world *w = arg;
@@ -426,11 +380,10 @@ static void on_send(void *arg, uint64_t conn, const char *text, size_t len, bool
 	if (!link || !link->server_open)
 		sim_fail(&w->sim, "wire", "a message to a connection that is closed: %.*s", (int)len, text);
 	struct message_in m;
-	parse(w, text, len, &m);
+	wire_parse(w, text, len, &m);
 	sim_trace(&w->sim, "send", text, link->number, m.bytes);
 	if (w->fatal)
 		sim_fail(&w->sim, "no reply after a failed sync", "%.*s", (int)len, text);
-	tally_message(w, &m);
 	if (m.said == SAID_STARTED && link->starts == 0)
 		sim_fail(&w->sim, "an error detaches", "started without a start: %.*s", (int)len, text);
 	if (m.said == SAID_ERROR)

@@ -25,7 +25,7 @@ static inline uint64_t rng_next(struct rng *r)
 /* 0 to n - 1; 0 when n is 0. */
 static inline uint64_t rng_below(struct rng *r, uint64_t n)
 {
-	return (uint64_t)(((unsigned __int128)rng_next(r) * n) >> 64);
+	return (uint64_t)(__extension__((unsigned __int128)rng_next(r) * n) >> 64);
 }
 
 /* lo to hi, both included. */

@@ -145,7 +145,7 @@ struct world {
 	bool start_planned, ending;
 	uint64_t listen_us, turn_at;
 	uint64_t crash_at_send; /* dies right behind this many sends more; 0: not */
-	unsigned asking; /* calls of the engine without an answer */
+	unsigned asking;	/* calls of the engine without an answer */
 	unsigned open_requests; /* requests, which may be several calls */
 	struct tally tally;
 	uint64_t checkpoints; /* of this process */
@@ -198,6 +198,9 @@ struct link *link_pick(struct world *w);
 void net_callbacks(struct world *w, struct engine_callbacks *out);
 /* The server process is gone. */
 void net_crashed(struct world *w);
+
+/* wire.c: a message of the server */
+void wire_parse(struct world *w, const char *text, size_t len, struct message_in *out);
 
 /* client.c, liar.c */
 void clients_begin(struct world *w);
