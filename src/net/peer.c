@@ -119,6 +119,8 @@ static void flush(struct peer *p)
 		}
 		if (sent > 0 && p->deadline_ms && p->state == PEER_ANSWER)
 			peer_deadline(p, LIMIT_HTTP_SEND_WAIT_S * 1000);
+		else if (sent > 0 && p->deadline_ms && p->state == PEER_WS_DONE)
+			peer_deadline(p, LIMIT_CLOSE_WAIT_MS);
 		chunks_sent(p, (size_t)sent);
 		if ((size_t)sent < total) {
 			await_writable(p);
