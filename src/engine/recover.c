@@ -272,7 +272,7 @@ static enum err settle_spools(struct recovery *r, struct found *f)
 			found_bad(f, "the spool is shorter than what was synced");
 			return ERR_OK;
 		}
-		if (!err && (size > len || f->touched)) /* also what was reserved behind it */
+		if (!err && size > len) /* what was reserved behind it stays, for what comes */
 			err = vfs_file_truncate(t->file, len);
 		if (err)
 			return err;
