@@ -239,12 +239,13 @@ static void on_damaged(void *arg, uint64_t first, uint64_t next, const char *cop
 /* A crash between the seals of the tracks and that of the recording: what its client did not end was not sealed, and
  * nobody was told so. Otherwise a `start` would be answered by `saved`, with the rest of the take still on the client.
  */
-static void track_unseal(const struct recording_info *info, struct track_info *track)
+static void track_unseal(struct found *f, struct track_info *track)
 {
-	if (info->phase != PHASE_UPLOADING || !track->sealed || track->sealed_by == SEALED_BY_END)
+	if (f->info.phase != PHASE_UPLOADING || !track->sealed || track->sealed_by == SEALED_BY_END)
 		return;
 	track->sealed = track->has_sha256 = false;
 	track->sealed_by = SEALED_BY_NONE;
+	f->touched = true; /* its manifest must not say otherwise when bytes come */
 }
 
 /* Cuts every spool to its length and writes the manifest beside the old one; nothing is synced yet. A take that no
@@ -261,7 +262,7 @@ static enum err settle_spools(struct recovery *r, struct found *f)
 			return ERR_OK;
 		}
 		info->bytes = len;
-		track_unseal(&f->info, info);
+		track_unseal(f, info);
 		if (len == 0 && !t->file)
 			continue;
 		uint64_t size = 0;
