@@ -198,7 +198,9 @@ static void refused(struct client *c, struct link *link, const struct message_in
 	} else if (strcmp(code, "sealed") == 0 &&
 		   (c->take->completed_bare || (c->take->completed && c->track->total == 0))) {
 		client_end(c, "completed before it began");
-	} else if (strcmp(code, "checksum_mismatch") == 0 && c->take->fate == FATE_WRONG_SHA) {
+	} else if (c->take->fate == FATE_WRONG_SHA &&
+		   (strcmp(code, "checksum_mismatch") == 0 || strcmp(code, "total_mismatch") == 0)) {
+		/* one track's checksum ends them all, wherever they are */
 		client_end(c, "wrong checksum");
 	} else if (oracle_excused(c->w, c->take) && !m->retry) {
 		c->take->in_error = true;
