@@ -58,11 +58,9 @@ static void headers_format(struct buf *out, const struct engine_original *o)
 		 plays ? o->mime : "application/octet-stream");
 	buf_addf(out, "Content-Disposition: %s; filename=\"%s\"\r\n", plays ? "inline" : "attachment", name);
 	buf_addf(out, "ETag: %s\r\n", o->etag);
-	buf_add_text(
-		out,
-		"Accept-Ranges: bytes\r\nCache-Control: private, no-cache\r\n"
-		"Content-Security-Policy: sandbox; default-src 'none'; media-src 'self'; style-src 'unsafe-inline'\r\n"
-		"Cross-Origin-Resource-Policy: same-origin\r\n");
+	buf_add_text(out, "Accept-Ranges: bytes\r\nCache-Control: private, no-cache\r\n"
+			  "Content-Security-Policy: sandbox; default-src 'none'; media-src 'self'; style-src "
+			  "'unsafe-inline'\r\n");
 }
 
 /* --- pieces --- */

@@ -11,11 +11,13 @@
 
 enum { SEND_PARTS = 16 }; /* chunks sent with one call */
 
+static void peers_todo(uv_idle_t *idle);
+
 static void put_off(struct peer *p)
 {
 	list_remove(&p->todo);
 	list_push(&p->net->todo, &p->todo);
-	uv_idle_start(&p->net->todo_idle, p->net->todo_idle.idle_cb);
+	uv_idle_start(&p->net->todo_idle, peers_todo);
 }
 
 void peer_doom(struct peer *p)
@@ -295,8 +297,10 @@ static void go_on(struct peer *p)
 	}
 }
 
-void peers_todo(struct net *n)
+/* What was put off to the end of the turn. */
+static void peers_todo(uv_idle_t *idle)
 {
+	struct net *n = idle->data;
 	struct list now;
 	list_init(&now);
 	list_move(&now, &n->todo);

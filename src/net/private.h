@@ -26,7 +26,7 @@ struct net {
 	int listen_fd;
 	uint16_t port;
 	uv_poll_t listener;
-	uv_timer_t tick; /* once a second: waits that are over */
+	uv_timer_t tick; /* waits that are over */
 	uv_idle_t todo_idle;
 	struct list peers, timed, todo;
 	unsigned peer_count, ws_count, ws_opened, requests, refused;
@@ -101,9 +101,8 @@ void peer_deadline(struct peer *p, uint64_t ms);
 void peer_finish(struct peer *p);
 /* Closes at the end of this turn. Safe from anywhere. */
 void peer_doom(struct peer *p);
-/* The once-a-second look at waits that are over, and what was put off to the end of the turn. */
+/* The regular look at waits that are over. */
 void peers_tick(struct net *n);
-void peers_todo(struct net *n);
 
 /* --- request.c: HTTP --- */
 

@@ -46,7 +46,8 @@ void request_begin(struct request *r, int status, const char *headers, uint64_t 
 		r->keep_alive = false; /* what is left of the body is dropped with the connection */
 	buf_init(&head);
 	buf_addf(&head,
-		 "HTTP/1.1 %d %s\r\nDate: %s\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n",
+		 "HTTP/1.1 %d %s\r\nDate: %s\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n"
+		 "Cross-Origin-Resource-Policy: same-origin\r\n",
 		 status, http_phrase(status), date_text(r->net));
 	if (status != 204 && status != 304)
 		buf_addf(&head, "Content-Length: %" PRIu64 "\r\n", len);

@@ -55,6 +55,7 @@ enum err route_find(struct request *r, char *allow, size_t allow_size)
 	const char *method = r->head_only ? "GET" : r->head.method, *id = NULL;
 	allow[0] = '\0';
 	for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
+		id = NULL;
 		if (!path_matches(routes[i].path, &r->head, &id))
 			continue;
 		if (strcmp(routes[i].method, method) == 0) {

@@ -81,11 +81,6 @@ static enum err context_make(struct net *n)
 
 static void tick(uv_timer_t *timer);
 
-static void turn_end(uv_idle_t *idle)
-{
-	peers_todo(idle->data);
-}
-
 static enum err address_read(const struct net *n, struct sockaddr_storage *out, socklen_t *len)
 {
 	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(n->config.port) };
@@ -133,7 +128,6 @@ enum err net_new(const struct net_config *config, struct net **out)
 	uv_timer_init(config->loop, &n->tick);
 	uv_idle_init(config->loop, &n->todo_idle);
 	n->tick.data = n->todo_idle.data = n;
-	n->todo_idle.idle_cb = turn_end;
 	n->open_handles = 2;
 	*out = n;
 	return ERR_OK;
@@ -208,9 +202,10 @@ enum err net_listen(struct net *n, struct engine *engine)
 	n->engine = engine;
 	n->listen_fd = socket_bind(&address, len);
 	if (n->listen_fd < 0) {
+		int error = errno;
 		log_event(LOG_ERROR, "listen_failed", "host", n->host, "port", log_number(n->config.port), "error",
-			  strerror(errno), NULL);
-		return errno == EADDRINUSE ? ERR_EXISTS : ERR_INTERNAL;
+			  strerror(error), NULL);
+		return error == EADDRINUSE ? ERR_EXISTS : ERR_INTERNAL;
 	}
 	len = sizeof address;
 	getsockname(n->listen_fd, (struct sockaddr *)&address, &len);
