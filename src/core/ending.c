@@ -79,7 +79,7 @@ void recording_reopened(struct recording *r, const struct recording_info *row, u
 
 void recording_poison(struct recording *r, enum err err, struct effects *fx)
 {
-	if (r->info.phase != PHASE_UPLOADING || recording_seal_hashed(r))
+	if (r->info.phase != PHASE_UPLOADING || recording_hashed_whole(r))
 		return;
 	for (uint32_t i = 0; i < r->info.track_count; i++) {
 		struct track_state *t = &r->tracks[i];

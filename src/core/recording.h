@@ -16,8 +16,8 @@ enum seal_stage {
 	STAGE_OPEN,   /* takes bytes */
 	STAGE_DRAIN,  /* takes none; waits until all is durable */
 	STAGE_HASH,   /* is written out and hashed */
-	STAGE_LOG,    /* its seal is on the way into the journal */
-	STAGE_SEALED, /* durable */
+	STAGE_LOG,    /* its seal is on the way into journal and catalog */
+	STAGE_SEALED, /* durable in both, or the recording's claim will tell the catalog */
 };
 
 enum recording_busy { BUSY_NONE, BUSY_SEALING, BUSY_REOPENING, BUSY_ABORTING };
@@ -86,7 +86,8 @@ void recording_end(struct recording *r, uint16_t track, uint64_t total, const st
 		   struct effects *fx);
 /* The connection left the track, for whatever reason; nothing happens if it no longer had it. */
 void recording_detach(struct recording *r, uint16_t track, uint64_t conn, uint64_t now, struct effects *fx);
-/* `abort` on an attachment, or by the server. `reason` is copied. WAIT as for attach. */
+/* `abort` on an attachment, or by the server. `reason` is copied. WAIT as for attach; while a seal is under way, too.
+ */
 enum recording_answer recording_abort(struct recording *r, const char *reason, struct effects *fx);
 
 struct total {
@@ -123,7 +124,8 @@ void recording_aborted(struct recording *r, const struct recording_info *row, st
  * and the claim; not to be released. */
 struct recording_info recording_sealed_view(const struct recording *r, int64_t wall_ms);
 
-/* Storage under the take failed: everybody is told, the phase becomes `error`, nothing more is accepted. */
+/* Storage under the take failed: everybody is told, the phase becomes `error`, nothing more is accepted. Seals that are
+ * not hashed never come. Nothing happens once all is hashed: then storage has done its part. */
 void recording_poison(struct recording *r, enum err err, struct effects *fx);
 /* No space: attached connections are detached with storage_full; the take stays. */
 void recording_storage_full(struct recording *r, uint64_t now, struct effects *fx);

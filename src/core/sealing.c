@@ -31,18 +31,13 @@ void recording_seal_track(struct recording *r, uint16_t track, enum sealed_by by
 }
 
 /* All tracks are journaled or on the way there: the recording's own seal may follow. */
-static bool all_logged(const struct recording *r)
+bool recording_hashed_whole(const struct recording *r)
 {
 	for (uint32_t i = 0; i < r->info.track_count; i++) {
 		if (r->tracks[i].stage < STAGE_LOG)
 			return false;
 	}
 	return true;
-}
-
-bool recording_seal_hashed(const struct recording *r)
-{
-	return r->busy == BUSY_SEALING && all_logged(r);
 }
 
 void recording_seal_whole(struct recording *r, enum sealed_by by, struct effects *fx)
@@ -55,7 +50,7 @@ void recording_seal_whole(struct recording *r, enum sealed_by by, struct effects
 		if (r->tracks[i].stage == STAGE_OPEN)
 			recording_seal_track(r, (uint16_t)i, by, fx);
 	}
-	if (all_logged(r))
+	if (recording_hashed_whole(r))
 		effects_add(fx, (struct effect){ .type = EFFECT_LOG_SEAL_WHOLE });
 }
 
@@ -96,7 +91,7 @@ void recording_hashed(struct recording *r, uint16_t track, const struct sha256 *
 		r->seal_error = ERR_CHECKSUM_MISMATCH;
 	effects_add(fx, (struct effect){ .type = EFFECT_LOG_SEAL_TRACK, .track = track });
 	if (r->busy == BUSY_SEALING) {
-		if (all_logged(r))
+		if (recording_hashed_whole(r))
 			effects_add(fx, (struct effect){ .type = EFFECT_LOG_SEAL_WHOLE });
 	} else if (r->seal_error || recording_end_completes(r)) {
 		recording_seal_whole(r, SEALED_BY_END, fx);

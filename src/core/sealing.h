@@ -17,8 +17,8 @@ void recording_deadline_update(struct recording *r, uint64_t now);
 bool recording_at_rest(const struct recording *r);
 /* More is durable: goes on with an abort when all is. */
 void recording_abort_advance(struct recording *r, struct effects *fx);
-/* The whole is being sealed, and all of it is hashed: no storage of media is asked any more. */
-bool recording_seal_hashed(const struct recording *r);
+/* All tracks are hashed, their seals journaled or on the way: no storage of media is asked any more. */
+bool recording_hashed_whole(const struct recording *r);
 /* The catalog's word about the take. What an earlier error said is not said of a later state. */
 void recording_row_take(struct recording *r, const struct recording_info *row);
 
