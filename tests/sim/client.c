@@ -205,7 +205,9 @@ static void refused(struct client *c, struct link *link, const struct message_in
 	} else if (oracle_excused(c->w, c->take) && !m->retry) {
 		c->take->in_error = true;
 		client_end(c, "storage failed");
-	} else if (strcmp(code, "bytes_missing") == 0 || strcmp(code, "sealed") == 0 || m->retry) {
+	} else if (strcmp(code, "bytes_missing") == 0 || strcmp(code, "sealed") == 0 || m->retry ||
+		   (strcmp(code, "no_session") == 0 && c->take->fate == FATE_ABORT)) {
+		/* no_session: its abort came when an error had detached it */
 		/* On the same connection, unless a `started` may still come that answers an earlier start. */
 		if (!c->repeated && rng_chance(&c->rng, 50)) {
 			c->generation++;

@@ -154,6 +154,8 @@ void oracle_sent(struct world *w, struct link *link, const struct message_in *m)
 	case SAID_ERROR:
 		if (strcmp(m->code, "deleted") == 0 && !take->deleting)
 			sim_fail(&w->sim, "the end is the end", "%s is deleted, and nobody said so", take->session);
+		if (!m->retry && oracle_excused(w, take) && strcmp(m->code, "taken_over") != 0)
+			take->in_error = true; /* also if the client never hears it */
 		detach(w, take, link);
 		break;
 	case SAID_OTHER:
