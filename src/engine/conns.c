@@ -190,140 +190,6 @@ void conn_send_aborted(struct engine *e, struct conn *c, struct take *t)
 	reply_send(e, c->id, &text, (struct promise){ .catalog = e->catalog_durable });
 }
 
-/* --- starts --- */
-
-struct start {
-	struct waiter waiter;
-	uint64_t conn;
-	uint64_t from;
-	bool part;
-	char *track;
-};
-
-static void start_free(struct start *s)
-{
-	free(s->track);
-	free(s);
-}
-
-/* The connection has its track: binds it, and sees to room for its bytes. */
-static void conn_bind(struct engine *e, struct conn *c, struct take *t, uint16_t track)
-{
-	c->take = t;
-	c->track = track;
-	c->epoch = t->rec.tracks[track].epoch;
-	c->attached = true;
-	spool_want_room(e, take_io(e, t, track));
-}
-
-static void start_go(struct engine *e, struct waiter *w, struct take *t, enum err err)
-{
-	struct start *s = (struct start *)w;
-	struct conn *c = conn_find(e, s->conn);
-	if (c && c->starting != w)
-		c = NULL; /* it was refused meanwhile */
-	if (!c) {
-		start_free(s);
-		return;
-	}
-	if (err) {
-		c->starting = NULL;
-		conn_error(e, c, err, NULL, UINT64_MAX);
-		start_free(s);
-		return;
-	}
-	struct attach a = {
-		.conn = s->conn,
-		.track = s->track,
-		.from = s->from,
-		.part = s->part,
-		.created = w->created,
-		.wall_ms = engine_wall(e),
-	};
-	uint16_t track;
-	if (recording_attach(&t->rec, &a, e->now.mono_ms, &track, &e->fx) == ANSWER_WAIT) {
-		take_wait(t, w);
-		effects_run(e, t);
-		return;
-	}
-	c->starting = NULL;
-	c->named = true;
-	c->take_id = t->rec.info.id;
-	if (track != EFFECT_NO_TRACK)
-		conn_bind(e, c, t, track);
-	effects_run(e, t);
-	start_free(s);
-}
-
-static bool same_take(const struct conn *c, const struct message_start *m)
-{
-	if (!c->attached || !c->take->rec.info.session_id)
-		return false;
-	return strcmp(c->take->rec.info.session_id, m->session_id) == 0 &&
-	       strcmp(c->take->rec.info.tracks[c->track].name, m->track ? m->track : "main") == 0;
-}
-
-static char *copy_text(const char *text)
-{
-	return text ? must(strdup(text)) : NULL;
-}
-
-static void info_from_start(struct engine *e, const struct conn *c, const struct message_start *m,
-			    struct recording_info *info)
-{
-	uint8_t random[10];
-	memset(info, 0, sizeof *info);
-	e->config.random(e->config.random_arg, random, sizeof random);
-	info->id = uuid_v7(engine_wall(e), random);
-	info->principal = copy_text(c->principal);
-	info->session_id = copy_text(m->session_id);
-	info->name = copy_text(m->name);
-	info->mime = copy_text(m->mime);
-	info->ext = copy_text(m->ext);
-	info->ts = m->ts;
-	info->created_ms = info->updated_ms = engine_wall(e);
-	info->phase = PHASE_UPLOADING;
-	if (m->tracks_count > 0) {
-		info->declared_tracks = must(calloc(m->tracks_count, sizeof *info->declared_tracks));
-		for (uint32_t i = 0; i < m->tracks_count; i++)
-			info->declared_tracks[i] = copy_text(m->tracks[i]);
-		info->declared_count = m->tracks_count;
-	}
-}
-
-static void on_start(struct engine *e, struct conn *c, const struct message_start *m)
-{
-	if (e->stopping) {
-		conn_error(e, c, ERR_SHUTTING_DOWN, NULL, UINT64_MAX);
-		return;
-	}
-	switch (session_start(&c->session)) {
-	case SESSION_DROP:
-		return;
-	case SESSION_REPEAT:
-		if (same_take(c, m)) {
-			recording_repeat(&c->take->rec, c->track, &e->fx);
-			effects_run(e, c->take);
-		} else {
-			conn_error(e, c, ERR_SESSION_OPEN, NULL, UINT64_MAX);
-		}
-		return;
-	case SESSION_PASS:
-		break;
-	}
-	struct start *s = must(calloc(1, sizeof *s));
-	s->waiter.go = start_go;
-	s->conn = c->id;
-	s->from = m->from == MESSAGE_NO_BYTES ? BYTES_UNKNOWN : m->from;
-	s->part = m->part;
-	s->track = copy_text(m->track ? m->track : "main");
-	c->named = false;
-	c->starting = &s->waiter;
-	struct recording_info info;
-	info_from_start(e, c, m, &info);
-	take_start(e, &info, &s->waiter);
-}
-
 /* --- the other messages --- */
 
 /* A repeated `end` after `saved`: answered from the take, which may have left memory. */
@@ -395,7 +261,7 @@ static void take_message(struct engine *e, struct conn *c, const char *text, siz
 	uint64_t id = c->id;
 	switch (m.type) {
 	case MESSAGE_START:
-		on_start(e, c, &m.start);
+		conn_start(e, c, &m.start);
 		break;
 	case MESSAGE_END:
 		on_end(e, c, &m.end);

@@ -1,6 +1,8 @@
 /* What the files of the engine share; nobody outside src/engine includes it.
  *
  *   engine.c      open, turn, timers, stop       conns.c       connections and their messages
+ *   failing.c     storage failed under a take    starts.c      `start`, to an attached connection
+ *   hashing.c     SHA-256 at the seal            replay.c      records into spools, at start-up
  *   takes.c       the takes in memory            appends.c     bytes in memory, into the journal
  *   effects.c     carries out the core's word    spooling.c    reserving, write-behind, hashing
  *   requests.c    the HTTP questions             checkpoint.c  syncing spools, recycling segments
@@ -257,6 +259,9 @@ void conn_send_started(struct engine *e, struct conn *c);
 void conn_send_saved(struct engine *e, struct conn *c, struct take *t, uint16_t track);
 void conn_send_aborted(struct engine *e, struct conn *c, struct take *t);
 void conn_error(struct engine *e, struct conn *c, enum err err, const char *detail, uint64_t bytes);
+
+/* starts.c */
+void conn_start(struct engine *e, struct conn *c, const struct message_start *m);
 
 /* appends.c */
 /* True when `len` more bytes fit into memory and the track's reservation. */

@@ -3,236 +3,13 @@
  *
  * A take's state is its newest manifest (in a record, else recording.json) with the lengths that the records add up to.
  * A take whose bytes don't add up goes to quarantine/, and the server starts without it. */
-#include "engine/internal.h"
+#include "engine/recover.h"
 
-#include "base/crc.h"
 #include "base/log.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { TABLE = 4096 };
-
-struct found_track {
-	uint64_t len; /* BYTES_UNKNOWN: nothing said so far */
-	struct vfs_file *file;
-	bool touched;
-};
-
-struct found {
-	struct found *next;
-	struct uuid id;
-	struct recording_info info;
-	bool known; /* info stands */
-	bool bad, deleted;
-	bool touched; /* a record named it: its spools and manifest are behind */
-	const char *why;
-	struct found_track tracks[LIMIT_TRACKS];
-};
-
-struct recovery {
-	struct engine *e;
-	enum err err; /* what stops the recovery */
-	struct found *table[TABLE];
-};
-
-static struct found *found_get(struct recovery *r, const struct uuid *id)
-{
-	struct found **slot = &r->table[uuid_hash(id) % TABLE];
-	for (struct found *f = *slot; f; f = f->next) {
-		if (uuid_equal(&f->id, id))
-			return f;
-	}
-	struct found *f = must(calloc(1, sizeof *f));
-	f->id = *id;
-	for (int i = 0; i < LIMIT_TRACKS; i++)
-		f->tracks[i].len = BYTES_UNKNOWN;
-	enum err err = manifest_read(r->e->config.vfs, id, &f->info);
-	f->known = err == ERR_OK;
-	if (err != ERR_OK && err != ERR_NOT_FOUND && err != ERR_CORRUPT)
-		r->err = err; /* a disk that can't be read now is no reason to give the take up */
-	f->next = *slot;
-	*slot = f;
-	return f;
-}
-
-static void found_bad(struct found *f, const char *why)
-{
-	f->bad = true;
-	f->why = why;
-}
-
-static void found_free(struct found *f)
-{
-	for (int i = 0; i < LIMIT_TRACKS; i++)
-		vfs_file_close(f->tracks[i].file);
-	recording_info_release(&f->info);
-	free(f);
-}
-
-/* --- records --- */
-
-static enum err on_checkpoint(void *arg, const struct record *record)
-{
-	struct recovery *r = arg;
-	struct checkpoint_track *tracks;
-	size_t count;
-	if (!record)
-		return ERR_OK;
-	enum err err = journal_checkpoint_parse(record, &tracks, &count);
-	if (err)
-		return err;
-	for (size_t i = 0; i < count; i++) {
-		struct found *f = found_get(r, &tracks[i].recording);
-		if (tracks[i].track >= LIMIT_TRACKS)
-			found_bad(f, "a track number out of range");
-		else
-			f->tracks[tracks[i].track].len = tracks[i].synced_bytes;
-	}
-	free(tracks);
-	return r->err;
-}
-
-static enum err track_open(struct recovery *r, struct found *f, uint16_t number)
-{
-	struct found_track *t = &f->tracks[number];
-	t->touched = true;
-	return t->file ? ERR_OK : spool_open(r->e->config.vfs, &f->id, number, &t->file);
-}
-
-/* False when bytes before `offset` are missing. What lies before the first record about a track was synced before the
- * checkpoint. */
-static bool reaches(struct found *f, uint16_t number, uint64_t offset)
-{
-	struct found_track *t = &f->tracks[number];
-	if (t->len == BYTES_UNKNOWN)
-		t->len = offset;
-	if (offset <= t->len)
-		return true;
-	found_bad(f, "bytes are missing");
-	return false;
-}
-
-static enum err on_append(struct recovery *r, struct found *f, const struct record *record)
-{
-	struct found_track *t = &f->tracks[record->track];
-	if (!reaches(f, record->track, record->offset))
-		return ERR_OK;
-	enum err err = track_open(r, f, record->track);
-	if (!err)
-		err = vfs_file_writev(t->file, record->payload, record->payload_count, record->offset, false);
-	if (err)
-		return err;
-	if (record->offset + record->payload_len > t->len)
-		t->len = record->offset + record->payload_len;
-	r->e->recovery.bytes += record->payload_len;
-	return ERR_OK;
-}
-
-static uint64_t little_endian(const uint8_t *bytes, int count)
-{
-	uint64_t value = 0;
-	for (int i = 0; i < count; i++)
-		value |= (uint64_t)bytes[i] << 8 * i;
-	return value;
-}
-
-/* The bytes of an extent stand synced in the spool; they are read back and compared. */
-static enum err on_extent(struct recovery *r, struct found *f, const struct record *record)
-{
-	enum { PIECE = 256 * 1024 };
-	struct found_track *t = &f->tracks[record->track];
-	if (!reaches(f, record->track, record->offset))
-		return ERR_OK;
-	if (record->payload_len != 12) {
-		found_bad(f, "an extent of the wrong form");
-		return ERR_OK;
-	}
-	const uint8_t *payload = record->payload[0].iov_base;
-	uint64_t len = little_endian(payload, 8), at = 0;
-	uint32_t crc = 0;
-	enum err err = track_open(r, f, record->track);
-	uint8_t *piece = must(malloc(PIECE));
-	while (!err && at < len) {
-		size_t got, want = len - at < PIECE ? (size_t)(len - at) : PIECE;
-		err = vfs_file_read(t->file, piece, want, record->offset + at, &got);
-		if (!err && got == 0)
-			break;
-		crc = crc32c(crc, piece, got);
-		at += got;
-	}
-	free(piece);
-	if (err)
-		return err;
-	if (at < len || crc != (uint32_t)little_endian(payload + 8, 4))
-		found_bad(f, "a large append is damaged in its spool");
-	else if (record->offset + len > t->len)
-		t->len = record->offset + len;
-	return ERR_OK;
-}
-
-static void on_manifest(struct found *f, const struct record *record)
-{
-	struct recording_info info;
-	enum err err = record->payload_count == 1
-			       ? manifest_parse(record->payload[0].iov_base, record->payload_len, &info)
-			       : ERR_CORRUPT;
-	if (err) {
-		found_bad(f, "a record's manifest can't be read");
-		return;
-	}
-	recording_info_release(&f->info);
-	f->info = info;
-	f->known = true;
-	for (uint32_t i = 0; i < info.track_count; i++) {
-		if (f->tracks[i].len == BYTES_UNKNOWN)
-			f->tracks[i].len = info.tracks[i].bytes;
-	}
-}
-
-static enum err on_record(void *arg, const struct record *record)
-{
-	struct recovery *r = arg;
-	struct found *f = found_get(r, &record->recording);
-	r->e->recovery.records++;
-	f->touched = true;
-	if (r->err)
-		return r->err;
-	if (record->track != RECORD_WHOLE && record->track >= LIMIT_TRACKS) {
-		found_bad(f, "a track number out of range");
-		return ERR_OK;
-	}
-	switch (record->type) {
-	case RECORD_APPEND:
-		return on_append(r, f, record);
-	case RECORD_EXTENT:
-		return on_extent(r, f, record);
-	case RECORD_PART:
-		if (f->known && record->track < f->info.track_count)
-			track_info_add_part(&f->info.tracks[record->track], record->offset);
-		break;
-	case RECORD_OPEN:
-	case RECORD_SEAL:
-	case RECORD_ABORT:
-		on_manifest(f, record);
-		break;
-	case RECORD_DELETE:
-		f->deleted = true;
-		break;
-	case RECORD_CHECKPOINT:
-		break;
-	}
-	return ERR_OK;
-}
-
-static void on_damaged(void *arg, uint64_t first, uint64_t next, const char *copy)
-{
-	struct recovery *r = arg;
-	r->e->recovery.damaged++;
-	log_event(LOG_ERROR, "journal_damaged", "first", log_number(first), "next", log_number(next), "copy", copy,
-		  NULL);
-}
 
 /* --- spools --- */
 
@@ -266,7 +43,7 @@ static enum err settle_spools(struct recovery *r, struct found *f)
 		if (len == 0 && !t->file)
 			continue;
 		uint64_t size = 0;
-		enum err err = track_open(r, f, (uint16_t)i);
+		enum err err = found_track_open(r, f, (uint16_t)i);
 		if (!err)
 			err = vfs_file_size(t->file, &size);
 		if (!err && size < len) {
@@ -335,6 +112,8 @@ static enum err reconcile(struct engine *e, struct found *f)
 		info->phase = row.phase; /* failed or deleted meanwhile */
 		info->error = row.error;
 		err = manifest_write(e->config.vfs, info);
+		if (!err && row.phase == PHASE_ERROR) /* what the spool lacked then, the journal had */
+			err = c->ops->put_tracks(c, info);
 	}
 	recording_info_release(&row);
 	recording_info_release(&changed);
@@ -394,7 +173,7 @@ static enum err settle(struct recovery *r, struct found *f)
 static enum err each_found(struct recovery *r, enum err (*visit)(struct recovery *r, struct found *f))
 {
 	enum err err = ERR_OK;
-	for (int i = 0; i < TABLE && !err; i++) {
+	for (int i = 0; i < FOUND_TABLE && !err; i++) {
 		for (struct found *f = r->table[i]; f && !err; f = f->next)
 			err = visit(r, f);
 	}
@@ -484,11 +263,10 @@ enum err engine_recover(struct engine *e)
 	struct checkpoint_track *tracks = NULL;
 	size_t count = 0;
 	r->e = e;
-	struct replay replay = { .checkpoint = on_checkpoint, .record = on_record, .damaged = on_damaged, .arg = r };
-	enum err err = journal_replay(e->journal, &replay, false);
+	enum err err = recovery_replay(r);
 	if (!err)
 		err = settle_all(r);
-	for (int i = 0; i < TABLE; i++) {
+	for (int i = 0; i < FOUND_TABLE; i++) {
 		while (r->table[i]) {
 			struct found *f = r->table[i];
 			r->table[i] = f->next;

@@ -24,7 +24,7 @@ static void grows_and_stays_terminated(void **state)
 	}
 	for (int i = 0; i < 1000; i++) {
 		assert_memory_equal(b.data + 6 * i + 3, "\0xy", 3);
-		assert_int_equal(atol(b.data + 6 * i), i);
+		assert_int_equal(strtol(b.data + 6 * i, NULL, 10), i);
 	}
 	buf_release(&b);
 	assert_null(b.data);
