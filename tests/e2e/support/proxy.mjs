@@ -2,6 +2,12 @@
 import net from 'node:net';
 import { atEnd } from './server.mjs';
 
+/** Sends a reset, unless a goodbye is under way already: Node can't do both and would hang at its own exit. */
+function reset(socket) {
+	if (socket.writableEnded) socket.destroy();
+	else socket.resetAndDestroy();
+}
+
 export class Proxy {
 	/** pass: bytes go through. refuse: connections are reset. blackhole: connections stay open and nothing comes out.
 	 * pause: nothing is read either, so that senders feel it. */
@@ -31,7 +37,7 @@ export class Proxy {
 	#accept(client) {
 		this.connections += 1;
 		if (this.mode === 'refuse') {
-			client.resetAndDestroy();
+			reset(client);
 			return;
 		}
 		const server = net.connect(this.target, '127.0.0.1');
@@ -70,7 +76,7 @@ export class Proxy {
 		const onCut = this.#onCut;
 		pair.client.pause();
 		pair.server.write(data.subarray(0, rest), () => {
-			pair.client.resetAndDestroy();
+			reset(pair.client);
 			pair.server.end(() => pair.server.destroy());
 			onCut();
 		});
@@ -87,8 +93,8 @@ export class Proxy {
 	/** Resets every connection now. */
 	cut() {
 		for (const { client, server } of this.#pairs) {
-			client.resetAndDestroy();
-			server.resetAndDestroy();
+			reset(client);
+			reset(server);
 		}
 		this.#pairs.clear();
 	}
