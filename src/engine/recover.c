@@ -147,7 +147,9 @@ static enum err remove_found(struct engine *e, struct found *f)
 	struct recording_info row = { 0 };
 	struct catalog *c = e->config.catalog;
 	enum err err = spool_remove(e->config.vfs, &f->id);
-	if (!err)
+	if (!err) /* the record that says so is not replayed again */
+		err = vfs_sync_dir(e->config.vfs, "spool");
+	if (!err || err == ERR_NOT_FOUND)
 		err = c->ops->remove(c, &f->id, e->now.wall_ms, &outcome, &row);
 	recording_info_release(&row);
 	return err == ERR_NOT_FOUND ? ERR_OK : err;
