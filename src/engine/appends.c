@@ -114,6 +114,8 @@ void append_copy(struct engine *e, struct track_io *io, const void *data, size_t
 void append_pressure(struct engine *e)
 {
 	uint32_t low = e->pool.count / 8;
+	if (e->held_for_good && journal_full(e->journal))
+		engine_fail(e, ERR_SYNC_FAILED, "a take whose bytes only the journal keeps; recovery frees it");
 	bool short_now = e->pool.free_count < low || journal_full(e->journal);
 	bool enough = e->pool.free_count >= low * 2 && !journal_full(e->journal);
 	if (short_now && !e->paused)

@@ -79,7 +79,7 @@ static void item_done(struct task *task)
 		item->err = ERR_OK;
 		list_push(&e->checkpoint.todo, &item->link);
 		e->checkpoint.stalled = true;
-		space_check(e);
+		timer_set(&e->timers, &e->space_timer, e->now.mono_ms + LIMIT_SPACE_CHECK_MS);
 		return;
 	} else {
 		for (uint32_t i = 0; i < item->count; i++) {
@@ -249,6 +249,8 @@ void checkpoint_maybe(struct engine *e)
 {
 	if (e->checkpoint.running || e->failed)
 		return;
+	if (e->holds > 0)
+		return; /* it could free nothing: records are held for a take that failed */
 	if (journal_wants_checkpoint(e->journal) || e->finished_count > FINISHED_MAX)
 		checkpoint_begin(e);
 }

@@ -119,6 +119,7 @@ static void init(struct engine *e, const struct engine_config *config, struct no
 	list_init(&e->catalog_retry);
 	list_init(&e->readers);
 	list_init(&e->checkpoint.todo);
+	list_init(&e->rescues);
 	for (int i = 0; i < SIZE_CLASSES; i++)
 		list_init(&e->spoolable[i]);
 	e->space_timer.kind = TIMER_SPACE;
@@ -308,6 +309,8 @@ void engine_close(struct engine *e)
 	replies_free(&e->replies);
 	while ((link = list_pop(&e->checkpoint.todo)))
 		checkpoint_drop(e, link);
+	while ((link = list_pop(&e->rescues)))
+		rescue_drop(link);
 	while ((link = list_pop(&e->catalog_queue)) || (link = list_pop(&e->catalog_retry))) {
 		struct catalog_op *op = list_entry(link, struct catalog_op, link);
 		op->err = ERR_SHUTTING_DOWN;

@@ -195,6 +195,8 @@ struct engine {
 	struct checkpoint checkpoint;
 	uint64_t hold_floor; /* records from here on are held for failed spools; UINT64_MAX: none are */
 	unsigned holds;
+	bool held_for_good;  /* a sync of what was to be rescued failed: only recovery helps */
+	struct list rescues; /* those that failed otherwise, until the next look at the space */
 
 	uint64_t free_bytes, total_bytes, space_read_ms;
 	bool space_reading, storage_full;
@@ -298,6 +300,9 @@ void spool_hash_finish(struct engine *e, struct track_io *io);
 
 /* failing.c */
 void spool_failed(struct engine *e, struct track_io *io, enum err err);
+void rescue_again(struct engine *e);
+/* Frees one that waits and will not be done (engine_close). */
+void rescue_drop(struct list *link);
 
 /* checkpoint.c */
 void checkpoint_maybe(struct engine *e);

@@ -70,6 +70,7 @@ static void space_done(struct task *task)
 	free(op);
 	list_move(&e->catalog_queue, &e->catalog_retry);
 	e->checkpoint.stalled = false;
+	rescue_again(e);
 	checkpoint_pump(e);
 	catalog_pump(e);
 	bool again = e->storage_full || e->checkpoint.stalled || !list_empty(&e->catalog_retry);
