@@ -361,25 +361,43 @@ void journal_release(struct journal *j, uint64_t sequence)
 
 /* starting */
 
-/* Where the new run's first record goes: behind the last one found, or into a segment that holds nothing needed, or
- * into one more. */
+/* Where the new run's first record goes: into a segment that holds nothing needed, else behind the last record found,
+ * else into one more. */
 static enum err choose_first_segment(struct journal *j, uint64_t len)
 {
-	if (j->has_tail && j->segments[j->tail_segment].state == SEGMENT_USED &&
+	unsigned i = 0;
+	while (i < j->segment_count && !(segment_is_ready(&j->segments[i]) && !j->segments[i].needed))
+		i++;
+	if (i == j->segment_count && j->has_tail && j->segments[j->tail_segment].state == SEGMENT_USED &&
 	    block_up(j->tail_pos) + len <= j->segment_bytes) {
 		j->active = j->tail_segment;
 		j->pos = block_up(j->tail_pos);
 		return ERR_OK;
 	}
-	unsigned i = 0;
-	while (i < j->segment_count && !(segment_is_ready(&j->segments[i]) && !j->segments[i].needed))
-		i++;
 	enum err err = ERR_OK;
 	if (i == j->segment_count)
 		err = i < LIMIT_SEGMENTS_MAX ? segment_make(j, i) : ERR_STORAGE_FULL;
 	j->active = i;
 	j->pos = JOURNAL_DATA;
 	return err;
+}
+
+/* The run before may have ended in a failed sync: what the page cache shows of its last batch, as clean, the disk may
+ * lack. A new run behind it would be out of sight after a power cut, because recovery judges a segment by its
+ * beginning. Written once more it is dirty, and the fence's sync makes it what it seems to be. */
+static enum err rewrite_tail(struct journal *j)
+{
+	struct vfs_file *file = j->segments[j->active].file;
+	for (uint64_t off = JOURNAL_DATA; off < j->pos; off += JOURNAL_WRITE_BYTES) {
+		size_t got, len = j->pos - off < JOURNAL_WRITE_BYTES ? (size_t)(j->pos - off) : JOURNAL_WRITE_BYTES;
+		enum err err = vfs_file_read(file, j->writer.buffer, len, off, &got);
+		struct iovec piece = { j->writer.buffer, got };
+		if (err == ERR_OK)
+			err = vfs_file_writev(file, &piece, 1, off, file->direct && got % JOURNAL_BLOCK == 0);
+		if (err != ERR_OK)
+			return err;
+	}
+	return ERR_OK;
 }
 
 /* Writes the fence as a commit of one record. */
@@ -416,7 +434,9 @@ enum err journal_start(struct journal *j, const struct checkpoint_track *tracks,
 	j->started = true;
 	journal_checkpoint(j, j->run_first, tracks, count);
 	j->gathering.entries[0].fresh_segment = false; /* its place is chosen */
-	err = write_fence(j);
+	err = rewrite_tail(j);
+	if (err == ERR_OK)
+		err = write_fence(j);
 	if (err != ERR_OK) {
 		j->failed = true;
 		return err;
