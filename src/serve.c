@@ -26,6 +26,7 @@ struct serve {
 	uv_async_t wake;
 	uv_prepare_t turn;
 	uv_timer_t timer;
+	uv_timer_t deadline; /* of a clean stop */
 	uv_signal_t signals[2];
 	struct exec_threads *threads;
 	struct vfs *vfs;
@@ -94,6 +95,7 @@ static void on_net_closed(void *arg)
 	struct serve *s = arg;
 	uv_close((uv_handle_t *)&s->turn, NULL);
 	uv_close((uv_handle_t *)&s->timer, NULL);
+	uv_close((uv_handle_t *)&s->deadline, NULL);
 	uv_close((uv_handle_t *)&s->signals[0], NULL);
 	uv_close((uv_handle_t *)&s->signals[1], NULL);
 	uv_unref((uv_handle_t *)&s->wake); /* the lanes may still use it */
@@ -107,6 +109,14 @@ static void on_engine_stopped(void *arg)
 	net_close(net, on_net_closed, s);
 }
 
+/* Storage hangs: what was acknowledged is in the journal, and recovery does the rest. */
+static void on_deadline(uv_timer_t *handle)
+{
+	(void)handle;
+	log_event(LOG_WARN, "stop_left_to_recovery", NULL);
+	_exit(EXIT_FAILURE);
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
 	struct serve *s = handle->data;
@@ -114,6 +124,7 @@ static void on_signal(uv_signal_t *handle, int number)
 		_exit(EXIT_INTERRUPTED);
 	s->stopping = true;
 	log_event(LOG_INFO, "stopping", "signal", number == SIGINT ? "SIGINT" : "SIGTERM", NULL);
+	uv_timer_start(&s->deadline, on_deadline, LIMIT_STOP_MS, 0);
 	net_refuse(s->net);
 	engine_stop(s->engine, net_now(s->net), on_engine_stopped, s);
 }
@@ -125,6 +136,7 @@ static void loop_open(struct serve *s)
 	uv_async_init(&s->loop, &s->wake, on_wake);
 	uv_prepare_init(&s->loop, &s->turn);
 	uv_timer_init(&s->loop, &s->timer);
+	uv_timer_init(&s->loop, &s->deadline);
 	s->turn.data = s;
 	for (unsigned i = 0; i < 2; i++) {
 		uv_signal_init(&s->loop, &s->signals[i]);

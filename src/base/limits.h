@@ -38,13 +38,12 @@ enum {
 	LIMIT_URI_BYTES = 4096,		/* path and query: a session's name of 200 characters may take 2,400 */
 	LIMIT_HTTP_HEADER_FIELDS = 128, /* headers of one request, whatever their size */
 	LIMIT_LIST_ITEMS = 100,		/* recordings a page of the list */
-	LIMIT_RANGES = 1,		/* ranges of one request; more are answered with the whole file */
-	LIMIT_START_WAITERS = 64,	/* starts, completes and aborts that wait for one take's change of state */
 
 	/* Timing, in ms where nothing else is said */
 	LIMIT_HEARTBEAT_MIN_MS = 1000,	  /* below that, phones lose links that are fine */
 	LIMIT_END_SILENCE_MS = 10 * 1000, /* after `end`: no byte for this long is bytes_missing */
 	LIMIT_SPACE_CHECK_MS = 1000,	  /* how old a reading of the free space may be */
+	LIMIT_LATE_MS = 2000,		  /* a timer later than this: the process itself stood still */
 	LIMIT_STOP_MS = 10 * 1000,	  /* a clean stop takes no longer, then the rest is left to recovery */
 
 	/* Memory */
@@ -66,17 +65,16 @@ enum {
 	LIMIT_RESERVE_STEP = 16 * 1024 * 1024, /* … up to this */
 	LIMIT_RESERVE_BYTES = 256 * 1024 * 1024, /* free space kept: the smaller of this and 5 % */
 	LIMIT_RESERVE_PERCENT = 5,
-	LIMIT_PATH_BYTES = 256,	  /* a path below the data directory, of our own names only, with its NUL */
-	LIMIT_FAILED_DIRS = 64,	  /* directories remembered for a failed sync; after that none syncs any more */
-	LIMIT_SPOOL_FILES = 1024, /* entries read from one directory at a time */
-	LIMIT_QUEUED_OPS = 65536, /* catalog operations that wait */
+	LIMIT_PATH_BYTES = 256,		 /* a path below the data directory, of our own names only, with its NUL */
+	LIMIT_FAILED_DIRS = 64,		 /* directories remembered for a failed sync; after that none syncs any more */
+	LIMIT_SPOOL_FILES = 1024,	 /* entries read from one directory at a time */
+	LIMIT_SPOOL_WRITES = 6,		 /* spool writes under way: more starve the journal's commits */
+	LIMIT_CHECKPOINT_TAKES = 8,	 /* takes that one checkpoint syncs side by side: paced, recording goes on */
+	LIMIT_CHECKPOINT_MS = 60 * 1000, /* what is not checkpointed is not older than about this */
+	LIMIT_FINISHED_TAKES = 2048,	 /* finished takes in memory, waiting for a checkpoint */
 	LIMIT_MANIFEST_BYTES = 1024 * 1024, /* recording.json */
 	LIMIT_CATALOG_CACHE_KIB = 2048,	    /* SQLite's pages in memory */
 	LIMIT_CATALOG_WAL_PAGES = 1000,	    /* its WAL is moved into the database above this */
-
-	/* Jobs */
-	LIMIT_ATTEMPTS = 3,		  /* within … */
-	LIMIT_ATTEMPT_WINDOW_S = 10 * 60, /* … this */
 
 	/* Settings: what an option may be; beyond it a typing error is likelier than a wish */
 	LIMIT_CONFIG_BYTES = 64 * 1024, /* the ini file */

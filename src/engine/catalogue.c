@@ -32,6 +32,17 @@ static enum err run_ops(struct catalog *c, struct list *ops)
 	return err;
 }
 
+/* What failed will be tried again: nothing of the same take may overtake it. */
+static enum err earlier_failure(const struct list *ops, const struct catalog_op *op)
+{
+	for (const struct list *at = ops->next; at != &op->link; at = at->next) {
+		const struct catalog_op *other = list_entry(at, struct catalog_op, link);
+		if (op->take && other->take == op->take && other->err)
+			return other->err;
+	}
+	return ERR_OK;
+}
+
 static void batch_run(struct task *task)
 {
 	struct batch *b = (struct batch *)task;
@@ -43,6 +54,9 @@ static void batch_run(struct task *task)
 	b->err = ERR_OK;
 	for (struct list *at = b->ops.next; at != &b->ops && b->err != ERR_SYNC_FAILED; at = at->next) {
 		struct catalog_op *op = list_entry(at, struct catalog_op, link);
+		op->err = earlier_failure(&b->ops, op);
+		if (op->err)
+			continue;
 		b->err = c->ops->begin(c);
 		op->err = b->err ? b->err : op->run(c, op);
 		bool fine = op->err == ERR_OK || op->err == ERR_NOT_FOUND || op->err == ERR_EXISTS;

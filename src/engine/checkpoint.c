@@ -10,8 +10,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { ITEMS_AT_ONCE = 8, EVERY_MS = 60 * 1000, FINISHED_MAX = 2048 };
-
 /* One take's part in a checkpoint. */
 struct checkpoint_item {
 	struct task task;
@@ -202,7 +200,7 @@ void checkpoint_pump(struct engine *e)
 		return;
 	struct list *at = c->todo.next;
 	unsigned looked = 0;
-	while (at != &c->todo && c->under_way < ITEMS_AT_ONCE && looked < 2 * ITEMS_AT_ONCE) {
+	while (at != &c->todo && c->under_way < LIMIT_CHECKPOINT_TAKES && looked < 2 * LIMIT_CHECKPOINT_TAKES) {
 		struct checkpoint_item *item = list_entry(at, struct checkpoint_item, link);
 		at = at->next;
 		looked++;
@@ -227,7 +225,7 @@ void checkpoint_begin(struct engine *e)
 	}
 	c->running = true;
 	c->cut = journal_durable(e->journal);
-	timer_set(&e->timers, &c->timer, e->now.mono_ms + EVERY_MS);
+	timer_set(&e->timers, &c->timer, e->now.mono_ms + LIMIT_CHECKPOINT_MS);
 	for (struct list *at = e->takes.next; at != &e->takes; at = at->next) {
 		struct take *t = list_entry(at, struct take, link);
 		if (!take_behind(t))
@@ -251,6 +249,6 @@ void checkpoint_maybe(struct engine *e)
 		return;
 	if (e->holds > 0)
 		return; /* it could free nothing: records are held for a take that failed */
-	if (journal_wants_checkpoint(e->journal) || e->finished_count > FINISHED_MAX)
+	if (journal_wants_checkpoint(e->journal) || e->finished_count > LIMIT_FINISHED_TAKES)
 		checkpoint_begin(e);
 }

@@ -128,6 +128,13 @@ static void take_op_again(struct engine *e, struct take_op *o)
 	uuid_format(&o->info.id, id);
 	log_event(LOG_ERROR, "catalog_failed", "id", id, "code", err_code(o->op.err), NULL);
 	list_push(&e->catalog_retry, &o->op.link);
+	for (struct list *at = e->catalog_queue.next, *next; at != &e->catalog_queue; at = next) {
+		next = at->next;
+		if (list_entry(at, struct catalog_op, link)->take != o->take)
+			continue;
+		list_remove(at); /* it must not overtake */
+		list_push(&e->catalog_retry, at);
+	}
 	if (o->op.err == ERR_STORAGE_FULL)
 		space_full(e);
 	else
@@ -174,12 +181,22 @@ static void take_op_done(struct engine *e, struct catalog_op *op)
 	take_unpin(e, t);
 }
 
+static bool waits_for_retry(const struct engine *e, const struct take *t)
+{
+	for (const struct list *at = e->catalog_retry.next; at != &e->catalog_retry; at = at->next) {
+		if (list_entry(at, struct catalog_op, link)->take == t)
+			return true;
+	}
+	return false;
+}
+
 static void take_transact(struct engine *e, struct take *t, enum effect_type kind, uint16_t track,
 			  const struct recording_info *info)
 {
 	struct take_op *o = must(calloc(1, sizeof *o));
 	o->op.run = take_op_run;
 	o->op.done = take_op_done;
+	o->op.take = t;
 	o->kind = kind;
 	o->take = t;
 	o->track = track;
@@ -193,7 +210,10 @@ static void take_transact(struct engine *e, struct take *t, enum effect_type kin
 	if (kind == EFFECT_LOG_ABORT)
 		o->reason = must(strdup(t->rec.info.abort_reason ? t->rec.info.abort_reason : ""));
 	take_pin(t);
-	catalog_submit(e, &o->op);
+	if (waits_for_retry(e, t))
+		list_push(&e->catalog_retry, &o->op.link);
+	else
+		catalog_submit(e, &o->op);
 	catalog_pump(e);
 }
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TABLE_SIZE = 1 << 15, LATE_MS = 2000 };
+enum { TABLE_SIZE = 1 << 15 };
 
 void *must(void *memory)
 {
@@ -37,7 +37,7 @@ void engine_clock(struct engine *e, struct now now)
 {
 	uint64_t mono = now.mono_ms - e->skew_ms;
 	uint64_t due = timers_next(&e->timers);
-	if (due != UINT64_MAX && mono > due + LATE_MS && mono > e->now.mono_ms + LATE_MS) {
+	if (due != UINT64_MAX && mono > due + LIMIT_LATE_MS && mono > e->now.mono_ms + LIMIT_LATE_MS) {
 		uint64_t from = due > e->now.mono_ms ? due : e->now.mono_ms;
 		log_event(LOG_WARN, "stood_still", "ms", log_number(mono - from), NULL);
 		e->skew_ms += mono - from;
@@ -176,7 +176,7 @@ void engine_listening(struct engine *e, struct now now)
 		recording_listen(&t->rec, e->now.mono_ms, &e->fx);
 		effects_run(e, t);
 	}
-	timer_set(&e->timers, &e->checkpoint.timer, e->now.mono_ms + 60 * 1000);
+	timer_set(&e->timers, &e->checkpoint.timer, e->now.mono_ms + LIMIT_CHECKPOINT_MS);
 	space_check(e);
 }
 
@@ -208,7 +208,7 @@ static void on_timer(struct engine *e, struct timer *timer)
 		if (journal_durable(e->journal) > e->checkpoint.covered + 1)
 			checkpoint_begin(e);
 		else
-			timer_set(&e->timers, timer, e->now.mono_ms + 60 * 1000);
+			timer_set(&e->timers, timer, e->now.mono_ms + LIMIT_CHECKPOINT_MS);
 		break;
 	}
 }

@@ -125,6 +125,7 @@ struct conn {
 struct catalog_op {
 	struct list link;
 	enum err err;
+	const struct take *take; /* operations on one take keep their order, also when one must be tried again */
 	enum err (*run)(struct catalog *c, struct catalog_op *op); /* catalog lane */
 	void (*done)(struct engine *e, struct catalog_op *op);	   /* loop; frees it */
 };

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK = LIMIT_BLOCK_BYTES, WRITES_AT_ONCE = 6, WRITE_IOV = LIMIT_PIECE_BYTES * 4 / BLOCK + 1 };
+enum { BLOCK = LIMIT_BLOCK_BYTES };
 
 /* --- reserving --- */
 
@@ -316,7 +316,7 @@ void spool_pump(struct engine *e)
 	/* From half of the memory on, everything is wanted, the largest first; below that only full pieces. */
 	unsigned lowest = e->pool.free_count < e->pool.count / 2 ? 0 : SIZE_CLASSES - 3;
 	for (int class = SIZE_CLASSES - 1; class >= (int)lowest; class --) {
-		while (e->spool_writes < WRITES_AT_ONCE && !list_empty(&e->spoolable[class]))
+		while (e->spool_writes < LIMIT_SPOOL_WRITES && !list_empty(&e->spoolable[class]))
 			write_behind(e, list_entry(e->spoolable[class].next, struct track_io, spoolable));
 	}
 }
