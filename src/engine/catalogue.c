@@ -1,6 +1,8 @@
 /* The catalog's queue: operations gather while a transaction runs and go together in the next one, self-clocking. */
 #include "engine/internal.h"
 
+#include "base/log.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -37,7 +39,8 @@ static enum err earlier_failure(const struct list *ops, const struct catalog_op 
 {
 	for (const struct list *at = ops->next; at != &op->link; at = at->next) {
 		const struct catalog_op *other = list_entry(at, struct catalog_op, link);
-		if (op->take && other->take == op->take && other->err)
+		bool failed = other->err && other->err != ERR_NOT_FOUND && other->err != ERR_EXISTS;
+		if (op->take && other->take == op->take && failed)
 			return other->err;
 	}
 	return ERR_OK;
@@ -94,9 +97,48 @@ static void batch_done(struct task *task)
 	catalog_pump(e);
 }
 
+static bool waits(const struct engine *e, const struct take *take)
+{
+	for (const struct list *at = e->catalog_retry.next; take && at != &e->catalog_retry; at = at->next) {
+		if (list_entry(at, struct catalog_op, link)->take == take)
+			return true;
+	}
+	return false;
+}
+
+static void retry_put(struct engine *e, struct catalog_op *op)
+{
+	struct list *at = e->catalog_retry.prev;
+	while (at != &e->catalog_retry && list_entry(at, struct catalog_op, link)->number > op->number)
+		at = at->prev;
+	list_insert(at->next, &op->link);
+}
+
+void catalog_again(struct engine *e, struct catalog_op *op)
+{
+	log_event(LOG_ERROR, "catalog_failed", "code", err_code(op->err), NULL);
+	retry_put(e, op);
+	for (struct list *at = e->catalog_queue.next, *next; at != &e->catalog_queue; at = next) {
+		next = at->next;
+		struct catalog_op *later = list_entry(at, struct catalog_op, link);
+		if (!op->take || later->take != op->take)
+			continue;
+		list_remove(at);
+		retry_put(e, later);
+	}
+	if (op->err == ERR_STORAGE_FULL)
+		space_full(e);
+	else
+		timer_set(&e->timers, &e->space_timer, e->now.mono_ms + LIMIT_SPACE_CHECK_MS);
+}
+
 uint64_t catalog_submit(struct engine *e, struct catalog_op *op)
 {
-	list_push(&e->catalog_queue, &op->link);
+	op->number = ++e->catalog_numbers;
+	if (waits(e, op->take))
+		retry_put(e, op);
+	else
+		list_push(&e->catalog_queue, &op->link);
 	return e->catalog_submitted + 1;
 }
 

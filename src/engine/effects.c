@@ -111,6 +111,8 @@ static enum err take_op_run(struct catalog *c, struct catalog_op *op)
 	}
 	case EFFECT_FAIL: {
 		enum err err = c->ops->put_tracks(c, info);
+		if (err == ERR_NOT_FOUND) /* deleted meanwhile */
+			return ERR_OK;
 		return err ? err
 			   : c->ops->fail(c, &info->id, info->error, err_text(info->error), info->updated_ms,
 					  &o->outcome, &o->row);
@@ -121,32 +123,12 @@ static enum err take_op_run(struct catalog *c, struct catalog_op *op)
 	}
 }
 
-/* The transaction is not there: it is tried again when space_check finds space, and until then nobody is told. */
-static void take_op_again(struct engine *e, struct take_op *o)
-{
-	char id[UUID_TEXT];
-	uuid_format(&o->info.id, id);
-	log_event(LOG_ERROR, "catalog_failed", "id", id, "code", err_code(o->op.err), NULL);
-	list_push(&e->catalog_retry, &o->op.link);
-	for (struct list *at = e->catalog_queue.next, *next; at != &e->catalog_queue; at = next) {
-		next = at->next;
-		if (list_entry(at, struct catalog_op, link)->take != o->take)
-			continue;
-		list_remove(at); /* it must not overtake */
-		list_push(&e->catalog_retry, at);
-	}
-	if (o->op.err == ERR_STORAGE_FULL)
-		space_full(e);
-	else
-		timer_set(&e->timers, &e->space_timer, e->now.mono_ms + LIMIT_SPACE_CHECK_MS);
-}
-
 static void take_op_done(struct engine *e, struct catalog_op *op)
 {
 	struct take_op *o = (struct take_op *)op;
 	struct take *t = o->take;
 	if (op->err && !e->failed) {
-		take_op_again(e, o);
+		catalog_again(e, op);
 		return;
 	}
 	if (!op->err && !t->gone) {
@@ -181,15 +163,6 @@ static void take_op_done(struct engine *e, struct catalog_op *op)
 	take_unpin(e, t);
 }
 
-static bool waits_for_retry(const struct engine *e, const struct take *t)
-{
-	for (const struct list *at = e->catalog_retry.next; at != &e->catalog_retry; at = at->next) {
-		if (list_entry(at, struct catalog_op, link)->take == t)
-			return true;
-	}
-	return false;
-}
-
 static void take_transact(struct engine *e, struct take *t, enum effect_type kind, uint16_t track,
 			  const struct recording_info *info)
 {
@@ -210,10 +183,7 @@ static void take_transact(struct engine *e, struct take *t, enum effect_type kin
 	if (kind == EFFECT_LOG_ABORT)
 		o->reason = must(strdup(t->rec.info.abort_reason ? t->rec.info.abort_reason : ""));
 	take_pin(t);
-	if (waits_for_retry(e, t))
-		list_push(&e->catalog_retry, &o->op.link);
-	else
-		catalog_submit(e, &o->op);
+	catalog_submit(e, &o->op);
 	catalog_pump(e);
 }
 

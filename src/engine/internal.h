@@ -126,6 +126,7 @@ struct catalog_op {
 	struct list link;
 	enum err err;
 	const struct take *take; /* operations on one take keep their order, also when one must be tried again */
+	uint64_t number;	 /* in the order in which they were submitted */
 	enum err (*run)(struct catalog *c, struct catalog_op *op); /* catalog lane */
 	void (*done)(struct engine *e, struct catalog_op *op);	   /* loop; frees it */
 };
@@ -191,7 +192,7 @@ struct engine {
 
 	struct list catalog_queue, catalog_retry;
 	bool catalog_busy;
-	uint64_t catalog_submitted, catalog_durable;
+	uint64_t catalog_submitted, catalog_durable, catalog_numbers;
 
 	struct checkpoint checkpoint;
 	uint64_t hold_floor; /* records from here on are held for failed spools; UINT64_MAX: none are */
@@ -324,6 +325,8 @@ void space_full(struct engine *e);
 /* catalogue.c */
 uint64_t catalog_submit(struct engine *e, struct catalog_op *op);
 void catalog_pump(struct engine *e);
+/* It failed: it goes to the queue again when space_check finds space, and what comes behind it on its take with it. */
+void catalog_again(struct engine *e, struct catalog_op *op);
 
 /* requests.c, reads.c */
 void readers_free(struct engine *e);

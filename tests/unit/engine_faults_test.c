@@ -216,6 +216,45 @@ static void a_checkpoint_that_fails_is_not_tried_in_circles(void **state)
 	assert_false(l.broken);
 }
 
+static void completed(void *arg, enum err err, const char *json, size_t len)
+{
+	assert_int_equal(err, ERR_OK);
+	assert_non_null(strstr(json, "started"));
+	*(bool *)arg = len > 0;
+}
+
+/* A transaction that waited for space must not undo what a later one wrote. */
+static void transactions_of_a_take_keep_their_order(void **state)
+{
+	static const char *const starts[] = { "{\"type\":\"start\",\"sessionId\":\"a\",\"track\":\"main\"}",
+					      "{\"type\":\"start\",\"sessionId\":\"a\",\"track\":\"audio\"}" };
+	struct life l;
+	uint64_t conns[2];
+	bool done = false;
+	(void)state;
+	life_begin(&l, "order", 1);
+	assert_true(life_is_up(&l));
+	for (int i = 0; i < 2; i++) {
+		conns[i] = engine_rig_say(l.g, 0, starts[i]);
+		engine_rig_media(l.g, conns[i], 0, 1000);
+		engine_rig_turn(l.g);
+	}
+	fail_at(&l, DISK_WRITE, "catalog", 2, ERR_STORAGE_FULL);
+	engine_rig_say(l.g, conns[0], "{\"type\":\"end\",\"totalBytes\":1000}");
+	assert_int_equal(disk_failures(l.disk), 2); /* with others, and alone */
+	engine_rig_media(l.g, conns[1], 1000, 1000);
+	engine_complete(l.g->e, (struct engine_ref){ "session:a", "local" }, NULL, 0, completed, &done);
+	engine_rig_turn(l.g);
+	life_pass(&l, 70); /* it is tried again, and the take leaves memory */
+	assert_true(done);
+	char *json = engine_rig_get(l.g, "session:a");
+	assert_non_null(strstr(json, "\"bytes\":3000"));
+	assert_null(strstr(json, "\"sealed\":false"));
+	free(json);
+	life_end(&l, DISK_LOSS_ALL);
+	assert_false(l.broken);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -223,6 +262,7 @@ int main(void)
 		cmocka_unit_test(what_failed_is_rescued_when_there_is_space),
 		cmocka_unit_test(what_can_not_be_rescued_is_left_to_recovery),
 		cmocka_unit_test(a_checkpoint_that_fails_is_not_tried_in_circles),
+		cmocka_unit_test(transactions_of_a_take_keep_their_order),
 	};
 	const char *only = getenv("ONLY");
 	if (only)
