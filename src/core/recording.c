@@ -345,7 +345,9 @@ void recording_end(struct recording *r, uint16_t track, uint64_t total, const st
 	struct track_info *info = &r->info.tracks[track];
 	if (t->stage != STAGE_OPEN) {
 		if (total != t->accepted) {
-			recording_drop_conn(r, track, ERR_TOTAL_MISMATCH, fx);
+			/* somebody completed the take before its last bytes: the next `start` hears `saved` */
+			bool early = total > t->accepted && t->sealing_by != SEALED_BY_END;
+			recording_drop_conn(r, track, early ? ERR_SEALED : ERR_TOTAL_MISMATCH, fx);
 			deadline_update(r, now);
 		}
 		return; /* `saved` is on its way */
