@@ -156,6 +156,27 @@ static void check_manifest(struct world *w, const struct take_truth *take, const
 	recording_info_release(&manifest);
 }
 
+static enum err count_entry(void *arg, const char *name)
+{
+	++*(unsigned *)arg;
+	return ERR_OK;
+}
+
+/* What was deleted is gone from the disk too, and nothing was set aside without a reason. */
+static void check_leftovers(struct world *w, const struct take_truth *take, const struct recording_info *row)
+{
+	char path[SPOOL_PATH];
+	unsigned count = 0;
+	spool_dir_path(&row->id, path);
+	enum err err = vfs_list(disk_vfs(w->disk), path, count_entry, &count);
+	if (row->phase == PHASE_DELETED && err != ERR_NOT_FOUND)
+		sim_fail(&w->sim, "the end is the end", "%s is deleted and its folder holds %u files", take->session, count);
+	count = 0;
+	err = vfs_list(disk_vfs(w->disk), "quarantine", count_entry, &count);
+	if (count > 0 && !oracle_excused(w, take))
+		sim_fail(&w->sim, "no fault", "%u entries in quarantine/", count);
+}
+
 static void audit_take(struct world *w, struct catalog *catalog, const struct take_truth *take)
 {
 	struct recording_info row;
@@ -167,6 +188,7 @@ static void audit_take(struct world *w, struct catalog *catalog, const struct ta
 		sim_fail(&w->sim, "the status is the truth", "%s has no row: %s", take->session, err_code(err));
 	check_row_phase(w, take, &row);
 	check_counts(w, catalog, take, &row);
+	check_leftovers(w, take, &row);
 	if (row.phase != PHASE_DELETED && row.phase != PHASE_ABORTED && !take->in_error) {
 		for (unsigned i = 0; i < take->track_count; i++)
 			check_track(w, take, &take->tracks[i], &row);

@@ -156,7 +156,7 @@ static void completed(void *arg, enum err err, const char *text, size_t len)
 			unexpected(r, "completion", err);
 		break;
 	case ERR_ABORTED:
-		if (!take->aborting && oracle_delivered_sum(take) > 0)
+		if (!oracle_may_abort(take))
 			unexpected(r, "completion", err);
 		break;
 	case ERR_STORAGE_FULL:

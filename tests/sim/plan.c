@@ -35,7 +35,7 @@ void plan_make(struct world *w)
 	p->calm_us = w->sim.now_us + rng_between(&rng, 2, 25) * SECOND;
 	p->grace_ms = (uint32_t)rng_between(&rng, 1500, 6000);
 	p->heartbeat_ms = (uint32_t)rng_between(&rng, 1000, 8000);
-	p->late_ms = 7ULL * 24 * 3600 * 1000;
+	p->late_ms = rng_chance(&rng, 15) ? rng_between(&rng, 5000, 30000) : 7ULL * 24 * LATE_FOR_EVER;
 	p->memory_bytes = one_of(&rng, memories, 4);
 	p->segment_bytes = (uint32_t)one_of(&rng, segments, 3);
 	p->journal_bytes = p->segment_bytes * rng_between(&rng, 4, 12);

@@ -148,6 +148,10 @@ void world_start(struct world *w)
 		start_failed(w, "the engine", err);
 		return;
 	}
+	const struct engine_recovery *recovery = engine_recovery(engine);
+	if ((recovery->damaged || recovery->quarantined) && disk_failures(w->disk) == 0)
+		sim_fail(&w->sim, "no fault", "recovery found %u damaged stretches and quarantined %u takes",
+			 recovery->damaged, recovery->quarantined);
 	w->engine = engine;
 	engine_listening(engine, world_now(w));
 	w->up = true;

@@ -16,6 +16,7 @@ enum {
 	CLIENTS = 32,
 	LINKS = 4096,
 	ID_TEXT = UUID_TEXT,
+	LATE_FOR_EVER = 3600 * 1000, /* a late resume that no seed outlives, ms */
 };
 
 /* What the server said, parsed. */
@@ -229,6 +230,7 @@ struct known {
 };
 void oracle_know(const struct take_truth *take, struct known *out);
 void oracle_status(struct world *w, struct take_truth *take, const struct known *known, const json_t *json);
+bool oracle_may_abort(const struct take_truth *take);
 uint64_t oracle_delivered_sum(const struct take_truth *take);
 /* Storage failed under some takes: those may be in `error`. */
 bool oracle_excused(const struct world *w, const struct take_truth *take);
