@@ -47,10 +47,11 @@ enum {
 	LIMIT_STOP_MS = 10 * 1000,	  /* a clean stop takes no longer, then the rest is left to recovery */
 
 	/* Memory */
-	LIMIT_BLOCK_BYTES = 4096,      /* one block of buffered media: the page and O_DIRECT's alignment */
-	LIMIT_INPUT_BYTES = 64 * 1024, /* media is taken in pieces of at most this */
-	LIMIT_READ_BYTES = 256 * 1024, /* one piece read for a download */
-	LIMIT_READERS = 256,	       /* downloads at work; more wait: each holds one piece */
+	LIMIT_BLOCK_BYTES = 4096,	     /* one block of buffered media: the page and O_DIRECT's alignment */
+	LIMIT_INPUT_BYTES = 64 * 1024,	     /* media is taken in pieces of at most this */
+	LIMIT_INPUT_RUN_BYTES = 1024 * 1024, /* read from one connection before it is another's turn */
+	LIMIT_READ_BYTES = 256 * 1024,	     /* one piece read for a download */
+	LIMIT_READERS = 256,		     /* downloads at work; more wait: each holds one piece */
 
 	/* Storage */
 	LIMIT_SEGMENT_BYTES = 64 * 1024 * 1024, /* one journal segment */
@@ -58,18 +59,21 @@ enum {
 	LIMIT_SEGMENTS_MAX = 1024,
 	LIMIT_BATCH_BYTES = 8 * 1024 * 1024, /* media journaled with one sync: bounds the latency of a burst */
 	LIMIT_BATCH_RECORDS = 16384,
-	LIMIT_APPEND_BYTES = 1024 * 1024,      /* one append record; a track that gathered more takes the extent path */
-	LIMIT_PIECE_BYTES = 1024 * 1024,       /* what write-behind aims to write to a spool at once */
-	LIMIT_DIRECT_BYTES = 64 * 1024,	       /* spool writes below this go through the page cache */
-	LIMIT_RESERVE_FIRST = 64 * 1024,       /* first fallocate of a spool; doubled each time … */
-	LIMIT_RESERVE_STEP = 16 * 1024 * 1024, /* … up to this */
+	LIMIT_APPEND_BYTES = 1024 * 1024,	 /* one append record */
+	LIMIT_EXTENT_BYTES = 512 * 1024,	 /* gathered by one track: the extent path, at half the journal's CPU */
+	LIMIT_PIECE_BYTES = 1024 * 1024,	 /* what write-behind aims to write to a spool at once */
+	LIMIT_DIRECT_BYTES = 64 * 1024,		 /* spool writes below this go through the page cache */
+	LIMIT_RESERVE_FIRST = 64 * 1024,	 /* first fallocate of a spool; doubled each time … */
+	LIMIT_RESERVE_STEP = 16 * 1024 * 1024,	 /* … up to this */
 	LIMIT_RESERVE_BYTES = 256 * 1024 * 1024, /* free space kept: the smaller of this and 5 % */
 	LIMIT_RESERVE_PERCENT = 5,
 	LIMIT_PATH_BYTES = 256,		 /* a path below the data directory, of our own names only, with its NUL */
 	LIMIT_FAILED_DIRS = 64,		 /* directories remembered for a failed sync; after that none syncs any more */
 	LIMIT_SPOOL_FILES = 1024,	 /* entries read from one directory at a time */
 	LIMIT_SPOOL_WRITES = 6,		 /* spool writes under way: more starve the journal's commits */
-	LIMIT_CHECKPOINT_TAKES = 8,	 /* takes that one checkpoint syncs side by side: paced, recording goes on */
+	LIMIT_CHECKPOINT_TAKES = 1024,	 /* takes that a checkpoint syncs with one task */
+	LIMIT_CHECKPOINT_ALONE = 7,	 /* up to so many takes are synced file by file, more of them together */
+	LIMIT_CHECKPOINT_WRITES = 64,	 /* spool writes that a checkpoint has under way: paced, recording goes on */
 	LIMIT_CHECKPOINT_MS = 60 * 1000, /* what is not checkpointed is not older than about this */
 	LIMIT_FINISHED_TAKES = 2048,	 /* finished takes in memory, waiting for a checkpoint */
 	LIMIT_MANIFEST_BYTES = 1024 * 1024, /* recording.json */

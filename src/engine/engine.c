@@ -119,6 +119,7 @@ static void init(struct engine *e, const struct engine_config *config, struct no
 	list_init(&e->catalog_retry);
 	list_init(&e->readers);
 	list_init(&e->checkpoint.todo);
+	list_init(&e->checkpoint.ready);
 	list_init(&e->rescues);
 	for (int i = 0; i < SIZE_CLASSES; i++)
 		list_init(&e->spoolable[i]);
@@ -307,7 +308,7 @@ void engine_close(struct engine *e)
 	}
 	readers_free(e);
 	replies_free(&e->replies);
-	while ((link = list_pop(&e->checkpoint.todo)))
+	while ((link = list_pop(&e->checkpoint.todo)) || (link = list_pop(&e->checkpoint.ready)))
 		checkpoint_drop(e, link);
 	while ((link = list_pop(&e->rescues)))
 		rescue_drop(link);

@@ -149,10 +149,11 @@ enum { SIZE_CLASSES = 12, TIMER_CONN = 1, TIMER_TAKE, TIMER_SPACE, TIMER_CHECKPO
 
 struct checkpoint {
 	bool running, wanted;
-	uint64_t cut;	  /* of the one that runs: records up to this will be covered */
-	uint64_t covered; /* records up to this are, durably */
-	unsigned under_way;
-	struct list todo; /* struct checkpoint_item */
+	uint64_t cut;		 /* of the one that runs: records up to this will be covered */
+	uint64_t covered;	 /* records up to this are, durably */
+	bool at_work;		 /* a group is being synced */
+	struct list todo, ready; /* struct checkpoint_item; ready: its spools are written */
+	unsigned ready_count;
 	uint64_t done_count;
 	struct timer timer;
 	bool stalled;	    /* a manifest could not be written: again when space_check finds space */
@@ -276,6 +277,11 @@ void append_copy(struct engine *e, struct track_io *io, const void *data, size_t
 void append_pump(struct engine *e);
 void append_durable(struct engine *e, uint64_t sequence);
 void in_flight_push(struct engine *e, struct in_flight item);
+/* Below so many free blocks reading stops. */
+static inline uint32_t append_low(const struct engine *e)
+{
+	return e->pool.count / 8;
+}
 /* Stops or starts reading for all, by how much memory and journal are left. */
 void append_pressure(struct engine *e);
 /* Pieces of the chain that cover [from, to): into iov (of max), returns how many. */

@@ -176,6 +176,44 @@ static void nothing_is_acked_after_a_failed_sync(void **state)
 	assert_int_equal(g->sent_count, 0);
 }
 
+enum { MANY = 12, PIECE = 16 * 1024 };
+
+static unsigned syncs(const struct engine_rig *g)
+{
+	return vfs_fault_count(g->vfs, FAULT_SYNC) + vfs_fault_count(g->vfs, FAULT_SYNC_DIR);
+}
+
+/* Half a journal of many takes: their files, folders and manifests are synced together, not one by one. */
+static void many_takes_are_checkpointed_together(void **state)
+{
+	struct engine_rig *g = *state;
+	char text[64];
+	uint64_t conns[MANY];
+	for (int i = 0; i < MANY; i++) {
+		snprintf(text, sizeof text, "{\"type\":\"start\",\"sessionId\":\"many-%d\"}", i);
+		conns[i] = engine_rig_say(g, 0, text);
+		assert_last(g, "\"started\"");
+	}
+	struct engine_status status = { 0 };
+	unsigned before = syncs(g);
+	size_t each = 0;
+	for (; status.checkpoints == 0 && each < 16 * PIECE; each += PIECE) {
+		for (int i = 0; i < MANY; i++)
+			engine_rig_media(g, conns[i], each, PIECE);
+		engine_rig_turn(g);
+		engine_status(g->e, &status);
+	}
+	assert_int_equal(status.checkpoints, 1);
+	assert_true(syncs(g) - before < 3 * MANY);
+	restart(g);
+	for (int i = 0; i < MANY; i++) {
+		snprintf(text, sizeof text, "{\"type\":\"start\",\"sessionId\":\"many-%d\"}", i);
+		engine_rig_say(g, 0, text);
+		snprintf(text, sizeof text, "\"resumed\":true,\"bytes\":%zu", each);
+		assert_last(g, text);
+	}
+}
+
 static void errors_detach(void **state)
 {
 	struct engine_rig *g = *state;
@@ -219,6 +257,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_big_take_goes_through_recycled_segments, setup, teardown),
 		cmocka_unit_test_setup_teardown(another_connection_takes_over, setup, teardown),
 		cmocka_unit_test_setup_teardown(nothing_is_acked_after_a_failed_sync, setup, teardown),
+		cmocka_unit_test_setup_teardown(many_takes_are_checkpointed_together, setup, teardown),
 		cmocka_unit_test_setup_teardown(errors_detach, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
