@@ -25,6 +25,8 @@ enum err block_pool_init(struct block_pool *pool, size_t bytes)
 		pool->next = NULL;
 		return ERR_NO_MEMORY;
 	}
+	/* a hint: large pages are cheaper to fill, to hash and to hand to the disk */
+	madvise(region, count * LIMIT_BLOCK_BYTES, MADV_HUGEPAGE);
 	pool->region = region;
 	pool->count = pool->free_count = (uint32_t)count;
 	for (uint32_t i = 0; i < pool->count; i++)

@@ -39,8 +39,14 @@ int chain_iov(const struct chain *c, uint64_t from, uint64_t to, struct iovec *i
 		if (len > to - from)
 			len = (size_t)(to - from);
 		assert(count < max && index < c->count);
-		iov[count].iov_base = c->blocks[(c->head + index) & (c->capacity - 1)] + off;
-		iov[count++].iov_len = len;
+		uint8_t *at = c->blocks[(c->head + index) & (c->capacity - 1)] + off;
+		struct iovec *last = count > 0 ? &iov[count - 1] : NULL;
+		/* whole blocks that lie side by side are one piece */
+		if (last && len == BLOCK && last->iov_len % BLOCK == 0 &&
+		    (uint8_t *)last->iov_base + last->iov_len == at)
+			last->iov_len += len;
+		else
+			iov[count++] = (struct iovec){ at, len };
 		from += len;
 	}
 	return count;
@@ -48,12 +54,17 @@ int chain_iov(const struct chain *c, uint64_t from, uint64_t to, struct iovec *i
 
 void chain_release_below(struct engine *e, struct chain *c, uint64_t offset)
 {
-	while (c->count > 0 && (c->first + 1) * BLOCK <= offset) {
-		block_put(&e->pool, *chain_slot(c, 0));
-		c->head = (c->head + 1) & (c->capacity - 1);
-		c->count--;
-		c->first++;
-	}
+	uint32_t n = 0;
+	while (n < c->count && (c->first + n + 1) * BLOCK <= offset)
+		n++;
+	if (n == 0)
+		return;
+	/* The last goes first: the pool is a stack, and gives neighbours out as neighbours again. */
+	for (uint32_t i = n; i > 0; i--)
+		block_put(&e->pool, *chain_slot(c, i - 1));
+	c->head = (c->head + n) & (c->capacity - 1);
+	c->count -= n;
+	c->first += n;
 }
 
 void chain_free(struct engine *e, struct chain *c)
@@ -113,7 +124,7 @@ void append_copy(struct engine *e, struct track_io *io, const void *data, size_t
 
 void append_pressure(struct engine *e)
 {
-	uint32_t low = e->pool.count / 8;
+	uint32_t low = append_low(e);
 	if (e->held_for_good && journal_full(e->journal))
 		engine_fail(e, ERR_SYNC_FAILED, "a take whose bytes only the journal keeps; recovery frees it");
 	bool short_now = e->pool.free_count < low || journal_full(e->journal);
@@ -190,11 +201,11 @@ void append_pump(struct engine *e)
 		uint64_t gathered = io->take->rec.tracks[io->number].accepted - io->logged;
 		if (io->failed)
 			continue;
-		if (io->extent || (gathered >= LIMIT_APPEND_BYTES && io->writing)) {
+		if (io->extent || (gathered >= LIMIT_EXTENT_BYTES && io->writing)) {
 			list_push(&later, &io->dirty); /* its spool is at work: soon */
 			continue;
 		}
-		if (gathered >= LIMIT_APPEND_BYTES) {
+		if (gathered >= LIMIT_EXTENT_BYTES) {
 			spool_large_append(e, io);
 			continue;
 		}

@@ -376,6 +376,8 @@ void engine_conn_binary(struct engine *e, uint64_t conn, const void *data, size_
 		return;
 	session_heard(&c->session);
 	conn_pause_update(e, c);
+	list_remove(&c->link); /* those that waited longest are the first to go on when reading stood still */
+	list_push(&e->conns, &c->link);
 	e->bytes_received += len;
 	const char *next = data;
 	do { /* small pieces, so that each finds room sooner or later */
@@ -386,6 +388,19 @@ void engine_conn_binary(struct engine *e, uint64_t conn, const void *data, size_
 		len -= piece;
 		c = conn_find(e, conn);
 	} while (c && len > 0);
+}
+
+size_t engine_conn_room(struct engine *e, uint64_t conn)
+{
+	const struct conn *c = conn_find(e, conn);
+	if (!c || !c->attached || c->paused || c->session.state != SESSION_OPEN || e->pool.free_count <= append_low(e))
+		return 0;
+	const struct take *t = c->take;
+	if (c->track >= t->io_count)
+		return 0;
+	uint64_t reserved = t->io[c->track]->reserved - t->rec.tracks[c->track].accepted;
+	uint64_t memory = (uint64_t)(e->pool.free_count - append_low(e)) * LIMIT_BLOCK_BYTES;
+	return (size_t)(reserved < memory ? reserved : memory);
 }
 
 void engine_conn_alive(struct engine *e, uint64_t conn, struct now now)

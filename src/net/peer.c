@@ -274,6 +274,24 @@ static void receive(struct peer *p, uint8_t *data, size_t len)
 	p->in_rx = false;
 }
 
+/* Goes on with a sender that has more here already: large reads cost half of many small ones, and what comes in one go
+ * leaves in one piece. No more is read than the engine can take, so that nothing of it has to be kept here. Ends and
+ * errors are left to libwebsockets, which finds them next. */
+static void receive_more(struct peer *p)
+{
+	struct net *n = p->net;
+	if (p->state != PEER_WS || p->gates || p->doomed)
+		return;
+	size_t room = engine_conn_room(n->engine, p->ws->id);
+	if (room > LIMIT_INPUT_RUN_BYTES)
+		room = LIMIT_INPUT_RUN_BYTES;
+	if (room < LIMIT_INPUT_BYTES || (!n->input && !(n->input = malloc(LIMIT_INPUT_RUN_BYTES))))
+		return;
+	ssize_t len = recv(lws_get_socket_fd(p->wsi), n->input, room, MSG_DONTWAIT);
+	if (len > 0)
+		receive(p, n->input, (size_t)len);
+}
+
 void peer_gate(struct peer *p, enum peer_gate gate, bool closed)
 {
 	p->gates = (uint8_t)(closed ? p->gates | gate : p->gates & ~gate);
@@ -378,8 +396,11 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 	switch (reason) {
 	case LWS_CALLBACK_RAW_RX:
 		p = lws_get_opaque_user_data(wsi);
-		if (p && !p->doomed)
+		if (p && !p->doomed) {
 			receive(p, in, len);
+			if (len >= LIMIT_INPUT_BYTES)
+				receive_more(p);
+		}
 		return p && p->doomed ? -1 : 0;
 	case LWS_CALLBACK_RAW_WRITEABLE:
 		p = lws_get_opaque_user_data(wsi);

@@ -236,6 +236,8 @@ static void handle_closed(uv_handle_t *handle)
 		return;
 	void (*done)(void *arg) = n->done;
 	void *arg = n->done_arg;
+	free(n->input);
+	n->input = NULL;
 	if (n->requests == 0) /* else the engine owes an answer, which will look at n */
 		free(n);
 	done(arg);

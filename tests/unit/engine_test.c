@@ -214,6 +214,25 @@ static void many_takes_are_checkpointed_together(void **state)
 	}
 }
 
+static void room_is_what_can_be_taken_at_once(void **state)
+{
+	struct engine_rig *g = *state;
+	uint64_t conn = engine_conn_open(g->e, "local", g->now);
+	assert_int_equal(engine_conn_room(g->e, conn), 0);
+	engine_rig_say(g, conn, START);
+	size_t at = 0, room;
+	while ((room = engine_conn_room(g->e, conn)) > 0 && at < 4 << 20) {
+		engine_rig_media(g, conn, at, room);
+		at += room;
+		assert_int_equal(g->paused, 0); /* all of it was taken */
+	}
+	assert_true(at >= LIMIT_INPUT_BYTES);
+	engine_rig_turn(g);
+	assert_true(engine_conn_room(g->e, conn) > 0);
+	engine_conn_closed(g->e, conn, g->now);
+	assert_int_equal(engine_conn_room(g->e, conn), 0);
+}
+
 static void errors_detach(void **state)
 {
 	struct engine_rig *g = *state;
@@ -258,6 +277,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(another_connection_takes_over, setup, teardown),
 		cmocka_unit_test_setup_teardown(nothing_is_acked_after_a_failed_sync, setup, teardown),
 		cmocka_unit_test_setup_teardown(many_takes_are_checkpointed_together, setup, teardown),
+		cmocka_unit_test_setup_teardown(room_is_what_can_be_taken_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(errors_detach, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
