@@ -239,14 +239,37 @@ static void on_end(struct engine *e, struct conn *c, const struct message_end *m
 	effects_run(e, t);
 }
 
+/* An `abort`, which waits while a track is being sealed. */
+struct abortion {
+	struct waiter waiter;
+	uint64_t conn;
+	char *reason;
+};
+
+static void abort_go(struct engine *e, struct waiter *w, struct take *t, enum err err)
+{
+	struct abortion *a = (struct abortion *)w;
+	struct conn *c = conn_find(e, a->conn);
+	bool attached = !err && c && c->attached && c->take == t;
+	if (attached && recording_abort(&t->rec, a->reason, &e->fx) == ANSWER_WAIT) {
+		take_wait(t, w);
+		return;
+	}
+	if (attached)
+		effects_run(e, t);
+	free(a->reason);
+	free(a);
+}
+
 static void on_abort(struct engine *e, struct conn *c, const char *reason)
 {
-	struct take *t = c->take;
 	if (session_abort(&c->session, &e->fx) != SESSION_PASS)
 		return;
-	if (recording_abort(&t->rec, reason ? reason : "aborted by the client", &e->fx) == ANSWER_WAIT)
-		conn_error(e, c, ERR_SEALED, NULL, UINT64_MAX);
-	effects_run(e, t);
+	struct abortion *a = must(calloc(1, sizeof *a));
+	a->waiter.go = abort_go;
+	a->conn = c->id;
+	a->reason = must(strdup(reason ? reason : "aborted by the client"));
+	abort_go(e, &a->waiter, c->take, ERR_OK);
 }
 
 static void take_message(struct engine *e, struct conn *c, const char *text, size_t len)

@@ -9,11 +9,12 @@ struct start {
 	uint64_t conn;
 	uint64_t from;
 	bool part;
-	char *track;
+	char *session_id, *track;
 };
 
 static void start_free(struct start *s)
 {
+	free(s->session_id);
 	free(s->track);
 	free(s);
 }
@@ -69,6 +70,10 @@ static void start_go(struct engine *e, struct waiter *w, struct take *t, enum er
 
 static bool same_take(const struct conn *c, const struct message_start *m)
 {
+	if (c->starting) {
+		const struct start *s = (const struct start *)c->starting;
+		return strcmp(s->session_id, m->session_id) == 0 && strcmp(s->track, m->track ? m->track : "main") == 0;
+	}
 	if (!c->attached || !c->take->rec.info.session_id)
 		return false;
 	return strcmp(c->take->rec.info.session_id, m->session_id) == 0 &&
@@ -113,11 +118,11 @@ void conn_start(struct engine *e, struct conn *c, const struct message_start *m)
 	case SESSION_DROP:
 		return;
 	case SESSION_REPEAT:
-		if (same_take(c, m)) {
+		if (!same_take(c, m)) {
+			conn_error(e, c, ERR_SESSION_OPEN, NULL, UINT64_MAX);
+		} else if (!c->starting) { /* else the answer that is on its way serves both */
 			recording_repeat(&c->take->rec, c->track, &e->fx);
 			effects_run(e, c->take);
-		} else {
-			conn_error(e, c, ERR_SESSION_OPEN, NULL, UINT64_MAX);
 		}
 		return;
 	case SESSION_PASS:
@@ -128,6 +133,7 @@ void conn_start(struct engine *e, struct conn *c, const struct message_start *m)
 	s->conn = c->id;
 	s->from = m->from == MESSAGE_NO_BYTES ? BYTES_UNKNOWN : m->from;
 	s->part = m->part;
+	s->session_id = copy_text(m->session_id);
 	s->track = copy_text(m->track ? m->track : "main");
 	c->named = false;
 	c->starting = &s->waiter;

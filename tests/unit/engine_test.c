@@ -233,6 +233,18 @@ static void room_is_what_can_be_taken_at_once(void **state)
 	assert_int_equal(engine_conn_room(g->e, conn), 0);
 }
 
+static void a_start_that_is_said_again_at_once_is_no_other_take(void **state)
+{
+	struct engine_rig *g = *state;
+	uint64_t conn = engine_conn_open(g->e, "local", g->now);
+	engine_conn_text(g->e, conn, START, strlen(START), g->now);
+	engine_conn_text(g->e, conn, START, strlen(START), g->now);
+	engine_rig_turn(g);
+	for (unsigned i = 0; i < g->sent_count; i++)
+		assert_null(strstr(g->sent[i], "error"));
+	assert_last(g, "\"started\"");
+}
+
 static void errors_detach(void **state)
 {
 	struct engine_rig *g = *state;
@@ -278,6 +290,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nothing_is_acked_after_a_failed_sync, setup, teardown),
 		cmocka_unit_test_setup_teardown(many_takes_are_checkpointed_together, setup, teardown),
 		cmocka_unit_test_setup_teardown(room_is_what_can_be_taken_at_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_start_that_is_said_again_at_once_is_no_other_take, setup, teardown),
 		cmocka_unit_test_setup_teardown(errors_detach, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
