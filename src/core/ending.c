@@ -61,6 +61,22 @@ void recording_aborted(struct recording *r, const struct recording_info *row, st
 	effects_add(fx, (struct effect){ .type = EFFECT_IDLE });
 }
 
+void recording_deleting(struct recording *r)
+{
+	assert(recording_at_rest(r));
+	r->busy = BUSY_DELETING;
+	r->idle_deadline = UINT64_MAX;
+}
+
+void recording_deleted(struct recording *r, uint64_t now, struct effects *fx)
+{
+	r->busy = BUSY_NONE;
+	r->info.phase = PHASE_DELETED;
+	recording_detach_all(r, ERR_DELETED, now, fx);
+	r->idle_deadline = UINT64_MAX;
+	effects_add(fx, (struct effect){ .type = EFFECT_IDLE });
+}
+
 void recording_reopened(struct recording *r, const struct recording_info *row, uint64_t now, struct effects *fx)
 {
 	assert(r->busy == BUSY_REOPENING);

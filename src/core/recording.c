@@ -295,8 +295,8 @@ bool recording_data(struct recording *r, uint16_t track, uint32_t epoch, uint64_
 	struct track_state *t = &r->tracks[track];
 	if (epoch != t->epoch || !t->conn)
 		return false;
-	if (r->busy == BUSY_ABORTING)
-		return false; /* `aborted` is on its way */
+	if (r->busy == BUSY_ABORTING || r->busy == BUSY_DELETING)
+		return false; /* `aborted` or `deleted` is on its way */
 	if (t->stage != STAGE_OPEN || r->busy != BUSY_NONE || r->info.phase != PHASE_UPLOADING) {
 		effects_add(fx, (struct effect){ .type = EFFECT_ERROR,
 						 .conn = t->conn,

@@ -20,7 +20,7 @@ enum seal_stage {
 	STAGE_SEALED, /* durable in both, or the recording's claim will tell the catalog */
 };
 
-enum recording_busy { BUSY_NONE, BUSY_SEALING, BUSY_REOPENING, BUSY_ABORTING };
+enum recording_busy { BUSY_NONE, BUSY_SEALING, BUSY_REOPENING, BUSY_ABORTING, BUSY_DELETING };
 
 /* What a track is at work; what it is stands in info.tracks of the same index. */
 struct track_state {
@@ -117,6 +117,11 @@ void recording_logged(struct recording *r, uint16_t track, uint64_t now, struct 
 void recording_tracks_put(struct recording *r, uint16_t track, uint64_t now, struct effects *fx);
 /* The transaction is done; `row` is the catalog's view, whoever won. */
 void recording_claimed(struct recording *r, const struct recording_info *row, uint64_t now, struct effects *fx);
+/* No change of state is under way: neither of the whole nor of a track. */
+bool recording_at_rest(const struct recording *r);
+/* Deletion, of a recording at rest: nothing more is accepted; then, once that is durable, everybody is told. */
+void recording_deleting(struct recording *r);
+void recording_deleted(struct recording *r, uint64_t now, struct effects *fx);
 void recording_reopened(struct recording *r, const struct recording_info *row, uint64_t now, struct effects *fx);
 void recording_aborted(struct recording *r, const struct recording_info *row, struct effects *fx);
 

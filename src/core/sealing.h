@@ -13,8 +13,6 @@ void recording_seal_advance(struct recording *r, uint16_t track, struct effects 
 bool recording_end_completes(const struct recording *r);
 void recording_drop_conn(struct recording *r, uint16_t track, enum err err, struct effects *fx);
 void recording_deadline_update(struct recording *r, uint64_t now);
-/* No change of state is under way: neither of the whole nor of a track. */
-bool recording_at_rest(const struct recording *r);
 /* More is durable: goes on with an abort when all is. */
 void recording_abort_advance(struct recording *r, struct effects *fx);
 /* All tracks are hashed, their seals journaled or on the way: no storage of media is asked any more. */

@@ -191,9 +191,17 @@ static void change_done(struct engine *e, struct catalog_op *op)
 {
 	struct change_op *o = (struct change_op *)op;
 	struct take *t = o->take;
-	if (op->err) {
+	/* the DELETE record is durable: sooner or later it is done */
+	bool again = op->err && op->err != ERR_NOT_FOUND && !o->name && !e->failed;
+	if (op->err && o->request) {
 		answer(o->request, op->err, NULL);
-	} else {
+		o->request = NULL;
+	}
+	if (again) {
+		catalog_again(e, op);
+		return;
+	}
+	if (!op->err) {
 		t->rec.info.updated_ms = o->now_ms;
 		if (o->name) {
 			free(t->rec.info.name);
@@ -201,7 +209,8 @@ static void change_done(struct engine *e, struct catalog_op *op)
 			o->name = NULL;
 			t->manifest_dirty = true;
 		}
-		answer_json(o->request, t);
+		if (o->request)
+			answer_json(o->request, t);
 	}
 	if (t->rec.info.phase == PHASE_DELETED)
 		t->gone = true;
@@ -217,6 +226,7 @@ static void change_submit(struct engine *e, struct take *t, struct request *r, c
 	struct change_op *o = must(calloc(1, sizeof *o));
 	o->op.run = change_run;
 	o->op.done = change_done;
+	o->op.take = t;
 	o->request = r;
 	o->take = t;
 	o->id = t->rec.info.id;
@@ -259,15 +269,8 @@ static void deleted_go(struct engine *e, struct take *t, uint16_t what)
 	struct request *r = t->deleting;
 	t->deleting = NULL;
 	change_submit(e, t, r, NULL);
-}
-
-static bool at_rest(const struct recording *rec)
-{
-	for (uint32_t i = 0; i < rec->info.track_count; i++) {
-		if (rec->tracks[i].stage != STAGE_OPEN && rec->tracks[i].stage != STAGE_SEALED)
-			return false;
-	}
-	return rec->busy == BUSY_NONE;
+	recording_deleted(&t->rec, e->now.mono_ms, &e->fx);
+	effects_run(e, t);
 }
 
 static void delete_go(struct engine *e, struct waiter *w, struct take *t, enum err err)
@@ -279,13 +282,11 @@ static void delete_go(struct engine *e, struct waiter *w, struct take *t, enum e
 		answer(r, ERR_DELETED, NULL);
 		return;
 	}
-	if (!at_rest(&t->rec)) {
+	if (!recording_at_rest(&t->rec)) {
 		take_wait(t, w);
 		return;
 	}
-	recording_detach_all(&t->rec, ERR_DELETED, e->now.mono_ms, &e->fx);
-	t->rec.info.phase = PHASE_DELETED;
-	t->rec.idle_deadline = UINT64_MAX;
+	recording_deleting(&t->rec); /* nobody hears of it before it is durable */
 	t->deleting = r;
 	struct record record = { .type = RECORD_DELETE, .track = RECORD_WHOLE, .recording = t->rec.info.id };
 	struct position at = journal_append(e->journal, &record);
