@@ -244,6 +244,15 @@ static void track_durable(struct engine *e, struct track_io *io, uint64_t end)
 	effects_run(e, t);
 }
 
+/* Within append_durable the journal is further than what the takes know. */
+uint64_t append_settled(const struct engine *e)
+{
+	const struct in_flight_queue *q = &e->in_flight;
+	uint64_t durable = journal_durable(e->journal);
+	uint64_t before = q->count > 0 ? q->items[q->head].sequence - 1 : durable;
+	return before < durable ? before : durable;
+}
+
 void append_durable(struct engine *e, uint64_t sequence)
 {
 	struct in_flight_queue *q = &e->in_flight;

@@ -303,7 +303,7 @@ void checkpoint_begin(struct engine *e)
 		return;
 	}
 	c->running = true;
-	c->cut = journal_durable(e->journal);
+	c->cut = append_settled(e); /* goals are what the takes know to be durable */
 	timer_set(&e->timers, &c->timer, e->now.mono_ms + LIMIT_CHECKPOINT_MS);
 	for (struct list *at = e->takes.next; at != &e->takes; at = at->next) {
 		struct take *t = list_entry(at, struct take, link);

@@ -276,6 +276,8 @@ void append_copy(struct engine *e, struct track_io *io, const void *data, size_t
 /* Gives everything that gathered to the journal, if no commit is under way. */
 void append_pump(struct engine *e);
 void append_durable(struct engine *e, uint64_t sequence);
+/* Everything up to this sequence is durable, and its takes have been told. */
+uint64_t append_settled(const struct engine *e);
 void in_flight_push(struct engine *e, struct in_flight item);
 /* Below so many free blocks reading stops. */
 static inline uint32_t append_low(const struct engine *e)
