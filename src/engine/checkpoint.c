@@ -216,7 +216,8 @@ enum err checkpoint_tracks(struct engine *e, struct checkpoint_track **out, size
 	n = 0;
 	for (struct list *at = e->takes.next; at != &e->takes; at = at->next) {
 		struct take *t = list_entry(at, struct take, link);
-		if (t->loading || t->gone || !t->manifest_on_disk || (take_finished(t) && !take_behind(t)))
+		/* also finished ones: a record behind the cut may name a track with a length that is long outgrown */
+		if (t->loading || t->gone || !t->manifest_on_disk)
 			continue;
 		for (uint32_t i = 0; i < t->rec.info.track_count; i++) {
 			uint64_t synced = i < t->io_count ? t->io[i]->synced : t->rec.info.tracks[i].bytes;

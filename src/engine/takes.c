@@ -219,6 +219,8 @@ void take_evict(struct engine *e, struct take *t)
 {
 	if (t->pins > 0 || t->loading || !list_empty(&t->waiting))
 		return;
+	if (!t->gone && e->checkpoint.running)
+		return; /* the checkpoint's record names it; its end comes back here */
 	if (t->gone && take_finished(t) && t->rec.info.phase == PHASE_DELETED)
 		take_remove_files(e, t);
 	if (t->gone || (take_finished(t) && take_clean(t) && !recording_attached(&t->rec)))
