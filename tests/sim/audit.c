@@ -22,7 +22,8 @@ void oracle_final(struct world *w)
 	for (unsigned i = 0; i < w->plan.takes; i++) {
 		const struct take_truth *take = &w->takes[i];
 		bool must = take->fate == FATE_NONE || take->fate == FATE_COMPLETE_ALL;
-		if (must && !all_final(take) && !(take->in_error && oracle_excused(w, take)))
+		bool empty = take->aborted && oracle_may_abort(take) && w->plan.late_ms < LATE_FOR_EVER;
+		if (must && !empty && !all_final(take) && !(take->in_error && oracle_excused(w, take)))
 			sim_fail(&w->sim, "liveness", "%s was never saved", take->session);
 	}
 }
@@ -170,7 +171,8 @@ static void check_leftovers(struct world *w, const struct take_truth *take, cons
 	spool_dir_path(&row->id, path);
 	enum err err = vfs_list(disk_vfs(w->disk), path, count_entry, &count);
 	if (row->phase == PHASE_DELETED && err != ERR_NOT_FOUND)
-		sim_fail(&w->sim, "the end is the end", "%s is deleted and its folder holds %u files", take->session, count);
+		sim_fail(&w->sim, "the end is the end", "%s is deleted and its folder holds %u files", take->session,
+			 count);
 	count = 0;
 	err = vfs_list(disk_vfs(w->disk), "quarantine", count_entry, &count);
 	if (count > 0 && !oracle_excused(w, take))
