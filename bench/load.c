@@ -224,7 +224,22 @@ static bool all_acked(const struct load *l)
 	return true;
 }
 
-/* No message is begun any more, every one begun is finished, and all is acked. */
+/* What was never acked waited at least until now: a server that fell silent must not look quick. */
+static void count_unacked(struct load *l)
+{
+	uint64_t now_us = clock_us();
+	for (unsigned i = 0; i < l->options.conns; i++) {
+		struct conn *c = &l->conns[i];
+		uint64_t acked_bytes = c->acked;
+		c->acked = UINT64_MAX; /* takes all marks out */
+		for (struct mark mark; conn_unmark(c, &mark);)
+			histogram_add(&l->latency, now_us - mark.sent_us);
+		c->acked = acked_bytes;
+	}
+}
+
+/* No message is begun any more, every one begun is finished, and all is acked. Acks that come now still count: their
+ * messages were sent while it was measured. */
 static bool drain(struct load *l)
 {
 	uint64_t until_us = clock_us() + (uint64_t)DRAIN_WAIT_S * SECOND_US;
@@ -237,8 +252,11 @@ static bool drain(struct load *l)
 	bool done;
 	while (!(done = all_acked(l)) && clock_us() < until_us)
 		turn(l, 10, false);
-	if (!done)
+	if (!done) {
 		fprintf(stderr, "not all was acked within %d s\n", DRAIN_WAIT_S);
+		count_unacked(l);
+	}
+	l->measuring = false;
 	return done;
 }
 
@@ -412,11 +430,10 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	run(&load, &samples[0], &samples[1]);
-	load.measuring = false;
 	good = drain(&load);
 	sample_take(&load, &samples[2]);
-	if (load.options.end)
-		good = end_all(&load) && good;
+	if (load.options.end && good)
+		good = end_all(&load);
 	sample_take(&load, &samples[3]);
 	report(&load, samples, connect_s);
 	for (unsigned i = 0; i < load.options.conns; i++) {

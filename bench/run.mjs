@@ -21,7 +21,7 @@ const usage = `usage: bench/run [OPTION …]
 
 The load client by hand: build/bench/load flat|paced --port P --pid PID …, see \`build/bench/load\`.`;
 
-const goals = { rawShare: 0.5, cpuEarly: 1.2, cpuLate: 0.8, p99Ms: 100, maxMs: 1000, rssMb: 200, cores: 0.8 };
+const goals = { rawShare: 0.5, cpuEarly: 1.2, cpuLate: 0.8, p99Ms: 100, maxMs: 1000, rssMb: 200, cores: 0.8, pacedMbPerS: 36 };
 
 function parseArguments(argv) {
 	const o = { build: 'build', dir: 'tmp', only: 'raw,flat,paced,peer', seconds: 6, pacedSeconds: 50, runs: 1, serve: [] };
@@ -60,7 +60,7 @@ function cleanUp() {
 	for (const dir of dataDirs) fs.rmSync(dir, { recursive: true, force: true });
 }
 process.on('exit', cleanUp);
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(130));
 
 const note = (text) => process.stderr.write(`-- ${text}\n`);
 
@@ -208,6 +208,7 @@ function judge(r, raw) {
 	goal('early hash: CPU-s/GB ≤', r.early?.serverCpuPerGb, goals.cpuEarly);
 	goal('late hash: share of raw ≥', share(r.late), goals.rawShare, true);
 	goal('late hash: CPU-s/GB ≤', r.late?.serverCpuPerGb, goals.cpuLate);
+	goal('paced: MB/s acked ≥', r.paced?.mbPerS, goals.pacedMbPerS, true);
 	goal('paced: ack p99 ms ≤', r.paced?.p99Ms, goals.p99Ms);
 	goal('paced: ack max ms ≤', r.paced?.maxMs, goals.maxMs);
 	goal('paced: peak RSS MB ≤', r.paced?.peakRssMb, goals.rssMb);
