@@ -242,6 +242,10 @@ static void checkpoint_end(struct engine *e)
 	c->recording = true;
 	if (c->cut + 1 > e->hold_floor)
 		c->cut = e->hold_floor - 1;
+	if (!list_empty(&e->deletions)) {
+		uint64_t first = list_entry(e->deletions.next, struct deletion, link)->sequence;
+		c->cut = c->cut < first ? c->cut : first - 1;
+	}
 	c->at = journal_checkpoint(e->journal, c->cut + 1, tracks, count);
 	free(tracks);
 	append_pump(e);

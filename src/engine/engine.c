@@ -108,6 +108,7 @@ static void init(struct engine *e, const struct engine_config *config, struct no
 	e->by_id = must(calloc(TABLE_SIZE, sizeof *e->by_id));
 	e->by_key = must(calloc(TABLE_SIZE, sizeof *e->by_key));
 	e->hold_floor = UINT64_MAX;
+	list_init(&e->deletions);
 	replies_init(&e->replies);
 	effects_init(&e->fx);
 	timers_init(&e->timers);
@@ -324,6 +325,8 @@ void engine_close(struct engine *e)
 		take_wake(e, t, ERR_SHUTTING_DOWN);
 		take_free(e, t);
 	}
+	while ((link = list_pop(&e->deletions)))
+		free(list_entry(link, struct deletion, link));
 	journal_close(e->journal);
 	catalog_close(e->config.catalog);
 	effects_release(&e->fx);

@@ -71,6 +71,12 @@ struct waiter {
 	bool created; /* the take was made for this very waiter */
 };
 
+/* A deletion that is not whole yet: until its row and its files are gone, no checkpoint covers its record. */
+struct deletion {
+	struct list link; /* engine.deletions, in the order of their records */
+	uint64_t sequence;
+};
+
 struct take {
 	struct recording rec;
 	struct track_io **io; /* one for each track */
@@ -80,11 +86,12 @@ struct take {
 	bool manifest_dirty;	       /* recording.json is behind */
 	bool manifest_on_disk;
 	bool manifest_writing;
-	bool gone;		  /* deleted: leaves memory when nothing holds it */
-	unsigned pins;		  /* work on lanes and records in flight that point here */
-	struct position opened;	  /* the newest OPEN record: what is sent must wait for it */
-	struct request *deleting; /* who asked for its deletion */
-	struct list waiting;	  /* struct waiter */
+	struct deletion *deletion; /* with phase DELETED, until its files are handed to be removed */
+	bool gone;		   /* deleted: leaves memory when nothing holds it */
+	unsigned pins;		   /* work on lanes and records in flight that point here */
+	struct position opened;	   /* the newest OPEN record: what is sent must wait for it */
+	struct request *deleting;  /* who asked for its deletion */
+	struct list waiting;	   /* struct waiter */
 	struct timer timer;
 	struct list link; /* engine.takes */
 	struct take *next_by_id, *next_by_key;
@@ -198,6 +205,7 @@ struct engine {
 	struct checkpoint checkpoint;
 	uint64_t hold_floor; /* records from here on are held for failed spools; UINT64_MAX: none are */
 	unsigned holds;
+	struct list deletions;
 	bool held_for_good;  /* a sync of what was to be rescued failed: only recovery helps */
 	struct list rescues; /* those that failed otherwise, until the next look at the space */
 

@@ -290,6 +290,9 @@ static void delete_go(struct engine *e, struct waiter *w, struct take *t, enum e
 	t->deleting = r;
 	struct record record = { .type = RECORD_DELETE, .track = RECORD_WHOLE, .recording = t->rec.info.id };
 	struct position at = journal_append(e->journal, &record);
+	t->deletion = must(calloc(1, sizeof *t->deletion));
+	t->deletion->sequence = at.sequence;
+	list_push(&e->deletions, &t->deletion->link);
 	take_pin(t);
 	in_flight_push(e, (struct in_flight){ .take = t, .sequence = at.sequence, .go = deleted_go });
 	effects_run(e, t);

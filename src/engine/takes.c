@@ -185,6 +185,7 @@ struct remove_op {
 	struct task task;
 	struct engine *engine;
 	struct uuid id;
+	struct deletion *deletion;
 	enum err err;
 };
 
@@ -201,6 +202,8 @@ static void remove_done(struct task *task)
 	struct remove_op *op = (struct remove_op *)task;
 	if (op->err)
 		log_event(LOG_ERROR, "remove_failed", "code", err_code(op->err), NULL);
+	list_remove(&op->deletion->link);
+	free(op->deletion);
 	free(op);
 }
 
@@ -212,6 +215,8 @@ static void take_remove_files(struct engine *e, struct take *t)
 	op->task.done = remove_done;
 	op->engine = e;
 	op->id = t->rec.info.id;
+	op->deletion = t->deletion;
+	t->deletion = NULL;
 	exec_submit(e->config.exec, LANE_CHECKPOINT, &op->task);
 }
 
@@ -221,7 +226,7 @@ void take_evict(struct engine *e, struct take *t)
 		return;
 	if (!t->gone && e->checkpoint.running)
 		return; /* the checkpoint's record names it; its end comes back here */
-	if (t->gone && take_finished(t) && t->rec.info.phase == PHASE_DELETED)
+	if (t->gone && t->deletion)
 		take_remove_files(e, t);
 	if (t->gone || (take_finished(t) && take_clean(t) && !recording_attached(&t->rec)))
 		take_free(e, t);
