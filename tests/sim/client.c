@@ -334,6 +334,11 @@ static void client_new(struct world *w, struct take_truth *take, unsigned track,
 	c->message_max = 1ULL << rng_between(&c->rng, 9, c->track->total > 512 * KIB ? 18 : 15);
 	uint64_t lasts_ms = rng_between(&c->rng, 500, 20000);
 	c->rate = rng_chance(&c->rng, 60) ? c->track->total / lasts_ms + 1 : 0;
+	if (w->plan.burst) {
+		c->window = 4 * MIB;
+		c->message_max = 64 * KIB;
+		c->rate = 0;
+	}
 	c->end_early = rng_chance(&c->rng, 30) ? rng_below(&c->rng, 20000) : 0;
 	c->abort_at = take->fate == FATE_ABORT && track == 0 ? rng_below(&c->rng, c->track->total + 1) : BYTES_UNKNOWN;
 	c->says_sha = take->fate == FATE_WRONG_SHA || rng_chance(&c->rng, 50);
@@ -347,8 +352,10 @@ static void client_new(struct world *w, struct take_truth *take, unsigned track,
 	sim_after(&w->sim, begins_us + SECOND, client_watch, c, 0);
 }
 
-static uint64_t size_of_take(struct rng *rng)
+static uint64_t size_of_take(const struct world *w, struct rng *rng)
 {
+	if (w->plan.burst)
+		return MIB + rng_below(rng, 3 * MIB);
 	switch (rng_below(rng, 10)) {
 	case 0:
 		return rng_below(rng, 2);
@@ -384,7 +391,7 @@ static void take_make(struct world *w, unsigned index)
 		struct track_truth *track = &take->tracks[i];
 		snprintf(track->name, sizeof track->name, "%s", take->track_count == 1 ? "main" : names[i]);
 		track->content = rng_next(&rng);
-		track->total = size_of_take(&rng);
+		track->total = size_of_take(w, &rng);
 		for (unsigned k = 0; k < twins && w->client_count < CLIENTS; k++)
 			client_new(w, take, i, begins + k * rng_below(&rng, 5 * SECOND));
 	}

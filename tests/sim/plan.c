@@ -16,11 +16,12 @@ static void choose_faults(struct plan *p, struct rng *rng)
 	p->stops = rng_chance(rng, 15);
 	p->full = rng_chance(rng, 15);
 	p->bad_writes = rng_chance(rng, 8);
-	p->bad_syncs = rng_chance(rng, 10);
+	p->bad_syncs = rng_chance(rng, 14);
 	p->slow = rng_chance(rng, 30);
 	p->jumps = rng_chance(rng, 15);
 	p->liars = rng_chance(rng, 20);
 	p->deaf = rng_chance(rng, 5);
+	p->burst = rng_chance(rng, 10);
 }
 
 void plan_make(struct world *w)
@@ -44,6 +45,13 @@ void plan_make(struct world *w)
 	p->io = rng_chance(&rng, 50) ? JOURNAL_IO_AUTO : JOURNAL_IO_BUFFERED;
 	p->latency_us = one_of(&rng, latencies, 4);
 	p->capacity = 64 * GIB;
+	if (p->burst) {
+		p->takes = 1 + (unsigned)rng_below(&rng, 3);
+		p->memory_bytes = 8 * MIB;
+		p->latency_us = 100;
+		p->calm_us = w->sim.now_us + 2 * SECOND;
+		exec_sim_set_speed(w->exec, LANE_COMMIT, 3 * MS);
+	}
 }
 
 static void crash_now(void *arg, uint64_t x)
@@ -60,7 +68,9 @@ static void crash_now(void *arg, uint64_t x)
 		world_crash(w, p->powers && (!p->kills || rng_chance(&w->sim.rng, 60)) ? CRASH_POWER : CRASH_KILL);
 	else if (p->at_calls)
 		disk_die_after(w->disk, 1 + rng_below(&w->sim.rng, 200)); /* in the next start */
-	sim_after(&w->sim, 200 * MS + rng_below(&w->sim.rng, 8 * SECOND), crash_now, w, 0);
+	uint64_t wait =
+		p->burst ? 5 * MS + rng_below(&w->sim.rng, 400 * MS) : 200 * MS + rng_below(&w->sim.rng, 8 * SECOND);
+	sim_after(&w->sim, wait, crash_now, w, 0);
 }
 
 static void stop_now(void *arg, uint64_t x)
@@ -164,7 +174,7 @@ void plan_begin(struct world *w)
 	struct sim *s = &w->sim;
 	uint64_t span = p->calm_us - s->now_us;
 	if (p->kills || p->powers)
-		sim_after(s, rng_below(&s->rng, span), crash_now, w, 0);
+		sim_after(s, rng_below(&s->rng, p->burst ? span / 20 : span), crash_now, w, 0);
 	if (p->stops)
 		sim_after(s, rng_below(&s->rng, span), stop_now, w, 0);
 	if (p->cuts)

@@ -95,8 +95,8 @@ static void plan_start(struct world *w)
 	if (w->start_planned)
 		return;
 	w->start_planned = true;
-	uint64_t away =
-		rng_chance(&w->sim.rng, 20) ? rng_below(&w->sim.rng, 20 * SECOND) : rng_below(&w->sim.rng, 2 * SECOND);
+	uint64_t most = w->plan.burst ? 100 * MS : rng_chance(&w->sim.rng, 20) ? 20 * SECOND : 2 * SECOND;
+	uint64_t away = rng_below(&w->sim.rng, most);
 	sim_after(&w->sim, away + 10 * MS, start_again, w, 0);
 }
 

@@ -124,6 +124,7 @@ struct tally {
 struct plan {
 	unsigned takes;
 	bool cuts, half_open, kills, powers, stops, full, bad_writes, bad_syncs, slow, jumps, liars, deaf;
+	bool burst;	  /* few large takes that come at once, and crashes amid them */
 	bool at_calls;	  /* the process also dies inside of disk calls */
 	uint64_t calm_us; /* when the faults end */
 	uint32_t grace_ms, heartbeat_ms, segment_bytes;
