@@ -44,7 +44,7 @@ enum {
 	LIMIT_END_SILENCE_MS = 10 * 1000, /* after `end`: no byte for this long is bytes_missing */
 	LIMIT_SPACE_CHECK_MS = 1000,	  /* how old a reading of the free space may be */
 	LIMIT_LATE_MS = 2000,		  /* a timer later than this: the process itself stood still */
-	LIMIT_STOP_MS = 10 * 1000,	  /* a clean stop takes no longer, then the rest is left to recovery */
+	LIMIT_STOP_MS = 30 * 1000,	  /* a clean stop takes no longer, then the rest is left to recovery */
 
 	/* Memory */
 	LIMIT_BLOCK_BYTES = 4096,	     /* one block of buffered media: the page and O_DIRECT's alignment */

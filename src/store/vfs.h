@@ -1,8 +1,9 @@
 /* The one file seam: everything that Holdfast stores passes here, so that tests can count, fail, drop or tear it.
  *
  * Paths are relative to the data directory, made of the server's own names only, and never leave it (openat2 with
- * RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS). Implementations: vfs_posix.c, and in the tests a simulated disk and layers
- * over either. Callers use the checked functions below, never the table.
+ * RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS and RESOLVE_NO_XDEV: a data directory is one file system). Implementations:
+ * vfs_posix.c, and in the tests a simulated disk and layers over either. Callers use the checked functions below, never
+ * the table.
  *
  * Syncs: a file whose sync failed once is poisoned: each later sync of it answers ERR_SYNC_FAILED without asking the
  * system again, because the system may have dropped the pages and would say yes. Functions of one file may be called

@@ -55,7 +55,8 @@ static int open_beneath(struct posix_vfs *p, const char *path, int flags, mode_t
 	struct open_how how = {
 		.flags = (uint64_t)(flags | O_CLOEXEC),
 		.mode = mode,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+		/* one file system: sync_all reaches no other */
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
 	};
 	for (;;) {
 		long fd = syscall(SYS_openat2, p->root, *path ? path : ".", &how, sizeof how);
