@@ -30,7 +30,7 @@ struct client {
 	uint64_t give_up_us; /* with FATE_SILENT_END: says nothing more after this */
 	unsigned starts;
 	bool says_sha, says_from, says_part, long_away;
-	bool end_sent, pumping, yielded, repeated;
+	bool end_sent, pumping, yielded, repeated, has_repeated;
 	const char *why; /* how it ended */
 };
 
@@ -171,7 +171,7 @@ static void started(struct client *c, const struct message_in *m)
 		c->track->last_part = m->bytes;
 	if (!c->repeated && rng_chance(&c->rng, 2)) {
 		/* A second start for the same take is harmless, if nothing is sent before it is answered as well. */
-		c->repeated = true;
+		c->repeated = c->has_repeated = true;
 		send_start(c);
 		return;
 	}
@@ -186,8 +186,10 @@ static void refused(struct client *c, struct link *link, const struct message_in
 {
 	struct sim *s = &c->w->sim;
 	const char *code = m->code;
-	if (strcmp(code, "taken_over") == 0 && c->repeated) {
-		link_hang_up(link); /* its repeated start may have taken the track back meanwhile */
+	if (strcmp(code, "taken_over") == 0 && c->has_repeated) {
+		/* Its own repeated start may have come to a link that it had left. */
+		c->has_repeated = false;
+		link_hang_up(link);
 		client_again(c, 100 * MS);
 	} else if (strcmp(code, "taken_over") == 0) {
 		c->yielded = true;
