@@ -20,6 +20,7 @@ struct checkpoint_item {
 	struct take *take;
 	struct recording_info info; /* the manifest's content */
 	bool write_manifest;
+	bool first; /* the take's first manifest: its folder's own name may not be synced, whoever made it */
 	uint64_t goals[LIMIT_TRACKS]; /* each spool must be synced up to here */
 	struct vfs_file *files[LIMIT_TRACKS];
 	bool names[LIMIT_TRACKS];
@@ -55,6 +56,8 @@ static void item_sync(struct vfs *vfs, struct checkpoint_item *item)
 	}
 	if (!item->err && item->write_manifest)
 		item->err = manifest_write(vfs, &item->info);
+	if (!item->err && item->write_manifest && item->first)
+		item->err = vfs_sync_dir(vfs, "spool");
 }
 
 static void group_sync(struct vfs *vfs, struct checkpoint_group *g)
@@ -178,6 +181,7 @@ static void item_prepare(struct checkpoint_item *item)
 		item->files[i] = !io->failed && behind ? io->file : NULL;
 		item->names[i] = io->names_synced;
 	}
+	item->first = !t->manifest_on_disk;
 	item->write_manifest = t->manifest_dirty || !t->manifest_on_disk;
 	if (item->write_manifest) {
 		must(recording_info_copy(&item->info, t->logged ? t->logged : &t->rec.info) ? NULL : item);
