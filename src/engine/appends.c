@@ -4,6 +4,8 @@
  * record to the next. Nothing is copied but once into the chain and once, by the journal, into its batch. */
 #include "engine/internal.h"
 
+#include "base/mask.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,11 +96,12 @@ bool append_fits(struct engine *e, struct track_io *io, size_t len)
 	return true;
 }
 
-void append_copy(struct engine *e, struct track_io *io, const void *data, size_t len, uint64_t end)
+void append_copy(struct engine *e, struct track_io *io, struct engine_media media, uint64_t end)
 {
 	struct chain *c = &io->chain;
+	size_t len = media.len;
 	uint64_t at = end - len;
-	const uint8_t *from = data;
+	const uint8_t *from = media.data;
 	if (c->count == 0)
 		c->first = at / BLOCK;
 	while (len > 0) {
@@ -110,7 +113,7 @@ void append_copy(struct engine *e, struct track_io *io, const void *data, size_t
 		}
 		size_t off = at % BLOCK;
 		size_t piece = BLOCK - off < len ? BLOCK - off : len;
-		memcpy(*chain_slot(c, (uint32_t)index) + off, from, piece);
+		mask_copy(*chain_slot(c, (uint32_t)index) + off, from, piece, media.mask);
 		at += piece;
 		from += piece;
 		len -= piece;

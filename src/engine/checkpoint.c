@@ -4,9 +4,11 @@
  * replaced, in groups on a lane of their own, while recording goes on. Only then the checkpoint record is appended, and
  * only when it is durable segments are recycled.
  *
- * A large group is synced with two calls for the whole file system, contents before names: file by file, the first
- * checkpoint of 9,000 takes needs 45,000 syncs, and the journal is full before it ends. A small one is synced file by
- * file: that does not wait for what others wrote. */
+ * A large group is written out some files at a time and then synced with two calls for the whole file system, contents
+ * before names: file by file, the first checkpoint of 9,000 takes needs 45,000 syncs, and the journal is full before it
+ * ends. Each such call also writes what thousands of other takes gathered meanwhile, in as many small pieces: hence one
+ * group for all, not one for each thousand. A small one is synced file by file: that does not wait for what others
+ * wrote. */
 #include "engine/internal.h"
 
 #include "base/log.h"
@@ -60,9 +62,35 @@ static void item_sync(struct vfs *vfs, struct checkpoint_item *item)
 		item->err = vfs_sync_dir(vfs, "spool");
 }
 
+/* The contents of all spools on their way to the disk, some files at a time: the sync of everything behind it finds
+ * little left to write, and commits get their turn meanwhile instead of waiting behind all of it. */
+static enum err contents_write_out(struct checkpoint_group *g)
+{
+	struct vfs_file *window[LIMIT_CHECKPOINT_WRITE_OUT];
+	unsigned begun = 0, ended = 0;
+	enum err err = ERR_OK;
+	for (struct list *at = g->items.next; at != &g->items; at = at->next) {
+		struct checkpoint_item *item = list_entry(at, struct checkpoint_item, link);
+		for (uint32_t i = 0; i < item->count && !err; i++) {
+			if (!item->files[i])
+				continue;
+			if (begun - ended == LIMIT_CHECKPOINT_WRITE_OUT)
+				err = vfs_file_write_out(window[ended++ % LIMIT_CHECKPOINT_WRITE_OUT], true);
+			window[begun++ % LIMIT_CHECKPOINT_WRITE_OUT] = item->files[i];
+			err = err ? err : vfs_file_write_out(item->files[i], false);
+		}
+	}
+	while (ended < begun && !err)
+		err = vfs_file_write_out(window[ended++ % LIMIT_CHECKPOINT_WRITE_OUT], true);
+	return err;
+}
+
 static void group_sync(struct vfs *vfs, struct checkpoint_group *g)
 {
 	bool manifests = false;
+	g->sync_err = contents_write_out(g);
+	if (g->sync_err)
+		return;
 	for (struct list *at = g->items.next; at != &g->items; at = at->next) {
 		struct checkpoint_item *item = list_entry(at, struct checkpoint_item, link);
 		if (item->write_manifest)

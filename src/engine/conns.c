@@ -1,6 +1,8 @@
 /* Connections: their messages, in order, and what had to be held back. */
 #include "engine/internal.h"
 
+#include "base/mask.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -300,8 +302,9 @@ static void take_message(struct engine *e, struct conn *c, const char *text, siz
 }
 
 /* False: it can't be taken now; nothing of it was. */
-static bool take_binary(struct engine *e, struct conn *c, const void *data, size_t len)
+static bool take_binary(struct engine *e, struct conn *c, struct engine_media media)
 {
+	size_t len = media.len;
 	if (c->session.state == SESSION_OPEN && c->attached && len > 0) {
 		struct take *t = c->take;
 		struct track_io *io = take_io(e, t, c->track);
@@ -313,7 +316,7 @@ static bool take_binary(struct engine *e, struct conn *c, const void *data, size
 		if (session_binary(&c->session, len, &e->fx) != SESSION_PASS)
 			return true;
 		if (recording_data(&t->rec, c->track, c->epoch, len, e->now.mono_ms, &e->fx))
-			append_copy(e, io, data, len, t->rec.tracks[c->track].accepted);
+			append_copy(e, io, media, t->rec.tracks[c->track].accepted);
 		if (e->fx.count > 0 || t->rec.tracks[c->track].ended)
 			effects_run(e, t);
 		return true;
@@ -324,13 +327,14 @@ static bool take_binary(struct engine *e, struct conn *c, const void *data, size
 	return true;
 }
 
-static void hold(struct engine *e, struct conn *c, const void *data, size_t len, bool text)
+static void hold(struct engine *e, struct conn *c, struct engine_media media, bool text)
 {
+	size_t len = media.len;
 	struct held *h = must(malloc(sizeof *h + len));
 	h->next = NULL;
 	h->len = len;
 	h->text = text;
-	memcpy(h->data, data, len);
+	mask_copy((uint8_t *)h->data, media.data, len, media.mask);
 	*c->held_tail = h;
 	c->held_tail = &h->next;
 	e->held_bytes += len;
@@ -350,7 +354,7 @@ static void held_take(struct engine *e, uint64_t id)
 	struct conn *c;
 	while ((c = conn_find(e, id)) && c->held && !c->blocked) {
 		struct held *h = c->held;
-		if (!h->text && !take_binary(e, c, h->data, h->len))
+		if (!h->text && !take_binary(e, c, (struct engine_media){ h->data, h->len, { 0 } }))
 			break;
 		c = conn_find(e, id);
 		if (!c)
@@ -386,13 +390,14 @@ void engine_conn_text(struct engine *e, uint64_t conn, const char *text, size_t 
 	session_heard(&c->session);
 	conn_pause_update(e, c);
 	if (c->held)
-		hold(e, c, text, len, true);
+		hold(e, c, (struct engine_media){ text, len, { 0 } }, true);
 	else
 		take_message(e, c, text, len);
 }
 
-void engine_conn_binary(struct engine *e, uint64_t conn, const void *data, size_t len, struct now now)
+void engine_conn_media(struct engine *e, uint64_t conn, struct engine_media media, struct now now)
 {
+	_Static_assert(LIMIT_INPUT_BYTES % sizeof media.mask == 0, "the mask fits each piece as it is");
 	engine_clock(e, now);
 	struct conn *c = conn_find(e, conn);
 	if (!c || e->failed)
@@ -401,16 +406,16 @@ void engine_conn_binary(struct engine *e, uint64_t conn, const void *data, size_
 	conn_pause_update(e, c);
 	list_remove(&c->link); /* those that waited longest are the first to go on when reading stood still */
 	list_push(&e->conns, &c->link);
-	e->bytes_received += len;
-	const char *next = data;
+	e->bytes_received += media.len;
+	struct engine_media piece = media;
 	do { /* small pieces, so that each finds room sooner or later */
-		size_t piece = len < LIMIT_INPUT_BYTES ? len : LIMIT_INPUT_BYTES;
-		if (c->held || !take_binary(e, c, next, piece))
-			hold(e, c, next, piece, false);
-		next += piece;
-		len -= piece;
+		piece.len = media.len < LIMIT_INPUT_BYTES ? media.len : LIMIT_INPUT_BYTES;
+		if (c->held || !take_binary(e, c, piece))
+			hold(e, c, piece, false);
+		piece.data = (const uint8_t *)piece.data + piece.len;
+		media.len -= piece.len;
 		c = conn_find(e, conn);
-	} while (c && len > 0);
+	} while (c && media.len > 0);
 }
 
 size_t engine_conn_room(struct engine *e, uint64_t conn)

@@ -88,8 +88,14 @@ uint64_t engine_next_wake(const struct engine *e);
  * no callback names it. Unknown ids are ignored everywhere. */
 uint64_t engine_conn_open(struct engine *e, const char *principal, struct now now);
 void engine_conn_text(struct engine *e, uint64_t conn, const char *text, size_t len, struct now now);
-/* A piece of a binary message (or all of it); empty ones are legal. */
-void engine_conn_binary(struct engine *e, uint64_t conn, const void *data, size_t len, struct now now);
+/* A piece of a binary message (or all of it); empty ones are legal. It may still be masked as WebSocket clients do: it
+ * is unmasked where it is copied anyway (mask_copy; zeros: it is not masked). */
+struct engine_media {
+	const void *data;
+	size_t len;
+	uint8_t mask[4];
+};
+void engine_conn_media(struct engine *e, uint64_t conn, struct engine_media media, struct now now);
 /* How much media the connection's take can take at once; 0 when it can't now. To be asked before a large read. */
 size_t engine_conn_room(struct engine *e, uint64_t conn);
 /* Anything came from the peer that is not one of the above (a pong, a piece of a frame). */

@@ -280,7 +280,7 @@ void conn_start(struct engine *e, struct conn *c, const struct message_start *m)
 /* True when `len` more bytes fit into memory and the track's reservation. */
 bool append_fits(struct engine *e, struct track_io *io, size_t len);
 /* Copies accepted bytes behind what is there; append_fits was true. `end`: the track's accepted length with them. */
-void append_copy(struct engine *e, struct track_io *io, const void *data, size_t len, uint64_t end);
+void append_copy(struct engine *e, struct track_io *io, struct engine_media media, uint64_t end);
 /* Gives everything that gathered to the journal, if no commit is under way. */
 void append_pump(struct engine *e);
 void append_durable(struct engine *e, uint64_t sequence);

@@ -226,6 +226,13 @@ static bool text_piece(struct ws *w, const struct frame_piece *piece, struct now
 	return true;
 }
 
+static struct engine_media media_of(const struct frame_piece *piece)
+{
+	struct engine_media media = { .data = piece->data, .len = piece->len };
+	memcpy(media.mask, piece->mask, sizeof media.mask);
+	return media;
+}
+
 /* True when the engine heard of it. */
 static bool take(struct peer *p, const struct frame_piece *piece, struct now now)
 {
@@ -236,7 +243,7 @@ static bool take(struct peer *p, const struct frame_piece *piece, struct now now
 		return !closing && text_piece(w, piece, now);
 	case FRAME_BINARY:
 		if (!closing)
-			engine_conn_binary(p->net->engine, w->id, piece->data, piece->len, now);
+			engine_conn_media(p->net->engine, w->id, media_of(piece), now);
 		return !closing;
 	case FRAME_PING:
 		if (!closing && !p->out) /* one that does not read gets no more than what is queued */

@@ -280,16 +280,24 @@ static void receive(struct peer *p, uint8_t *data, size_t len)
 static void receive_more(struct peer *p)
 {
 	struct net *n = p->net;
-	if (p->state != PEER_WS || p->gates || p->doomed)
+	if (!n->input && !(n->input = malloc(LIMIT_INPUT_AT_ONCE_BYTES)))
 		return;
-	size_t room = engine_conn_room(n->engine, p->ws->id);
-	if (room > LIMIT_INPUT_RUN_BYTES)
-		room = LIMIT_INPUT_RUN_BYTES;
-	if (room < LIMIT_INPUT_BYTES || (!n->input && !(n->input = malloc(LIMIT_INPUT_RUN_BYTES))))
-		return;
-	ssize_t len = recv(lws_get_socket_fd(p->wsi), n->input, room, MSG_DONTWAIT);
-	if (len > 0)
+	for (size_t run = LIMIT_INPUT_BYTES; run < LIMIT_INPUT_RUN_BYTES;) {
+		if (p->state != PEER_WS || p->gates || p->doomed)
+			return;
+		size_t room = engine_conn_room(n->engine, p->ws->id);
+		if (room > LIMIT_INPUT_AT_ONCE_BYTES)
+			room = LIMIT_INPUT_AT_ONCE_BYTES;
+		if (room < LIMIT_INPUT_BYTES)
+			return;
+		ssize_t len = recv(lws_get_socket_fd(p->wsi), n->input, room, MSG_DONTWAIT);
+		if (len <= 0)
+			return;
 		receive(p, n->input, (size_t)len);
+		run += (size_t)len;
+		if ((size_t)len < room)
+			return;
+	}
 }
 
 void peer_gate(struct peer *p, enum peer_gate gate, bool closed)

@@ -40,7 +40,7 @@ struct net {
 	void (*done)(void *arg);
 	void *done_arg;
 	bool listener_open, listening;
-	uint8_t *input; /* LIMIT_INPUT_RUN_BYTES for large reads, NULL until one comes */
+	uint8_t *input; /* LIMIT_INPUT_AT_ONCE_BYTES for large reads, NULL until one comes */
 	char host[64];
 	char date[32]; /* of the Date header */
 	int64_t date_s;

@@ -1,6 +1,8 @@
 /* WebSocket frames, see frame.h. */
 #include "proto/frame.h"
 
+#include "base/mask.h"
+
 #include <string.h>
 
 enum {
@@ -73,25 +75,6 @@ static enum frame_result head_read(struct frame_reader *r, uint8_t **data, size_
 	return FRAME_MORE;
 }
 
-/* Unmasks eight bytes at a time; the compiler makes vectors of it. */
-static void unmask(uint8_t mask[4], uint8_t *data, size_t len)
-{
-	uint8_t wide[8];
-	uint64_t key, word;
-	memcpy(wide, mask, 4);
-	memcpy(wide + 4, mask, 4);
-	memcpy(&key, wide, 8);
-	size_t i = 0;
-	for (; i + 8 <= len; i += 8) {
-		memcpy(&word, data + i, 8);
-		word ^= key;
-		memcpy(data + i, &word, 8);
-	}
-	for (; i < len; i++)
-		data[i] ^= wide[i & 7];
-	memcpy(mask, wide + (len & 3), 4);
-}
-
 static void frame_end(struct frame_reader *r)
 {
 	r->in_payload = false;
@@ -102,11 +85,11 @@ static void frame_end(struct frame_reader *r)
 static enum frame_result control_read(struct frame_reader *r, const uint8_t *data, size_t len,
 				      struct frame_piece *piece)
 {
-	memcpy(r->control + r->control_len, data, len);
+	mask_copy(r->control + r->control_len, data, len, r->mask);
 	r->control_len = (uint8_t)(r->control_len + len);
 	if (r->remaining > 0)
 		return FRAME_MORE;
-	*piece = (struct frame_piece){ r->opcode, true, true, r->control, r->control_len };
+	*piece = (struct frame_piece){ r->opcode, true, true, r->control, r->control_len, { 0 } };
 	frame_end(r);
 	return FRAME_PIECE;
 }
@@ -122,14 +105,19 @@ enum frame_result frame_read(struct frame_reader *r, uint8_t **data, size_t *len
 		return FRAME_MORE;
 	uint8_t *begin = *data;
 	size_t taken = r->remaining < *len ? (size_t)r->remaining : *len;
-	unmask(r->mask, begin, taken);
 	*data += taken;
 	*len -= taken;
 	r->remaining -= taken;
 	if (r->opcode & BIT_CONTROL)
 		return control_read(r, begin, taken, piece);
 	bool last = r->final && r->remaining == 0;
-	*piece = (struct frame_piece){ r->message, !r->begun, last, begin, taken };
+	*piece = (struct frame_piece){ r->message, !r->begun, last, begin, taken, { 0 } };
+	if (r->message == FRAME_TEXT) {
+		mask_copy(begin, begin, taken, r->mask);
+	} else {
+		memcpy(piece->mask, r->mask, sizeof piece->mask);
+		mask_skip(r->mask, taken);
+	}
 	r->begun = true;
 	if (r->remaining == 0)
 		frame_end(r);

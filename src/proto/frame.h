@@ -42,6 +42,7 @@ struct frame_piece {
 	bool first, last;	  /* of its message */
 	const uint8_t *data;	  /* in the input, or, of a control frame, in the reader until the next call */
 	size_t len;
+	uint8_t mask[4]; /* of a piece of a binary message, which is still masked: see mask_copy. Zeros for all else */
 };
 
 enum frame_result {

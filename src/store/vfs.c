@@ -112,6 +112,16 @@ enum err vfs_file_sync(struct vfs_file *file)
 	return ERR_SYNC_FAILED;
 }
 
+enum err vfs_file_write_out(struct vfs_file *file, bool wait)
+{
+	if (atomic_load(&file->poisoned))
+		return ERR_SYNC_FAILED;
+	if (!file->ops->write_out || file->ops->write_out(file, wait) == ERR_OK)
+		return ERR_OK;
+	atomic_store(&file->poisoned, true);
+	return ERR_SYNC_FAILED;
+}
+
 enum err vfs_file_truncate(struct vfs_file *file, uint64_t size)
 {
 	return file->ops->truncate(file, size);

@@ -200,10 +200,20 @@ static void file_close(struct vfs_file *file)
 	free(f);
 }
 
+static enum err file_write_out(struct vfs_file *file, bool wait)
+{
+	unsigned flags = wait ? SYNC_FILE_RANGE_WAIT_BEFORE : SYNC_FILE_RANGE_WRITE;
+	/* file systems without it answer ESPIPE or EINVAL, having done nothing */
+	return sync_file_range(file_of(file)->fd, 0, 0, flags) != 0 && (errno == EIO || errno == ENOSPC)
+		       ? ERR_SYNC_FAILED
+		       : ERR_OK;
+}
+
 static const struct vfs_file_ops file_ops = {
 	.pread = file_pread,
 	.pwritev = file_pwritev,
 	.sync = file_sync,
+	.write_out = file_write_out,
 	.truncate = file_truncate,
 	.reserve = file_reserve,
 	.size = file_size,

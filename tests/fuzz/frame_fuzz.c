@@ -29,7 +29,7 @@ static struct sum read_all(const uint8_t *input, size_t size, size_t step)
 			assert(piece.opcode < FRAME_CLOSE ||
 			       (piece.first && piece.last && piece.len <= FRAME_CONTROL_MAX));
 			for (size_t i = 0; i < piece.len; i++)
-				sum.hash = (sum.hash ^ piece.data[i]) * 1099511628211ULL;
+				sum.hash = (sum.hash ^ piece.data[i] ^ piece.mask[i & 3]) * 1099511628211ULL;
 			sum.bytes += piece.len;
 			sum.pieces_ended += piece.last;
 		}

@@ -186,7 +186,7 @@ static void file_close(struct vfs_file *file)
 }
 
 static const struct vfs_file_ops file_ops = {
-	file_pread, file_pwritev, file_sync, file_truncate, file_reserve, file_size, file_close,
+	file_pread, file_pwritev, file_sync, NULL, file_truncate, file_reserve, file_size, file_close,
 };
 
 static struct vfs_file *file_new(struct disk *disk, struct inode *inode, const char *path, unsigned flags)

@@ -138,7 +138,7 @@ static bool deliver_binary(struct link *link, struct frame *frame)
 	content_fill(frame->content, frame->off, data, n);
 	sim_trace(&w->sim, "binary", NULL, link->number, frame->off + n);
 	oracle_delivered(w, link, frame->off, n);
-	engine_conn_binary(w->engine, link->conn, data, n, world_now(w));
+	engine_conn_media(w->engine, link->conn, (struct engine_media){ data, n, { 0 } }, world_now(w));
 	frame->off += n;
 	frame->len -= n;
 	return frame->len == 0;

@@ -202,7 +202,7 @@ void engine_rig_media(struct engine_rig *g, uint64_t conn, size_t from, size_t l
 	assert(bytes);
 	for (size_t i = 0; i < len; i++)
 		bytes[i] = engine_rig_byte(from + i);
-	engine_conn_binary(g->e, conn, bytes, len, g->now);
+	engine_conn_media(g->e, conn, (struct engine_media){ bytes, len, { 0 } }, g->now);
 	free(bytes);
 }
 

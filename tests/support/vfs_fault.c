@@ -79,6 +79,12 @@ static enum err fault_sync(struct vfs_file *file)
 	return vfs_file_sync(file_of(file)->below);
 }
 
+static enum err fault_write_out(struct vfs_file *file, bool wait)
+{
+	CHECK(file_of(file)->fault, FAULT_WRITE_OUT);
+	return vfs_file_write_out(file_of(file)->below, wait);
+}
+
 static enum err fault_truncate(struct vfs_file *file, uint64_t size)
 {
 	CHECK(file_of(file)->fault, FAULT_TRUNCATE);
@@ -107,6 +113,7 @@ static const struct vfs_file_ops file_ops = {
 	.pread = fault_pread,
 	.pwritev = fault_pwritev,
 	.sync = fault_sync,
+	.write_out = fault_write_out,
 	.truncate = fault_truncate,
 	.reserve = fault_reserve,
 	.size = fault_size,

@@ -183,17 +183,38 @@ static unsigned syncs(const struct engine_rig *g)
 	return vfs_fault_count(g->vfs, FAULT_SYNC) + vfs_fault_count(g->vfs, FAULT_SYNC_DIR);
 }
 
+static void many_begin(struct engine_rig *g, uint64_t conns[MANY])
+{
+	char text[64];
+	for (int i = 0; i < MANY; i++) {
+		snprintf(text, sizeof text, "{\"type\":\"start\",\"sessionId\":\"many-%d\"}", i);
+		conns[i] = engine_rig_say(g, 0, text);
+		assert_last(g, "\"started\"");
+	}
+}
+
+/* Pages that the system could not write are gone, whatever a later sync says. */
+static void a_checkpoint_that_cannot_write_out_is_the_end(void **state)
+{
+	struct engine_rig *g = *state;
+	uint64_t conns[MANY];
+	many_begin(g, conns);
+	vfs_fault_fail(g->vfs, FAULT_WRITE_OUT, MANY / 2, ERR_SYNC_FAILED, false);
+	for (size_t at = 0; g->fatal == ERR_OK && at < 16 * PIECE; at += PIECE) {
+		for (int i = 0; i < MANY; i++)
+			engine_rig_media(g, conns[i], at, PIECE);
+		engine_rig_turn(g);
+	}
+	assert_int_equal(g->fatal, ERR_SYNC_FAILED);
+}
+
 /* Half a journal of many takes: their files, folders and manifests are synced together, not one by one. */
 static void many_takes_are_checkpointed_together(void **state)
 {
 	struct engine_rig *g = *state;
 	char text[64];
 	uint64_t conns[MANY];
-	for (int i = 0; i < MANY; i++) {
-		snprintf(text, sizeof text, "{\"type\":\"start\",\"sessionId\":\"many-%d\"}", i);
-		conns[i] = engine_rig_say(g, 0, text);
-		assert_last(g, "\"started\"");
-	}
+	many_begin(g, conns);
 	struct engine_status status = { 0 };
 	unsigned before = syncs(g);
 	size_t each = 0;
@@ -289,6 +310,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(another_connection_takes_over, setup, teardown),
 		cmocka_unit_test_setup_teardown(nothing_is_acked_after_a_failed_sync, setup, teardown),
 		cmocka_unit_test_setup_teardown(many_takes_are_checkpointed_together, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_checkpoint_that_cannot_write_out_is_the_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(room_is_what_can_be_taken_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_start_that_is_said_again_at_once_is_no_other_take, setup, teardown),
 		cmocka_unit_test_setup_teardown(errors_detach, setup, teardown),
