@@ -323,6 +323,13 @@ bool recording_data(struct recording *r, uint16_t track, uint32_t epoch, uint64_
 	return true;
 }
 
+void recording_unread(struct recording *r, uint16_t track, uint64_t now)
+{
+	struct track_state *t = &r->tracks[track];
+	if (t->ended && t->end_deadline != UINT64_MAX)
+		t->end_deadline = now + LIMIT_END_SILENCE_MS;
+}
+
 void recording_durable(struct recording *r, uint16_t track, uint64_t bytes, struct effects *fx)
 {
 	struct track_state *t = &r->tracks[track];

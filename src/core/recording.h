@@ -81,6 +81,8 @@ bool recording_data(struct recording *r, uint16_t track, uint32_t epoch, uint64_
 /* The journal has the track up to `bytes`. */
 void recording_durable(struct recording *r, uint16_t track, uint64_t bytes, struct effects *fx);
 
+/* The server itself does not read from the attached connection: its silence behind `end` begins anew. */
+void recording_unread(struct recording *r, uint16_t track, uint64_t now);
 /* `end` on the attachment: declares the total; seals when all is there. sha256: NULL if not given. */
 void recording_end(struct recording *r, uint16_t track, uint64_t total, const struct sha256 *sha256, uint64_t now,
 		   struct effects *fx);

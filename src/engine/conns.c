@@ -129,6 +129,15 @@ void conn_pause_update(struct engine *e, struct conn *c)
 	e->config.callbacks.pause(e->config.callbacks.arg, c->id, pause);
 }
 
+void conns_unread(struct engine *e, struct take *t)
+{
+	for (uint32_t i = 0; i < t->rec.info.track_count; i++) {
+		const struct conn *c = conn_find(e, t->rec.tracks[i].conn);
+		if (c && c->paused)
+			recording_unread(&t->rec, (uint16_t)i, e->now.mono_ms);
+	}
+}
+
 void conn_send_started(struct engine *e, struct conn *c)
 {
 	struct take *t = c->take;

@@ -198,6 +198,7 @@ static void on_timer(struct engine *e, struct timer *timer)
 	case TIMER_TAKE: {
 		struct take *t = list_entry(timer, struct take, timer);
 		take_pin(t);
+		conns_unread(e, t);
 		recording_tick(&t->rec, e->now.mono_ms, &e->fx);
 		effects_run(e, t);
 		take_unpin(e, t);

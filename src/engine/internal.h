@@ -263,6 +263,8 @@ void take_logged_clear(struct take *t);
 struct conn *conn_find(struct engine *e, uint64_t id);
 void conn_detach(struct engine *e, struct conn *c);
 void conn_pause_update(struct engine *e, struct conn *c);
+/* Who is not read from at the moment is not silent. */
+void conns_unread(struct engine *e, struct take *t);
 /* What was held may go on, at the end of this turn. */
 void conn_unblock(struct engine *e, struct conn *c);
 void conns_ready(struct engine *e);

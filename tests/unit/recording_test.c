@@ -291,6 +291,21 @@ static void what_is_missing_is_said_after_ten_seconds_of_silence(void **state)
 	take_rig_expect(t, "");
 }
 
+static void nobody_is_silent_while_the_server_does_not_read(void **state)
+{
+	struct take_rig *t = *state;
+	with_bytes(t);
+	recording_unread(&t->r, 0, t->now); /* nothing was declared: nothing is awaited */
+	take_rig_pass(t, LIMIT_END_SILENCE_MS);
+	take_rig_end(t, 0, 130);
+	take_rig_pass(t, LIMIT_END_SILENCE_MS - 1);
+	recording_unread(&t->r, 0, t->now);
+	take_rig_pass(t, LIMIT_END_SILENCE_MS - 1);
+	take_rig_expect(t, "");
+	take_rig_pass(t, 1);
+	take_rig_expect(t, "error c1 bytes_missing 100");
+}
+
 static void a_later_end_corrects_an_earlier_one(void **state)
 {
 	struct take_rig *t = *state;
@@ -508,6 +523,7 @@ int main(void)
 		TEST(the_end_may_come_before_the_last_bytes),
 		TEST(bytes_behind_the_total_do_not_fit),
 		TEST(what_is_missing_is_said_after_ten_seconds_of_silence),
+		TEST(nobody_is_silent_while_the_server_does_not_read),
 		TEST(a_later_end_corrects_an_earlier_one),
 		TEST(behind_the_seal_nothing_is_accepted),
 		TEST(who_lost_its_place_is_not_started_later),
