@@ -47,12 +47,12 @@ enum {
 	LIMIT_STOP_MS = 30 * 1000,	  /* a clean stop takes no longer, then the rest is left to recovery */
 
 	/* Memory */
-	LIMIT_BLOCK_BYTES = 4096,	     /* one block of buffered media: the page and O_DIRECT's alignment */
-	LIMIT_INPUT_BYTES = 64 * 1024,	     /* media is taken in pieces of at most this */
-	LIMIT_INPUT_RUN_BYTES = 640 * 1024, /* read from one connection before it is another's turn */
+	LIMIT_BLOCK_BYTES = 4096,		/* one block of buffered media: the page and O_DIRECT's alignment */
+	LIMIT_INPUT_BYTES = 64 * 1024,		/* media is taken in pieces of at most this */
+	LIMIT_INPUT_RUN_BYTES = 640 * 1024,	/* read from one connection before it is another's turn */
 	LIMIT_INPUT_AT_ONCE_BYTES = 128 * 1024, /* … of that with one call: it stays in the processor's cache */
-	LIMIT_READ_BYTES = 256 * 1024,	     /* one piece read for a download */
-	LIMIT_READERS = 256,		     /* downloads at work; more wait: each holds one piece */
+	LIMIT_READ_BYTES = 256 * 1024,		/* one piece read for a download */
+	LIMIT_READERS = 256,			/* downloads at work; more wait: each holds one piece */
 
 	/* Storage */
 	LIMIT_SEGMENT_BYTES = 64 * 1024 * 1024, /* one journal segment */
@@ -68,16 +68,16 @@ enum {
 	LIMIT_RESERVE_STEP = 16 * 1024 * 1024,	 /* … up to this */
 	LIMIT_RESERVE_BYTES = 256 * 1024 * 1024, /* free space kept: the smaller of this and 5 % */
 	LIMIT_RESERVE_PERCENT = 5,
-	LIMIT_PATH_BYTES = 256,		 /* a path below the data directory, of our own names only, with its NUL */
-	LIMIT_FAILED_DIRS = 64,		 /* directories remembered for a failed sync; after that none syncs any more */
-	LIMIT_SPOOL_FILES = 1024,	 /* entries read from one directory at a time */
-	LIMIT_SPOOL_WRITES = 6,		 /* spool writes under way: more starve the journal's commits */
-	LIMIT_CHECKPOINT_TAKES = 16384,	 /* takes synced with one task: all that connections can hold */
+	LIMIT_PATH_BYTES = 256,		  /* a path below the data directory, of our own names only, with its NUL */
+	LIMIT_FAILED_DIRS = 64,		  /* directories remembered for a failed sync; after that none syncs any more */
+	LIMIT_SPOOL_FILES = 1024,	  /* entries read from one directory at a time */
+	LIMIT_SPOOL_WRITES = 6,		  /* spool writes under way: more starve the journal's commits */
+	LIMIT_CHECKPOINT_TAKES = 16384,	  /* takes synced with one task: all that connections can hold */
 	LIMIT_CHECKPOINT_WRITE_OUT = 128, /* files whose pages are on their way to the disk at a time, before that */
-	LIMIT_CHECKPOINT_ALONE = 7,	 /* up to so many takes are synced file by file, more of them together */
-	LIMIT_CHECKPOINT_WRITES = 64,	 /* spool writes that a checkpoint has under way: paced, recording goes on */
-	LIMIT_CHECKPOINT_MS = 60 * 1000, /* what is not checkpointed is not older than about this */
-	LIMIT_FINISHED_TAKES = 2048,	 /* finished takes in memory, waiting for a checkpoint */
+	LIMIT_CHECKPOINT_ALONE = 7,	  /* up to so many takes are synced file by file, more of them together */
+	LIMIT_CHECKPOINT_WRITES = 64,	  /* spool writes that a checkpoint has under way: paced, recording goes on */
+	LIMIT_CHECKPOINT_MS = 60 * 1000,  /* what is not checkpointed is not older than about this */
+	LIMIT_FINISHED_TAKES = 2048,	  /* finished takes in memory, waiting for a checkpoint */
 	LIMIT_MANIFEST_BYTES = 1024 * 1024, /* recording.json */
 	LIMIT_CATALOG_CACHE_KIB = 2048,	    /* SQLite's pages in memory */
 	LIMIT_CATALOG_WAL_PAGES = 1000,	    /* its WAL is moved into the database above this */

@@ -59,7 +59,7 @@ struct vfs_file_ops {
 	/* Writes all or fails; after a failure any part may have been written. `direct`: the caller has aligned offset,
 	 * length and every piece of memory to 4096 and wants the page cache bypassed if the file was opened so. */
 	enum err (*pwritev)(struct vfs_file *file, const struct iovec *iov, int count, uint64_t off, bool direct);
-	enum err (*sync)(struct vfs_file *file);		    /* fdatasync */
+	enum err (*sync)(struct vfs_file *file); /* fdatasync */
 	/* Begins to write what the page cache holds of it, or waits for that. NULL: there is nothing to gain. */
 	enum err (*write_out)(struct vfs_file *file, bool wait);
 	enum err (*truncate)(struct vfs_file *file, uint64_t size); /* also frees what was reserved behind it */
@@ -95,9 +95,9 @@ enum err vfs_file_write(struct vfs_file *file, const void *data, size_t len, uin
  * off, the pieces and their lengths must be multiples of 4096 (asserted). */
 enum err vfs_file_writev(struct vfs_file *file, const struct iovec *iov, int count, uint64_t off, bool direct);
 enum err vfs_file_sync(struct vfs_file *file);
-/* Gets the file's dirty pages on their way to the disk (first without `wait`, then with it), so that a sync that follows
- * is short. Promises nothing: what was written out is durable only after a sync. One that fails poisons the file like a
- * sync: the pages are gone. */
+/* Gets the file's dirty pages on their way to the disk (first without `wait`, then with it), so that a sync that
+ * follows is short. Promises nothing: what was written out is durable only after a sync. One that fails poisons the
+ * file like a sync: the pages are gone. */
 enum err vfs_file_write_out(struct vfs_file *file, bool wait);
 enum err vfs_file_truncate(struct vfs_file *file, uint64_t size);
 enum err vfs_file_reserve(struct vfs_file *file, uint64_t off, uint64_t len);
