@@ -62,7 +62,7 @@ struct grant {
 };
 
 /* The principal `local`: everything. */
-struct grant grant_local(void);
+const struct grant *grant_local(void);
 bool grant_is_local(const struct grant *g);
 
 enum grant_use { GRANT_READ, GRANT_CHANGE };
