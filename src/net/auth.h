@@ -10,6 +10,7 @@
 #define HOLDFAST_NET_AUTH_H
 
 #include "engine/engine.h"
+#include "proto/token.h"
 
 struct auth;
 
@@ -38,16 +39,9 @@ enum err auth_check(struct auth *a, const char *token, int64_t now_ms, struct gr
 
 /* A token as the list knows it. */
 struct auth_token {
-	char id[LIMIT_TOKEN_ID_CHARS + 1];
-	char key[LIMIT_TOKEN_ID_CHARS + 1];
-	char subject[LIMIT_PRINCIPAL_CHARS + 1];
-	char *device; /* owned by the list; "" when not said */
-	unsigned scopes;
-	bool has_recording;
-	struct uuid recording;
-	uint64_t max_bytes; /* UINT64_MAX: no limit */
-	int64_t created_ms, expires_ms;
-	int64_t revoked_ms; /* 0: it is not */
+	struct token token;
+	char *device;			/* owned by the list; NULL when not said */
+	int64_t created_ms, revoked_ms; /* revoked_ms 0: it is not */
 };
 
 /* The answer to a change, once it is on disk. `token` is the text where one was made, `about` what the list says; both
@@ -94,9 +88,9 @@ void auth_pair(struct auth *a, const struct auth_pair *pair, int64_t now_ms, aut
 
 enum { SIGNATURE_TEXT = 44 };
 
-/* The signature of one track ("" for a URL without ?track=) of one recording until `expires_s`. */
-void auth_sign(struct auth *a, const struct uuid *recording, const char *track, int64_t expires_s,
-	       char out[SIGNATURE_TEXT]);
+/* The signature of one track ("" for a URL without ?track=) of one recording until `expires_s`. ERR_NO_MEMORY. */
+enum err auth_sign(struct auth *a, const struct uuid *recording, const char *track, int64_t expires_s,
+		   char out[SIGNATURE_TEXT]);
 /* What a URL brought. */
 struct auth_url {
 	struct uuid recording;

@@ -44,7 +44,7 @@ static bool token_valid(const struct token *t)
 
 /* --- writing --- */
 
-static json_t *payload_make(const struct token *t)
+json_t *token_object(const struct token *t)
 {
 	json_t *scopes = json_array();
 	for (unsigned i = 0; i < SCOPE_COUNT; i++)
@@ -83,7 +83,7 @@ enum err token_format(const struct token *token, const struct token_key *key, ch
 	snprintf(t.key, sizeof t.key, "%s", key->id);
 	if (!token_valid(&t))
 		return ERR_BAD_FIELD;
-	json_t *object = payload_make(&t);
+	json_t *object = token_object(&t);
 	buf_init(&payload);
 	json_format(&payload, object);
 	json_decref(object);
@@ -129,7 +129,7 @@ static bool recording_read(const json_t *value, struct token *t)
 	return strcmp(canonical, text) == 0;
 }
 
-static bool payload_read(const json_t *object, struct token *t)
+bool token_object_parse(const json_t *object, struct token *t)
 {
 	const json_t *recording = json_object_get(object, "r"), *bytes = json_object_get(object, "b");
 	size_t fields = 5 + (recording != NULL) + (bytes != NULL);
@@ -151,7 +151,7 @@ bool token_payload_parse(const char *json, size_t len, struct token *out)
 	json_t *object;
 	if (len > LIMIT_TOKEN_CHARS || json_read(json, len, &object, &detail) != ERR_OK)
 		return false;
-	bool ok = payload_read(object, out);
+	bool ok = token_object_parse(object, out);
 	json_decref(object);
 	return ok;
 }

@@ -11,6 +11,7 @@
 #include "base/id.h"
 #include "base/limits.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -40,8 +41,11 @@ enum err token_format(const struct token *token, const struct token_key *key, ch
  * for everything else. */
 enum err token_parse(const char *text, const struct token_key *keys, unsigned count, struct token *out);
 
-/* The payload alone, exported for tests: false when it is none. */
+/* The payload alone, as text and as an object (a new one to be released, NULL without memory): false when it is none.
+ */
 bool token_payload_parse(const char *json, size_t len, struct token *out);
+bool token_object_parse(const json_t *object, struct token *out);
+json_t *token_object(const struct token *token);
 /* Is it 1 to LIMIT_TOKEN_ID_CHARS characters of base64url? */
 bool token_id_valid(const char *text);
 /* HMAC-SHA256; for signatures of other things too, whose data must not begin as a token does. */
