@@ -4,9 +4,12 @@
  * waits: what gathered is committed at once, and the loop never sleeps beyond engine_next_wake. */
 #include "serve.h"
 
+#include "answers.h"
 #include "config/config.h"
+#include "control.h"
 #include "engine/engine.h"
 #include "net/server.h"
+#include "tokens.h"
 
 #include <malloc.h>
 #include <signal.h>
@@ -15,6 +18,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -30,9 +34,13 @@ struct serve {
 	uv_signal_t signals[2];
 	struct exec_threads *threads;
 	struct vfs *vfs;
+	struct tokens tokens;
 	struct catalog *catalog; /* until the engine owns it */
 	struct net *net;
 	struct engine *engine;
+	struct control *control;
+	struct answers answers;
+	char at[128]; /* "http://127.0.0.1:8480" */
 	bool stopping;
 };
 
@@ -101,10 +109,32 @@ static void on_net_closed(void *arg)
 	uv_unref((uv_handle_t *)&s->wake); /* the lanes may still use it */
 }
 
+/* Without it the server does its work; what is missing is said in the log. */
+static void control_begin(struct serve *s)
+{
+	s->answers = (struct answers){ .engine = s->engine,
+				       .net = s->net,
+				       .auth = s->tokens.auth,
+				       .at = s->at,
+				       .started_ms = net_now(s->net).mono_ms };
+	struct control_config config = {
+		.loop = &s->loop, .dir = s->config.data, .ask = answers_ask, .arg = &s->answers
+	};
+	(void)control_open(&config, &s->control);
+}
+
+static void control_end(struct serve *s)
+{
+	s->answers.net = NULL;
+	control_close(s->control);
+	s->control = NULL;
+}
+
 static void on_engine_stopped(void *arg)
 {
 	struct serve *s = arg;
 	struct net *net = s->net;
+	control_end(s);
 	s->net = NULL;
 	net_close(net, on_net_closed, s);
 }
@@ -187,6 +217,32 @@ static int open_stores(struct serve *s)
 	return err == ERR_OK ? 0 : fail("the catalog", err);
 }
 
+static void on_revoked(void *arg, const char *token_id)
+{
+	struct serve *s = arg;
+	if (s->net)
+		net_revoke(s->net, token_id);
+}
+
+static enum err on_grant(void *arg, const char *token, struct grant *out)
+{
+	struct serve *s = arg;
+	return s->net ? auth_check(s->tokens.auth, token, net_now(s->net).wall_ms, out) : ERR_UNAUTHORIZED;
+}
+
+static int open_tokens(struct serve *s)
+{
+	s->tokens.vfs = s->vfs;
+	s->tokens.exec = exec_threads_exec(s->threads);
+	enum err err = tokens_open(&s->tokens, time(NULL) * 1000LL, on_revoked, s);
+	if (err == ERR_CORRUPT)
+		fprintf(stderr,
+			"holdfast: %s/tokens.json is damaged; with the file moved aside all tokens are void, and the "
+			"server starts\n",
+			s->config.data);
+	return err == ERR_OK ? 0 : fail("the tokens", err);
+}
+
 /* While start-up waits for its own work, there is no loop yet to be woken. */
 static void pump(void *arg)
 {
@@ -212,6 +268,8 @@ static int open_engine(struct serve *s)
 		.hash_early = c->hash_early,
 		.reserve_bytes = c->reserve_bytes,
 		.random = fill_random,
+		.grant = on_grant,
+		.grant_arg = s,
 		.pump = pump,
 		.pump_arg = s,
 	};
@@ -233,6 +291,9 @@ static int open_net(struct serve *s)
 		.loop = &s->loop,
 		.host = s->config.listen_host,
 		.port = s->config.listen_port,
+		.auth = s->tokens.auth,
+		.allow_origin = s->config.allow_origin,
+		.version = HOLDFAST_VERSION,
 		.max_connections = s->config.max_connections,
 		.fatal = on_fatal,
 	};
@@ -243,7 +304,6 @@ static int open_net(struct serve *s)
 static int listen_on(struct serve *s)
 {
 	bool is_v6 = strchr(s->config.listen_host, ':') != NULL;
-	char at[128];
 	enum err err = net_listen(s->net, s->engine);
 	if (err != ERR_OK) {
 		fprintf(stderr, "holdfast: cannot listen on %s port %u: %s\n", s->config.listen_host,
@@ -252,9 +312,10 @@ static int listen_on(struct serve *s)
 	}
 	uv_update_time(&s->loop); /* the loop's clock stood still during recovery, and a full grace begins now */
 	engine_listening(s->engine, net_now(s->net));
-	snprintf(at, sizeof at, "http://%s%s%s:%u", is_v6 ? "[" : "", s->config.listen_host, is_v6 ? "]" : "",
+	snprintf(s->at, sizeof s->at, "http://%s%s%s:%u", is_v6 ? "[" : "", s->config.listen_host, is_v6 ? "]" : "",
 		 net_port(s->net));
-	printf("listening on %s\nrecord at %s/record\n", at, at);
+	control_begin(s);
+	printf("listening on %s\nrecord at %s/record\n", s->at, s->at);
 	fflush(stdout);
 	return 0;
 }
@@ -272,6 +333,7 @@ static void close_all(struct serve *s)
 {
 	if (s->net) { /* a start that failed */
 		struct net *net = s->net;
+		control_end(s);
 		s->net = NULL;
 		net_close(net, on_net_closed, s);
 		uv_run(&s->loop, UV_RUN_DEFAULT);
@@ -280,6 +342,7 @@ static void close_all(struct serve *s)
 		exec_threads_drain(s->threads);
 	engine_close(s->engine);
 	catalog_close(s->catalog);
+	tokens_close(&s->tokens);
 	exec_threads_free(s->threads);
 	vfs_free(s->vfs);
 	uv_walk(&s->loop, on_handle, NULL);
@@ -289,9 +352,11 @@ static void close_all(struct serve *s)
 
 static int start(struct serve *s)
 {
-	int status = open_net(s);
+	int status = open_stores(s);
 	if (status == 0)
-		status = open_stores(s);
+		status = open_tokens(s);
+	if (status == 0)
+		status = open_net(s);
 	if (status == 0)
 		status = open_engine(s);
 	return status == 0 ? listen_on(s) : status;

@@ -34,12 +34,14 @@ static uint32_t slot_find(struct engine *e)
 	return slot;
 }
 
-uint64_t engine_conn_open(struct engine *e, const char *principal, struct now now)
+uint64_t engine_conn_open(struct engine *e, const struct grant *grant, struct now now)
 {
 	struct conn *c = must(calloc(1, sizeof *c));
 	uint32_t slot = slot_find(e);
 	c->id = ++e->conn_next << SLOT_BITS | slot;
-	c->principal = must(strdup(principal));
+	c->granted = grant != NULL;
+	if (grant)
+		c->opened = c->work = *grant;
 	c->held_tail = &c->held;
 	c->timer.kind = TIMER_CONN;
 	list_init(&c->ready);
@@ -92,6 +94,30 @@ void conn_error(struct engine *e, struct conn *c, enum err err, const char *deta
 	conn_unblock(e, c);
 }
 
+enum err conn_grant(const struct engine *e, const struct conn *c, const char *token, struct grant *out)
+{
+	if (token)
+		return e->config.grant ? e->config.grant(e->config.grant_arg, token, out) : ERR_UNAUTHORIZED;
+	if (!c->granted)
+		return ERR_UNAUTHORIZED;
+	*out = c->opened;
+	return out->expires_ms > engine_wall(e) ? ERR_OK : ERR_TOKEN_EXPIRED;
+}
+
+void engine_revoke(struct engine *e, const char *token_id, struct now now)
+{
+	engine_clock(e, now);
+	for (struct list *at = e->conns.next, *next; at != &e->conns; at = next) {
+		next = at->next;
+		struct conn *c = list_entry(at, struct conn, link);
+		if (strcmp(c->opened.token_id, token_id) != 0 && strcmp(c->work.token_id, token_id) != 0)
+			continue;
+		conn_error(e, c, ERR_TOKEN_REVOKED, NULL, UINT64_MAX);
+		c->session.state = SESSION_CLOSING;
+		e->config.callbacks.close(e->config.callbacks.arg, c->id, ENGINE_CLOSE_POLICY);
+	}
+}
+
 void engine_conn_error(struct engine *e, uint64_t conn, enum err err, struct now now)
 {
 	engine_clock(e, now);
@@ -113,7 +139,6 @@ void engine_conn_closed(struct engine *e, uint64_t conn, struct now now)
 	list_remove(&c->ready);
 	e->conn_slots[conn & ((1u << SLOT_BITS) - 1)] = NULL;
 	e->conn_count--;
-	free(c->principal);
 	free(c);
 	append_pressure(e);
 }
@@ -232,7 +257,7 @@ static void end_again(struct engine *e, struct conn *c, uint64_t total)
 	a->total = total;
 	char id[UUID_TEXT];
 	uuid_format(&c->take_id, id);
-	take_want(e, (struct engine_ref){ id, c->principal }, &a->waiter);
+	take_want(e, (struct engine_ref){ id, &c->work }, &a->waiter);
 }
 
 static void on_end(struct engine *e, struct conn *c, const struct message_end *m)
@@ -310,6 +335,17 @@ static void take_message(struct engine *e, struct conn *c, const char *text, siz
 		effects_run(e, c->take);
 }
 
+/* Would the take be larger than the token allows, all tracks together? */
+static bool above_quota(const struct conn *c, const struct take *t, uint64_t len)
+{
+	uint64_t max = c->work.max_bytes;
+	if (max == UINT64_MAX)
+		return false;
+	for (uint32_t i = 0; i < t->rec.info.track_count && max > 0; i++)
+		max -= t->rec.tracks[i].accepted < max ? t->rec.tracks[i].accepted : max;
+	return len > max;
+}
+
 /* False: it can't be taken now; nothing of it was. */
 static bool take_binary(struct engine *e, struct conn *c, struct engine_media media)
 {
@@ -317,6 +353,10 @@ static bool take_binary(struct engine *e, struct conn *c, struct engine_media me
 	if (c->session.state == SESSION_OPEN && c->attached && len > 0) {
 		struct take *t = c->take;
 		struct track_io *io = take_io(e, t, c->track);
+		if (above_quota(c, t, len + media.follows)) {
+			conn_error(e, c, ERR_QUOTA_EXCEEDED, NULL, t->rec.tracks[c->track].durable);
+			return true;
+		}
 		if (!append_fits(e, io, len)) {
 			c->blocked = !io->failed && io->reserved - t->rec.tracks[c->track].accepted < len;
 			spool_want_room(e, io);
@@ -342,6 +382,7 @@ static void hold(struct engine *e, struct conn *c, struct engine_media media, bo
 	struct held *h = must(malloc(sizeof *h + len));
 	h->next = NULL;
 	h->len = len;
+	h->follows = media.follows;
 	h->text = text;
 	mask_copy((uint8_t *)h->data, media.data, len, media.mask);
 	*c->held_tail = h;
@@ -363,7 +404,7 @@ static void held_take(struct engine *e, uint64_t id)
 	struct conn *c;
 	while ((c = conn_find(e, id)) && c->held && !c->blocked) {
 		struct held *h = c->held;
-		if (!h->text && !take_binary(e, c, (struct engine_media){ h->data, h->len, { 0 } }))
+		if (!h->text && !take_binary(e, c, (struct engine_media){ h->data, h->len, { 0 }, h->follows }))
 			break;
 		c = conn_find(e, id);
 		if (!c)
@@ -399,7 +440,7 @@ void engine_conn_text(struct engine *e, uint64_t conn, const char *text, size_t 
 	session_heard(&c->session);
 	conn_pause_update(e, c);
 	if (c->held)
-		hold(e, c, (struct engine_media){ text, len, { 0 } }, true);
+		hold(e, c, (struct engine_media){ text, len, { 0 }, 0 }, true);
 	else
 		take_message(e, c, text, len);
 }
@@ -419,10 +460,11 @@ void engine_conn_media(struct engine *e, uint64_t conn, struct engine_media medi
 	struct engine_media piece = media;
 	do { /* small pieces, so that each finds room sooner or later */
 		piece.len = media.len < LIMIT_INPUT_BYTES ? media.len : LIMIT_INPUT_BYTES;
+		media.len -= piece.len;
+		piece.follows = media.len + media.follows;
 		if (c->held || !take_binary(e, c, piece))
 			hold(e, c, piece, false);
 		piece.data = (const uint8_t *)piece.data + piece.len;
-		media.len -= piece.len;
 		c = conn_find(e, conn);
 	} while (c && media.len > 0);
 }

@@ -138,7 +138,7 @@ static bool deliver_binary(struct link *link, struct frame *frame)
 	content_fill(frame->content, frame->off, data, n);
 	sim_trace(&w->sim, "binary", NULL, link->number, frame->off + n);
 	oracle_delivered(w, link, frame->off, n);
-	engine_conn_media(w->engine, link->conn, (struct engine_media){ data, n, { 0 } }, world_now(w));
+	engine_conn_media(w->engine, link->conn, (struct engine_media){ data, n, { 0 }, 0 }, world_now(w));
 	frame->off += n;
 	frame->len -= n;
 	return frame->len == 0;
@@ -228,7 +228,7 @@ static void connect_done(void *arg, uint64_t x)
 		return;
 	}
 	link->life = w->life;
-	link->conn = engine_conn_open(w->engine, "local", world_now(w));
+	link->conn = engine_conn_open(w->engine, grant_local(), world_now(w));
 	link->server_open = true;
 	sim_trace(&w->sim, "conn open", NULL, link->number, link->conn);
 	world_touched(w);

@@ -134,6 +134,7 @@ enum err engine_rig_open(struct engine_rig *g)
 		.reserve_bytes = 1,
 		.random = on_random,
 		.random_arg = g,
+		.grant = g->grant,
 		.pump = pump,
 		.pump_arg = g,
 	};
@@ -185,7 +186,7 @@ void engine_rig_pass(struct engine_rig *g, uint64_t ms)
 uint64_t engine_rig_say(struct engine_rig *g, uint64_t conn, const char *text)
 {
 	if (!conn)
-		conn = engine_conn_open(g->e, "local", g->now);
+		conn = engine_conn_open(g->e, grant_local(), g->now);
 	engine_conn_text(g->e, conn, text, strlen(text), g->now);
 	engine_rig_turn(g);
 	return conn;
@@ -202,7 +203,7 @@ void engine_rig_media(struct engine_rig *g, uint64_t conn, size_t from, size_t l
 	assert(bytes);
 	for (size_t i = 0; i < len; i++)
 		bytes[i] = engine_rig_byte(from + i);
-	engine_conn_media(g->e, conn, (struct engine_media){ bytes, len, { 0 } }, g->now);
+	engine_conn_media(g->e, conn, (struct engine_media){ bytes, len, { 0 }, 0 }, g->now);
 	free(bytes);
 }
 
@@ -227,7 +228,7 @@ static void json_done(void *arg, enum err err, const char *json, size_t len)
 char *engine_rig_get(struct engine_rig *g, const char *ref)
 {
 	char *json = NULL;
-	engine_get(g->e, (struct engine_ref){ ref, "local" }, json_done, &json);
+	engine_get(g->e, (struct engine_ref){ ref, grant_local() }, json_done, &json);
 	engine_rig_turn(g);
 	assert(json);
 	return json;
