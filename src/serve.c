@@ -7,8 +7,10 @@
 #include "config/config.h"
 #include "engine/engine.h"
 #include "net/server.h"
+#include "serve_tls.h"
 
 #include <malloc.h>
+#include <openssl/ssl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +35,7 @@ struct serve {
 	struct catalog *catalog; /* until the engine owns it */
 	struct net *net;
 	struct engine *engine;
+	struct serve_lan lan;
 	bool stopping;
 };
 
@@ -229,10 +232,14 @@ static int open_engine(struct serve *s)
 
 static int open_net(struct serve *s)
 {
+	SSL_CTX *tls = NULL;
+	if (s->config.tls_cert && !(tls = serve_tls_context(s->config.tls_cert, s->config.tls_key)))
+		return 1;
 	struct net_config config = {
 		.loop = &s->loop,
 		.host = s->config.listen_host,
 		.port = s->config.listen_port,
+		.tls = tls,
 		.max_connections = s->config.max_connections,
 		.fatal = on_fatal,
 	};
@@ -240,21 +247,46 @@ static int open_net(struct serve *s)
 	return err == ERR_OK ? 0 : fail("the network", err);
 }
 
+/* The authority must be there, and durable, before a port is. */
+static int open_lan(struct serve *s)
+{
+	if (!s->config.lan)
+		return 0;
+	struct lan *lan = serve_lan_open(&s->lan, s->vfs, exec_threads_exec(s->threads), s->config.data,
+					 (struct lan_pairing){ 0 });
+	if (lan)
+		net_lan(s->net, lan, (uint16_t)s->config.lan_port);
+	return lan ? 0 : 1;
+}
+
+static int cannot_listen(const struct serve *s, enum err err)
+{
+	const char *why = err == ERR_EXISTS ? "the address is in use" : err_text(err);
+	if (net_port(s->net) > 0) /* the first one worked */
+		fprintf(stderr, "holdfast: cannot listen on the local network, port %u: %s\n", s->config.lan_port, why);
+	else
+		fprintf(stderr, "holdfast: cannot listen on %s port %u: %s\n", s->config.listen_host,
+			s->config.listen_port, why);
+	return 1;
+}
+
 static int listen_on(struct serve *s)
 {
 	bool is_v6 = strchr(s->config.listen_host, ':') != NULL;
 	char at[128];
 	enum err err = net_listen(s->net, s->engine);
-	if (err != ERR_OK) {
-		fprintf(stderr, "holdfast: cannot listen on %s port %u: %s\n", s->config.listen_host,
-			s->config.listen_port, err == ERR_EXISTS ? "the address is in use" : err_text(err));
-		return 1;
-	}
+	if (err != ERR_OK)
+		return cannot_listen(s, err);
 	uv_update_time(&s->loop); /* the loop's clock stood still during recovery, and a full grace begins now */
 	engine_listening(s->engine, net_now(s->net));
-	snprintf(at, sizeof at, "http://%s%s%s:%u", is_v6 ? "[" : "", s->config.listen_host, is_v6 ? "]" : "",
-		 net_port(s->net));
-	printf("listening on %s\nrecord at %s/record\n", at, at);
+	snprintf(at, sizeof at, "%s://%s%s%s:%u", s->config.tls_cert ? "https" : "http", is_v6 ? "[" : "",
+		 s->config.listen_host, is_v6 ? "]" : "", net_port(s->net));
+	printf("listening on %s\n", at);
+	if (s->lan.lan)
+		serve_lan_print_addresses(s->lan.lan);
+	printf("record at %s/record\n", at);
+	if (s->lan.lan)
+		serve_lan_print_code(s->lan.lan);
 	fflush(stdout);
 	return 0;
 }
@@ -281,6 +313,7 @@ static void close_all(struct serve *s)
 	engine_close(s->engine);
 	catalog_close(s->catalog);
 	exec_threads_free(s->threads);
+	serve_lan_release(&s->lan);
 	vfs_free(s->vfs);
 	uv_walk(&s->loop, on_handle, NULL);
 	uv_run(&s->loop, UV_RUN_DEFAULT);
@@ -294,6 +327,8 @@ static int start(struct serve *s)
 		status = open_stores(s);
 	if (status == 0)
 		status = open_engine(s);
+	if (status == 0)
+		status = open_lan(s);
 	return status == 0 ? listen_on(s) : status;
 }
 

@@ -35,6 +35,7 @@ enum err_class { ERR_CLASS_NONE, ERR_CLASS_CALLER, ERR_CLASS_CONFLICT, ERR_CLASS
 	X(METHOD_NOT_ALLOWED, "method_not_allowed", CALLER, 405, "This method is not allowed here.")                   \
 	X(RANGE_NOT_SATISFIABLE, "range_not_satisfiable", CALLER, 416, "The range lies outside the file.")             \
 	X(FORBIDDEN_ORIGIN, "forbidden_origin", CALLER, 403, "This origin may not use the server.")                    \
+	X(WRONG_HOST, "wrong_host", CALLER, 421, "The Host is none of this server's names and addresses.")             \
 	X(UNAUTHORIZED, "unauthorized", CALLER, 401, "A token is needed.")                                             \
 	X(LIMIT_EXCEEDED, "limit_exceeded", CALLER, 429, "A limit of the server was reached.")                         \
 	X(NOT_SUPPORTED, "not_supported", CALLER, 501, "This is not supported.")                                       \

@@ -39,6 +39,17 @@ enum {
 	LIMIT_HTTP_HEADER_FIELDS = 128, /* headers of one request, whatever their size */
 	LIMIT_LIST_ITEMS = 100,		/* recordings a page of the list */
 
+	/* TLS and the local network */
+	LIMIT_TLS_BURST_BYTES = 64 * 1024, /* encrypted with one go: what waits behind it stays plaintext, in order */
+	LIMIT_TLS_OUT_BYTES = 256 * 1024,  /* ciphertext that waits: a burst, or a long chain of certificates */
+	LIMIT_TLS_LOG_MS = 10 * 1000,	   /* failed handshakes get one log line in so long */
+	LIMIT_PEM_BYTES = 256 * 1024,	   /* a file of certificates or a key */
+	LIMIT_LAN_ADDRESSES = 64,	   /* of this machine: a laptop has five, one with containers dozens */
+	LIMIT_LAN_LOOK_MS = 3000,	   /* how old the list of them may be: a phone is waiting for the new one */
+	LIMIT_CA_DAYS = 3652,		   /* ten years: phones trust it by hand, once */
+	LIMIT_LEAF_DAYS = 397,		   /* browsers refuse more of some certificates */
+	LIMIT_LEAF_RENEW_DAYS = 30,	   /* before its end */
+
 	/* Timing, in ms where nothing else is said */
 	LIMIT_HEARTBEAT_MIN_MS = 1000,	  /* below that, phones lose links that are fine */
 	LIMIT_END_SILENCE_MS = 10 * 1000, /* after `end`: no byte for this long is bytes_missing */

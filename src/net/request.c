@@ -89,7 +89,7 @@ void request_end(struct request *r)
 	r->ended = true;
 	if (!r->peer)
 		request_settle(r);
-	else if (!r->peer->out)
+	else if (!peer_unsent(r->peer))
 		complete(r->peer);
 	else
 		peer_deadline(r->peer, LIMIT_HTTP_SEND_WAIT_S * 1000);
@@ -199,9 +199,13 @@ static void refuse_head(struct peer *p, enum err err, const char *detail)
 static void admit(struct request *r)
 {
 	char allow[64], header[80];
-	enum err err = guard_check(&r->head, r->peer->local, &r->principal);
+	enum err found = route_find(r, allow, sizeof allow), err = guard_host(r->peer, &r->head);
 	if (err == ERR_OK)
-		err = route_find(r, allow, sizeof allow);
+		err = guard_check(&r->head, r->peer->local, &r->principal);
+	if (err == ERR_UNAUTHORIZED && found == ERR_OK && r->route->flags & ROUTE_OPEN)
+		err = ERR_OK; /* without a principal */
+	if (err == ERR_OK)
+		err = found;
 	if (err == ERR_OK && http_field_has(&r->head, "upgrade", "h2c", false))
 		err = ERR_NOT_SUPPORTED;
 	if (err == ERR_OK && r->head.length > LIMIT_HTTP_BODY_BYTES)
@@ -229,6 +233,10 @@ static size_t head_input(struct peer *p, uint8_t *data, size_t len)
 	if (p->in_scanned == 0) {
 		if (!http_head_plausible(text, len)) {
 			refuse_head(p, ERR_BAD_REQUEST, "This is no HTTP/1.1 request.");
+			return len;
+		}
+		if (p->door == DOOR_TLS && !p->tls) {
+			refuse_head(p, ERR_BAD_REQUEST, "This port speaks https only.");
 			return len;
 		}
 		if (p->deadline_ms > uv_now(p->net->config.loop) + LIMIT_HTTP_HEADER_WAIT_S * 1000)

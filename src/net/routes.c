@@ -4,11 +4,11 @@
 #include <string.h>
 
 static const struct route routes[] = {
-	{ "GET", "/", 0, page_run },
-	{ "GET", "/record", 0, page_run },
-	{ "GET", "/record.css", 0, page_run },
-	{ "GET", "/record.js", 0, page_run },
-	{ "GET", "/client.js", 0, page_run },
+	{ "GET", "/", ROUTE_OPEN, page_run },
+	{ "GET", "/record", ROUTE_OPEN, page_run },
+	{ "GET", "/record.css", ROUTE_OPEN, page_run },
+	{ "GET", "/record.js", ROUTE_OPEN, page_run },
+	{ "GET", "/client.js", ROUTE_OPEN, page_run },
 	{ "GET", "/ws", ROUTE_UPGRADE, ws_upgrade },
 	{ "GET", "/api/recordings", 0, api_list },
 	{ "GET", "/api/recordings/{id}", 0, api_get },
@@ -16,6 +16,11 @@ static const struct route routes[] = {
 	{ "DELETE", "/api/recordings/{id}", 0, api_delete },
 	{ "GET", "/api/recordings/{id}/original", 0, original_run },
 	{ "POST", "/api/recordings/{id}/complete", ROUTE_BODY, api_complete },
+	{ "GET", "/api/lan", 0, lan_run },
+	{ "GET", "/api/lan/qr.svg", 0, lan_qr_run },
+	{ "GET", "/api/trust", ROUTE_OPEN, trust_run },
+	{ "GET", "/trust/ca.crt", ROUTE_OPEN, trust_certificate_run },
+	{ "GET", "/trust/holdfast.mobileconfig", ROUTE_OPEN, trust_profile_run },
 	{ "GET", "/healthz", 0, health_run },
 	{ "GET", "/readyz", 0, ready_run },
 	{ "GET", "/metrics", 0, metrics_run },
