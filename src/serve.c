@@ -9,9 +9,11 @@
 #include "control.h"
 #include "engine/engine.h"
 #include "net/server.h"
+#include "serve_tls.h"
 #include "tokens.h"
 
 #include <malloc.h>
+#include <openssl/ssl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +43,7 @@ struct serve {
 	struct control *control;
 	struct answers answers;
 	char at[128]; /* "http://127.0.0.1:8480" */
+	struct serve_lan lan;
 	bool stopping;
 };
 
@@ -287,6 +290,9 @@ static int open_engine(struct serve *s)
 
 static int open_net(struct serve *s)
 {
+	SSL_CTX *tls = NULL;
+	if (s->config.tls_cert && !(tls = serve_tls_context(s->config.tls_cert, s->config.tls_key)))
+		return 1;
 	struct net_config config = {
 		.loop = &s->loop,
 		.host = s->config.listen_host,
@@ -294,6 +300,7 @@ static int open_net(struct serve *s)
 		.auth = s->tokens.auth,
 		.allow_origin = s->config.allow_origin,
 		.version = HOLDFAST_VERSION,
+		.tls = tls,
 		.max_connections = s->config.max_connections,
 		.fatal = on_fatal,
 	};
@@ -301,21 +308,53 @@ static int open_net(struct serve *s)
 	return err == ERR_OK ? 0 : fail("the network", err);
 }
 
+/* The authority must be there, and durable, before a port is. */
+/* What the QR code carries. */
+static void pairing_token(void *arg, int64_t now_ms, char out[LAN_PAIRING_TEXT], int64_t *expires_ms)
+{
+	_Static_assert((int)PAIRING_TEXT <= (int)LAN_PAIRING_TEXT, "it fits");
+	auth_pairing(arg, now_ms, out, expires_ms);
+}
+
+static int open_lan(struct serve *s)
+{
+	if (!s->config.lan)
+		return 0;
+	struct lan *lan = serve_lan_open(&s->lan, s->vfs, exec_threads_exec(s->threads), s->config.data,
+					 (struct lan_pairing){ pairing_token, s->tokens.auth });
+	if (lan)
+		net_lan(s->net, lan, (uint16_t)s->config.lan_port);
+	return lan ? 0 : 1;
+}
+
+static int cannot_listen(const struct serve *s, enum err err)
+{
+	const char *why = err == ERR_EXISTS ? "the address is in use" : err_text(err);
+	if (net_port(s->net) > 0) /* the first one worked */
+		fprintf(stderr, "holdfast: cannot listen on the local network, port %u: %s\n", s->config.lan_port, why);
+	else
+		fprintf(stderr, "holdfast: cannot listen on %s port %u: %s\n", s->config.listen_host,
+			s->config.listen_port, why);
+	return 1;
+}
+
 static int listen_on(struct serve *s)
 {
 	bool is_v6 = strchr(s->config.listen_host, ':') != NULL;
 	enum err err = net_listen(s->net, s->engine);
-	if (err != ERR_OK) {
-		fprintf(stderr, "holdfast: cannot listen on %s port %u: %s\n", s->config.listen_host,
-			s->config.listen_port, err == ERR_EXISTS ? "the address is in use" : err_text(err));
-		return 1;
-	}
+	if (err != ERR_OK)
+		return cannot_listen(s, err);
 	uv_update_time(&s->loop); /* the loop's clock stood still during recovery, and a full grace begins now */
 	engine_listening(s->engine, net_now(s->net));
-	snprintf(s->at, sizeof s->at, "http://%s%s%s:%u", is_v6 ? "[" : "", s->config.listen_host, is_v6 ? "]" : "",
-		 net_port(s->net));
+	snprintf(s->at, sizeof s->at, "%s://%s%s%s:%u", s->config.tls_cert ? "https" : "http", is_v6 ? "[" : "",
+		 s->config.listen_host, is_v6 ? "]" : "", net_port(s->net));
 	control_begin(s);
-	printf("listening on %s\nrecord at %s/record\n", s->at, s->at);
+	printf("listening on %s\n", s->at);
+	if (s->lan.lan)
+		serve_lan_print_addresses(s->lan.lan);
+	printf("record at %s/record\n", s->at);
+	if (s->lan.lan)
+		serve_lan_print_code(s->lan.lan);
 	fflush(stdout);
 	return 0;
 }
@@ -344,6 +383,7 @@ static void close_all(struct serve *s)
 	catalog_close(s->catalog);
 	tokens_close(&s->tokens);
 	exec_threads_free(s->threads);
+	serve_lan_release(&s->lan);
 	vfs_free(s->vfs);
 	uv_walk(&s->loop, on_handle, NULL);
 	uv_run(&s->loop, UV_RUN_DEFAULT);
@@ -359,6 +399,8 @@ static int start(struct serve *s)
 		status = open_net(s);
 	if (status == 0)
 		status = open_engine(s);
+	if (status == 0)
+		status = open_lan(s);
 	return status == 0 ? listen_on(s) : status;
 }
 

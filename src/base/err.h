@@ -35,6 +35,7 @@ enum err_class { ERR_CLASS_NONE, ERR_CLASS_CALLER, ERR_CLASS_CONFLICT, ERR_CLASS
 	X(METHOD_NOT_ALLOWED, "method_not_allowed", CALLER, 405, "This method is not allowed here.")                   \
 	X(RANGE_NOT_SATISFIABLE, "range_not_satisfiable", CALLER, 416, "The range lies outside the file.")             \
 	X(FORBIDDEN_ORIGIN, "forbidden_origin", CALLER, 403, "This origin may not use the server.")                    \
+	X(WRONG_HOST, "wrong_host", CALLER, 421, "The Host is none of this server's names and addresses.")             \
 	X(UNAUTHORIZED, "unauthorized", CALLER, 401, "A token is needed.")                                             \
 	X(TOKEN_EXPIRED, "token_expired", CALLER, 401, "The token has expired.")                                       \
 	X(TOKEN_REVOKED, "token_revoked", CALLER, 401, "The token was revoked.")                                       \

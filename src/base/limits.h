@@ -59,6 +59,17 @@ enum {
 	LIMIT_CONTROL_WAIT_S = 30,	      /* for the rest of a request, or for an answer to be read */
 	LIMIT_STATUS_TAKES = 1000,	      /* recordings that `holdfast status` is told of */
 
+	/* TLS and the local network */
+	LIMIT_TLS_BURST_BYTES = 64 * 1024, /* encrypted with one go: what waits behind it stays plaintext, in order */
+	LIMIT_TLS_OUT_BYTES = 256 * 1024,  /* ciphertext that waits: a burst, or a long chain of certificates */
+	LIMIT_TLS_LOG_MS = 10 * 1000,	   /* failed handshakes get one log line in so long */
+	LIMIT_PEM_BYTES = 256 * 1024,	   /* a file of certificates or a key */
+	LIMIT_LAN_ADDRESSES = 64,	   /* of this machine: a laptop has five, one with containers dozens */
+	LIMIT_LAN_LOOK_MS = 3000,	   /* how old the list of them may be: a phone is waiting for the new one */
+	LIMIT_CA_DAYS = 3652,		   /* ten years: phones trust it by hand, once */
+	LIMIT_LEAF_DAYS = 397,		   /* browsers refuse more of some certificates */
+	LIMIT_LEAF_RENEW_DAYS = 30,	   /* before its end */
+
 	/* Timing, in ms where nothing else is said */
 	LIMIT_HEARTBEAT_MIN_MS = 1000,	  /* below that, phones lose links that are fine */
 	LIMIT_END_SILENCE_MS = 10 * 1000, /* after `end`: no byte for this long is bytes_missing */

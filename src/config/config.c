@@ -14,7 +14,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { KIND_TEXT, KIND_LISTEN, KIND_MS32, KIND_MS64, KIND_SIZE, KIND_COUNT, KIND_CHOICE, KIND_FLAG, KIND_ORIGINS };
+/* A switch may be given everywhere, with yes or no; a flag is for the command line alone. */
+enum kind {
+	KIND_TEXT,
+	KIND_LISTEN,
+	KIND_MS32,
+	KIND_MS64,
+	KIND_SIZE,
+	KIND_COUNT,
+	KIND_CHOICE,
+	KIND_FLAG,
+	KIND_SWITCH,
+	KIND_ORIGINS
+};
 
 enum { ALL = CONFIG_SERVE | CONFIG_VERIFY | CONFIG_TOKEN | CONFIG_STATUS, EXIT_USAGE = 2 };
 
@@ -33,7 +45,14 @@ struct row {
 static const struct row rows[] = {
 	{ "data", "DIR", KIND_TEXT, ALL, AT(data), NULL, 0, 0, "the data directory (required)" },
 	{ "listen", "HOST:PORT", KIND_LISTEN, CONFIG_SERVE, AT(listen_host), "127.0.0.1:8480", 0, 0,
-	  "where to listen; loopback only; port 0 picks one" },
+	  "where to listen; without TLS loopback only; port 0 picks one" },
+	{ "tls-cert", "FILE", KIND_TEXT, CONFIG_SERVE, AT(tls_cert), NULL, 0, 0,
+	  "speak https there: certificate and chain (PEM)" },
+	{ "tls-key", "FILE", KIND_TEXT, CONFIG_SERVE, AT(tls_key), NULL, 0, 0, "and the certificate's key (PEM)" },
+	{ "lan", NULL, KIND_SWITCH, CONFIG_SERVE, AT(lan), NULL, 0, 0,
+	  "also listen on the local network, for phones: https and http" },
+	{ "lan-port", "PORT", KIND_COUNT, CONFIG_SERVE, AT(lan_port), "8443", 0, UINT16_MAX,
+	  "the port of --lan; 0 picks one" },
 	{ "grace", "TIME", KIND_MS32, CONFIG_SERVE, AT(grace_ms), "30s", LIMIT_GRACE_MIN_MS, LIMIT_GRACE_MAX_MS,
 	  "how long a take whose link is lost stays open" },
 	{ "heartbeat", "TIME", KIND_MS32, CONFIG_SERVE, AT(heartbeat_ms), "20s", LIMIT_HEARTBEAT_MIN_MS,
@@ -170,6 +189,13 @@ static char *origins_join(struct load *l, char *more)
 	return joined ? joined : more;
 }
 
+static int argument_of(const struct row *row)
+{
+	if (row->kind == KIND_SWITCH)
+		return optional_argument; /* --lan=no takes back what the file says */
+	return row->arg ? required_argument : no_argument;
+}
+
 /* The command line. getopt_long says what is wrong itself, in the words that every GNU program has. */
 static int read_arguments(struct load *l, int argc, char **argv)
 {
@@ -177,8 +203,7 @@ static int read_arguments(struct load *l, int argc, char **argv)
 	unsigned count = 0;
 	for (unsigned i = 0; i < ROWS; i++)
 		if (rows[i].commands & l->command)
-			options[count++] = (struct option){ rows[i].name, rows[i].arg ? required_argument : no_argument,
-							    NULL, (int)i };
+			options[count++] = (struct option){ rows[i].name, argument_of(&rows[i]), NULL, (int)i };
 	options[count++] = (struct option){ "config", required_argument, NULL, OPTION_CONFIG };
 	options[count++] = (struct option){ "help", no_argument, NULL, OPTION_HELP };
 	options[count++] = (struct option){ "version", no_argument, NULL, OPTION_VERSION };
@@ -412,9 +437,35 @@ static int apply(struct config *c, const struct row *row, const struct found *f)
 	case KIND_FLAG:
 		*(bool *)((char *)c + row->offset) = true;
 		return CONFIG_GO;
+	case KIND_SWITCH:
+		return value_switch_parse(f->text, (bool *)((char *)c + row->offset))
+			       ? CONFIG_GO
+			       : complain(f, "it must be yes or no");
 	default:
 		return apply_number(c, row, f);
 	}
+}
+
+/* What no option can say alone. */
+static int judge_whole(const struct load *l)
+{
+	const struct config *c = l->out;
+	if (!c->data) {
+		fprintf(stderr, "holdfast: --data is missing: it names the directory that holds the recordings\n");
+		return EXIT_USAGE;
+	}
+	if (!c->tls_cert != !c->tls_key) {
+		fprintf(stderr, "holdfast: --tls-%s is missing: TLS needs a certificate and its key\n",
+			c->tls_cert ? "key" : "cert");
+		return EXIT_USAGE;
+	}
+	for (unsigned i = 0; i < ROWS; i++)
+		if (rows[i].kind == KIND_LISTEN && l->found[i].text && !c->tls_cert && c->listen_host &&
+		    !value_is_loopback(c->listen_host))
+			return complain(&l->found[i],
+					"only loopback addresses can be listened on without TLS (127.0.0.0/8, [::1], "
+					"localhost): give --tls-cert and --tls-key, or use --lan");
+	return CONFIG_GO;
 }
 
 static int load_all(struct load *l, int argc, char **argv, char **env)
@@ -435,11 +486,7 @@ static int load_all(struct load *l, int argc, char **argv, char **env)
 		if (status != CONFIG_GO)
 			return status;
 	}
-	if (!l->out->data) {
-		fprintf(stderr, "holdfast: --data is missing: it names the directory that holds the recordings\n");
-		return EXIT_USAGE;
-	}
-	return CONFIG_GO;
+	return judge_whole(l);
 }
 
 int config_load(struct config *out, enum config_command command, int argc, char **argv, char **env)
@@ -459,5 +506,7 @@ void config_release(struct config *c)
 	free(c->data);
 	free(c->listen_host);
 	free(c->allow_origin);
+	free(c->tls_cert);
+	free(c->tls_key);
 	*c = (struct config){ 0 };
 }

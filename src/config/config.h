@@ -17,6 +17,10 @@ struct config {
 	char *data;	      /* owned */
 	char *listen_host;    /* owned: "127.0.0.1", "::1": an address, never a name */
 	uint16_t listen_port; /* 0: the system picks one */
+	char *tls_cert;	      /* owned: files; both or neither. Without them listen_host is loopback */
+	char *tls_key;
+	bool lan;	   /* also listen on the local network … */
+	unsigned lan_port; /* … at this port; 0: the system picks one */
 	uint32_t grace_ms, heartbeat_ms;
 	uint64_t late_resume_ms;
 	uint64_t memory_bytes, journal_bytes;

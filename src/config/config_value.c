@@ -115,13 +115,30 @@ static bool listen_split(const char *text, char host[64], const char **port)
 	return true;
 }
 
-static bool is_loopback(const char *host, bool bracketed)
+bool value_switch_parse(const char *text, bool *out)
+{
+	static const char *const words[2][4] = { { "no", "false", "off", "0" }, { "yes", "true", "on", "1" } };
+	for (unsigned i = 0; i < 8; i++)
+		if (strcmp(text, words[i / 4][i % 4]) == 0) {
+			*out = i >= 4;
+			return true;
+		}
+	return false;
+}
+
+bool value_is_loopback(const char *host)
 {
 	struct in_addr v4;
 	struct in6_addr v6;
-	if (bracketed)
-		return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+	if (inet_pton(AF_INET6, host, &v6) == 1)
+		return IN6_IS_ADDR_LOOPBACK(&v6);
 	return inet_pton(AF_INET, host, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127;
+}
+
+static bool is_address(const char *host, bool bracketed)
+{
+	uint8_t bytes[16];
+	return inet_pton(bracketed ? AF_INET6 : AF_INET, host, bytes) == 1;
 }
 
 bool value_listen_parse(const char *text, char **host, uint16_t *port, const char **problem)
@@ -134,8 +151,8 @@ bool value_listen_parse(const char *text, char **host, uint16_t *port, const cha
 		return false;
 	}
 	const char *address = strcmp(name, "localhost") == 0 && *text != '[' ? "127.0.0.1" : name;
-	if (!is_loopback(address, *text == '[')) {
-		*problem = "only loopback addresses can be listened on: 127.0.0.0/8, [::1] or localhost";
+	if (!is_address(address, *text == '[')) {
+		*problem = "the host must be an address like 127.0.0.1 or [::1], or localhost";
 		return false;
 	}
 	*host = strdup(address);

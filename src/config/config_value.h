@@ -8,7 +8,13 @@
 /* Digits only, no sign; false otherwise or above `max`. */
 bool value_count_parse(const char *text, uint64_t max, uint64_t *out);
 
-/* HOST:PORT with a loopback host ("localhost" is 127.0.0.1): *host is a new string. On false *problem is a fixed
+/* yes, no, true, false, on, off, 1, 0; false when it is none. */
+bool value_switch_parse(const char *text, bool *out);
+
+/* Of an address. */
+bool value_is_loopback(const char *host);
+
+/* HOST:PORT with an address as host ("localhost" is 127.0.0.1): *host is a new string. On false *problem is a fixed
  * sentence. */
 bool value_listen_parse(const char *text, char **host, uint16_t *port, const char **problem);
 

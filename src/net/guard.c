@@ -42,6 +42,14 @@ bool host_is_loopback(const char *host)
 	       (inet_pton(AF_INET, name, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127);
 }
 
+enum err guard_host(const struct peer *p, const struct http_request *head)
+{
+	const char *host = http_field_get(head, "host");
+	if (p->door != DOOR_LAN || (host && names_have(lan_names(p->net->lan), host)))
+		return ERR_OK;
+	return ERR_WRONG_HOST;
+}
+
 /* The length without the scheme's default port. */
 static size_t authority_length(const char *authority, size_t len, bool tls)
 {

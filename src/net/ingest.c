@@ -247,7 +247,7 @@ static bool take(struct peer *p, const struct frame_piece *piece, struct now now
 			engine_conn_media(p->net->engine, w->id, media_of(&w->reader, piece), now);
 		return !closing;
 	case FRAME_PING:
-		if (!closing && !p->out) /* one that does not read gets no more than what is queued */
+		if (!closing && !peer_unsent(p)) /* one that does not read gets no more than what is queued */
 			frame_write(p, FRAME_PONG, piece->data, piece->len, false);
 		return false;
 	case FRAME_CLOSE:

@@ -82,14 +82,14 @@ static void step(struct request *r)
 	struct original *o = r->original;
 	peer_deadline(r->peer, 0);
 	o->stepping = true;
-	while (o->at < o->end && !o->reading && !r->peer->out && !r->peer->doomed) {
+	while (o->at < o->end && !o->reading && !peer_unsent(r->peer) && !r->peer->doomed) {
 		uint64_t left = o->end - o->at;
 		o->reading = r->pending = true;
 		engine_read(r->net->engine, o->reader, o->at, left < LIMIT_READ_BYTES ? (size_t)left : LIMIT_READ_BYTES,
 			    piece_read, r);
 	}
 	o->stepping = false;
-	if (r->peer->out)
+	if (peer_unsent(r->peer))
 		peer_deadline(r->peer, LIMIT_HTTP_SEND_WAIT_S * 1000);
 	if (o->at == o->end) {
 		reader_close(r);
@@ -171,7 +171,7 @@ static void head_answer(struct request *r, const struct engine_original *o)
 		request_begin(r, status, headers.data, end - first);
 		if (!body)
 			request_end(r);
-		else if (!r->peer->out)
+		else if (!peer_unsent(r->peer))
 			step(r);
 	}
 	buf_release(&headers);

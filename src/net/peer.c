@@ -52,12 +52,22 @@ static void chunks_free(struct peer *p)
 	p->out_sent = 0;
 }
 
-/* Sends what it can; the bytes sent, or -1 when nothing more can ever be sent. */
-static ssize_t socket_send(struct peer *p, const struct iovec *parts, int count)
+/* Who reads gets more time for the rest. */
+static void progress(struct peer *p)
+{
+	if (p->deadline_ms && p->state == PEER_ANSWER)
+		peer_deadline(p, LIMIT_HTTP_SEND_WAIT_S * 1000);
+	else if (p->deadline_ms && p->state == PEER_WS_DONE)
+		peer_deadline(p, LIMIT_CLOSE_WAIT_MS);
+}
+
+ssize_t peer_socket_send(struct peer *p, const struct iovec *parts, int count)
 {
 	struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = (size_t)count };
 	for (;;) {
 		ssize_t sent = sendmsg(lws_get_socket_fd(p->wsi), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (sent > 0)
+			progress(p);
 		if (sent >= 0)
 			return sent;
 		if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
@@ -67,10 +77,24 @@ static ssize_t socket_send(struct peer *p, const struct iovec *parts, int count)
 	}
 }
 
-static void await_writable(struct peer *p)
+/* Sends what it can; the bytes taken, or -1 when nothing more can ever be sent. */
+static ssize_t send_now(struct peer *p, const struct iovec *parts, int count)
+{
+	return p->secure ? secure_send(p, parts, count) : peer_socket_send(p, parts, count);
+}
+
+void peer_await_writable(struct peer *p)
 {
 	p->blocked = true;
 	lws_callback_on_writable(p->wsi);
+}
+
+bool peer_unsent(const struct peer *p)
+{
+	size_t waits = 0;
+	if (p->secure)
+		tls_out(p->secure, &waits);
+	return p->out || waits > 0;
 }
 
 /* Everything is sent: whoever waited for that goes on. */
@@ -78,8 +102,13 @@ static void drained(struct peer *p)
 {
 	if (p->request)
 		request_drained(p);
-	if (!p->finish || p->out || p->doomed || p->state == PEER_LINGER)
+	if (!p->finish || peer_unsent(p) || p->doomed || p->state == PEER_LINGER)
 		return;
+	if (p->secure) {
+		tls_goodbye(p->secure);
+		if (!secure_flush(p) || peer_unsent(p))
+			return; /* doomed, or called again */
+	}
 	p->state = PEER_LINGER;
 	buf_release(&p->in);
 	shutdown(lws_get_socket_fd(p->wsi), SHUT_WR);
@@ -105,6 +134,8 @@ static void chunks_sent(struct peer *p, size_t sent)
 
 static void flush(struct peer *p)
 {
+	if (p->secure && !secure_flush(p))
+		return;
 	while (p->out && !p->doomed) {
 		struct iovec parts[SEND_PARTS];
 		size_t total = 0;
@@ -114,22 +145,18 @@ static void flush(struct peer *p)
 			parts[count++] = (struct iovec){ c->data + skip, c->len - skip };
 			total += c->len - skip;
 		}
-		ssize_t sent = socket_send(p, parts, count);
+		ssize_t sent = send_now(p, parts, count);
 		if (sent < 0) {
 			peer_doom(p);
 			return;
 		}
-		if (sent > 0 && p->deadline_ms && p->state == PEER_ANSWER)
-			peer_deadline(p, LIMIT_HTTP_SEND_WAIT_S * 1000);
-		else if (sent > 0 && p->deadline_ms && p->state == PEER_WS_DONE)
-			peer_deadline(p, LIMIT_CLOSE_WAIT_MS);
 		chunks_sent(p, (size_t)sent);
 		if ((size_t)sent < total) {
-			await_writable(p);
+			peer_await_writable(p);
 			return;
 		}
 	}
-	if (!p->doomed)
+	if (!p->doomed && !peer_unsent(p))
 		drained(p);
 }
 
@@ -188,7 +215,7 @@ void peer_write(struct peer *p, const struct iovec *parts, int count, bool is_ac
 		total += parts[i].iov_len;
 	ssize_t sent = 0;
 	if (!p->out && !p->blocked) {
-		sent = socket_send(p, parts, count);
+		sent = send_now(p, parts, count);
 		if (sent < 0) {
 			peer_doom(p);
 			return;
@@ -198,13 +225,13 @@ void peer_write(struct peer *p, const struct iovec *parts, int count, bool is_ac
 	}
 	enqueue(p, parts, count, (size_t)sent, is_ack);
 	if (!p->blocked)
-		await_writable(p);
+		peer_await_writable(p);
 }
 
 void peer_finish(struct peer *p)
 {
 	p->finish = true;
-	if (!p->out)
+	if (!peer_unsent(p))
 		drained(p);
 }
 
@@ -257,7 +284,7 @@ static void work_kept(struct peer *p)
 	}
 }
 
-static void receive(struct peer *p, uint8_t *data, size_t len)
+void peer_receive(struct peer *p, uint8_t *data, size_t len)
 {
 	p->in_rx = true;
 	if (p->in.len > 0 || p->gates) {
@@ -272,6 +299,22 @@ static void receive(struct peer *p, uint8_t *data, size_t len)
 	if (p->in.failed)
 		peer_doom(p);
 	p->in_rx = false;
+}
+
+/* The first bytes of a connection, or more of it. */
+static void receive(struct peer *p, uint8_t *data, size_t len)
+{
+	if (p->fresh && len > 0) {
+		p->fresh = false;
+		if (!secure_begin(p, *data)) {
+			peer_doom(p);
+			return;
+		}
+	}
+	if (p->secure)
+		secure_receive(p, data, len);
+	else
+		peer_receive(p, data, len);
 }
 
 /* Goes on with a sender that has more here already: large reads cost half of many small ones, and what comes in one go
@@ -311,12 +354,25 @@ void peer_gate(struct peer *p, enum peer_gate gate, bool closed)
 	}
 }
 
+void peer_input_ended(struct peer *p)
+{
+	p->ended = true;
+	if (p->gates || p->doomed || p->state == PEER_LINGER)
+		return; /* what was read comes first, and an answer is owed */
+	if (p->ws)
+		peer_doom(p);
+	else
+		peer_finish(p);
+}
+
 static void go_on(struct peer *p)
 {
 	if (p->gates == 0 && p->in.len > 0)
 		work_kept(p);
 	if (p->in.failed)
 		peer_doom(p);
+	if (p->ended)
+		peer_input_ended(p);
 	if (p->gates == 0 && p->held && !p->doomed) {
 		p->held = false;
 		lws_rx_flow_control(p->wsi, 1);
@@ -356,8 +412,9 @@ void peers_tick(struct net *n)
 
 /* --- life --- */
 
-void peer_adopt(struct net *n, int fd, bool local)
+void peer_adopt(struct listener *l, int fd, bool local)
 {
+	struct net *n = l->net;
 	struct peer *p = calloc(1, sizeof *p);
 	lws_sock_file_fd_type socket = { .sockfd = fd };
 	struct lws *wsi = NULL;
@@ -372,6 +429,8 @@ void peer_adopt(struct net *n, int fd, bool local)
 	p->net = n;
 	p->wsi = wsi;
 	p->local = local;
+	p->door = (uint8_t)l->door;
+	p->fresh = l->door != DOOR_PLAIN;
 	p->out_tail = &p->out;
 	list_init(&p->timed);
 	list_init(&p->todo);
@@ -389,6 +448,7 @@ static void peer_gone(struct peer *p)
 		request_orphan(p->request);
 	if (p->ws)
 		ws_gone(p);
+	secure_end(p);
 	chunks_free(p);
 	buf_release(&p->in);
 	list_remove(&p->all);

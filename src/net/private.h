@@ -7,7 +7,9 @@
 #include "base/limits.h"
 #include "base/list.h"
 #include "net/auth.h"
+#include "net/lan.h"
 #include "net/server.h"
+#include "net/tls.h"
 #include "proto/frame.h"
 #include "proto/http.h"
 
@@ -19,14 +21,31 @@ enum { WS_BUCKETS = 16384 }; /* a power of two, about LIMIT_CONNECTIONS */
 
 enum net_stop { NET_RUNNING, NET_FLUSHING, NET_DESTROYING, NET_HANDLES };
 
+/* What a listening socket speaks. */
+enum door {
+	DOOR_PLAIN, /* http, on loopback */
+	DOOR_TLS,   /* https only, with the operator's certificate */
+	DOOR_LAN,   /* both: the first byte decides. Only our own names are answered */
+	DOORS
+};
+
+struct listener {
+	struct net *net;
+	uv_poll_t poll;
+	int fd;
+	uint16_t port;
+	enum door door;
+	bool open;
+};
+
 struct net {
 	struct net_config config;
 	struct engine *engine;
 	struct lws_context *context;
 	struct lws_vhost *vhost;
-	int listen_fd;
-	uint16_t port;
-	uv_poll_t listener;
+	struct listener listeners[2]; /* --listen, and --lan */
+	struct lan *lan;	      /* NULL: none; owned */
+	uint64_t lan_look_ms;
 	uv_timer_t tick; /* waits that are over */
 	uv_idle_t todo_idle;
 	struct list peers, timed, todo;
@@ -40,8 +59,11 @@ struct net {
 	unsigned open_handles, settling; /* of the stop */
 	void (*done)(void *arg);
 	void *done_arg;
-	bool listener_open, listening;
+	bool listening;
 	uint8_t *input; /* LIMIT_INPUT_AT_ONCE_BYTES for large reads, NULL until one comes */
+	uint8_t *plain; /* as large: what was decrypted of one read, on its way to its reader */
+	uint64_t tls_said_ms;
+	unsigned tls_unsaid; /* handshakes that failed and got no log line */
 	char host[64];
 	char date[32]; /* of the Date header */
 	int64_t date_s;
@@ -80,13 +102,17 @@ struct peer {
 	size_t out_sent; /* of the first chunk */
 	unsigned out_count;
 	uint8_t state, gates;
+	uint8_t door; /* enum door */
 	bool local;   /* the peer's address is loopback */
-	bool tls;     /* it speaks TLS */
+	bool fresh;   /* nothing was read yet */
+	bool tls;     /* it speaks TLS: `secure` */
 	bool blocked; /* the socket takes no more; libwebsockets will say when */
 	bool held;    /* reading is switched off at the socket */
 	bool in_rx;   /* inside its own receive callback */
 	bool finish;  /* half-close when all is sent */
 	bool doomed;  /* will be closed at the end of this turn; nothing is sent or understood any more */
+	bool ended;   /* the peer said that nothing more comes; it may still read */
+	struct tls *secure;
 	struct request *request;
 	struct ws *ws;
 };
@@ -94,9 +120,11 @@ struct peer {
 extern const struct lws_protocols peer_protocols[];
 
 /* Takes an accepted socket over; closes it when that fails. */
-void peer_adopt(struct net *n, int fd, bool local);
+void peer_adopt(struct listener *l, int fd, bool local);
 /* Sends, or queues what the socket does not take. The bytes are copied. */
 void peer_write(struct peer *p, const struct iovec *parts, int count, bool is_ack);
+/* Does anything of what was written still wait here? */
+bool peer_unsent(const struct peer *p);
 void peer_gate(struct peer *p, enum peer_gate gate, bool closed);
 /* Closes the connection when it is still the same state in `ms`; 0: no more. */
 void peer_deadline(struct peer *p, uint64_t ms);
@@ -106,6 +134,26 @@ void peer_finish(struct peer *p);
 void peer_doom(struct peer *p);
 /* The regular look at waits that are over. */
 void peers_tick(struct net *n);
+
+/* --- secure.c: TLS between a peer's socket and its bytes --- */
+
+/* The first bytes are here: is it TLS? Then `secure` is made. False when it can't be had. */
+bool secure_begin(struct peer *p, uint8_t first);
+void secure_end(struct peer *p);
+/* Decrypts what was read, all of it, and hands it to peer_receive. */
+void secure_receive(struct peer *p, const uint8_t *data, size_t len);
+/* As socket_send: how much of the parts was taken. What of it could not be sent at once waits in `secure`. */
+ssize_t secure_send(struct peer *p, const struct iovec *parts, int count);
+/* Sends ciphertext that waits; false when nothing can ever be sent any more. */
+bool secure_flush(struct peer *p);
+
+void peer_receive(struct peer *p, uint8_t *data, size_t len);
+/* Nothing more comes; what is being answered is still sent. */
+void peer_input_ended(struct peer *p);
+/* Sends what the socket takes; the bytes sent, or -1 when nothing more can ever be sent. */
+ssize_t peer_socket_send(struct peer *p, const struct iovec *parts, int count);
+/* Calls back when the socket takes more. */
+void peer_await_writable(struct peer *p);
 
 /* --- request.c: HTTP --- */
 
@@ -184,6 +232,9 @@ enum guard_origin guard_origin(const struct http_request *head, bool tls, const 
 bool guard_is_local(const struct http_request *head, bool peer_local);
 /* *token is the text behind "Authorization: Bearer", NULL without the header; ERR_UNAUTHORIZED for any other header. */
 enum err guard_bearer(const struct http_request *head, const char **token);
+/* Was the server asked under one of its own names? Else a page from elsewhere may have been told that its name is our
+ * address. ERR_WRONG_HOST. */
+enum err guard_host(const struct peer *p, const struct http_request *head);
 bool address_is_loopback(const struct sockaddr *address);
 /* Of a Host header, a port behind it or not. */
 bool host_is_loopback(const char *host);
@@ -206,6 +257,11 @@ void health_run(struct request *r);
 void ready_run(struct request *r);
 void metrics_run(struct request *r);
 void page_run(struct request *r);
+void lan_run(struct request *r);
+void lan_qr_run(struct request *r);
+void trust_run(struct request *r);
+void trust_certificate_run(struct request *r);
+void trust_profile_run(struct request *r);
 void original_run(struct request *r);
 
 /* A piece of the download was sent: the next. */

@@ -96,7 +96,7 @@ void request_end(struct request *r)
 	r->ended = true;
 	if (!r->peer)
 		request_settle(r);
-	else if (!r->peer->out)
+	else if (!peer_unsent(r->peer))
 		complete(r->peer);
 	else
 		peer_deadline(r->peer, LIMIT_HTTP_SEND_WAIT_S * 1000);
@@ -274,7 +274,9 @@ static void admit(struct request *r)
 		preflight_answer(r, allow);
 		return;
 	}
-	err = from == ORIGIN_FOREIGN ? ERR_FORBIDDEN_ORIGIN : grant_find(r, found == ERR_OK);
+	err = guard_host(r->peer, &r->head);
+	if (err == ERR_OK)
+		err = from == ORIGIN_FOREIGN ? ERR_FORBIDDEN_ORIGIN : grant_find(r, found == ERR_OK);
 	if (err == ERR_OK)
 		err = found;
 	if (err == ERR_OK && http_field_has(&r->head, "upgrade", "h2c", false))
@@ -303,6 +305,10 @@ static size_t head_input(struct peer *p, uint8_t *data, size_t len)
 	if (p->in_scanned == 0) {
 		if (!http_head_plausible(text, len)) {
 			refuse_head(p, ERR_BAD_REQUEST, "This is no HTTP/1.1 request.");
+			return len;
+		}
+		if (p->door == DOOR_TLS && !p->tls) {
+			refuse_head(p, ERR_BAD_REQUEST, "This port speaks https only.");
 			return len;
 		}
 		if (p->deadline_ms > uv_now(p->net->config.loop) + LIMIT_HTTP_HEADER_WAIT_S * 1000)

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -95,7 +96,7 @@ static enum err address_read(const struct net *n, struct sockaddr_storage *out, 
 	} else {
 		return ERR_BAD_FIELD;
 	}
-	return address_is_loopback((struct sockaddr *)out) ? ERR_OK : ERR_BAD_FIELD;
+	return n->config.tls || address_is_loopback((struct sockaddr *)out) ? ERR_OK : ERR_BAD_FIELD;
 }
 
 enum err net_new(const struct net_config *config, struct net **out)
@@ -109,7 +110,6 @@ enum err net_new(const struct net_config *config, struct net **out)
 	if (n->config.max_connections == 0)
 		n->config.max_connections = LIMIT_CONNECTIONS;
 	n->config.host = n->host;
-	n->listen_fd = -1;
 	snprintf(n->host, sizeof n->host, "%s", config->host);
 	list_init(&n->peers);
 	list_init(&n->timed);
@@ -122,6 +122,7 @@ enum err net_new(const struct net_config *config, struct net **out)
 	if (err != ERR_OK) {
 		if (n->context)
 			lws_context_destroy(n->context);
+		SSL_CTX_free(n->config.tls);
 		free(n);
 		return err;
 	}
@@ -153,28 +154,29 @@ void net_callbacks(struct net *n, struct engine_callbacks *out)
 
 /* --- listening --- */
 
-static void accept_ready(uv_poll_t *listener, int status, int events)
+static void accept_ready(uv_poll_t *poll, int status, int events)
 {
-	struct net *n = listener->data;
+	struct listener *l = poll->data;
+	struct net *n = l->net;
 	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
 		struct sockaddr_storage address;
 		socklen_t len = sizeof address;
 		if (n->peer_count >= n->config.max_connections) {
-			uv_poll_stop(listener); /* the next tick looks again */
+			uv_poll_stop(poll); /* the next tick looks again */
 			return;
 		}
-		int fd = accept4(n->listen_fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = accept4(l->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0 && errno == EAGAIN)
 			return;
 		if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
 			log_event(LOG_WARN, "accept_failed", "error", strerror(errno), NULL);
-			uv_poll_stop(listener);
+			uv_poll_stop(poll);
 			return;
 		}
 		if (fd < 0)
 			continue; /* that one gave up */
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
-		peer_adopt(n, fd, address_is_loopback((struct sockaddr *)&address));
+		peer_adopt(l, fd, address_is_loopback((struct sockaddr *)&address));
 	}
 }
 
@@ -184,6 +186,8 @@ static int socket_bind(const struct sockaddr_storage *address, socklen_t len)
 	if (fd < 0)
 		return -1;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
+	if (address->ss_family == AF_INET6) /* all addresses are those of both families */
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){ 0 }, sizeof(int));
 	if (bind(fd, (const struct sockaddr *)address, len) == 0 && listen(fd, BACKLOG) == 0)
 		return fd;
 	int error = errno;
@@ -192,37 +196,82 @@ static int socket_bind(const struct sockaddr_storage *address, socklen_t len)
 	return -1;
 }
 
+static enum err listener_open(struct listener *l, const struct sockaddr_storage *address, socklen_t len)
+{
+	struct sockaddr_storage bound;
+	struct net *n = l->net;
+	l->fd = socket_bind(address, len);
+	if (l->fd < 0)
+		return errno == EADDRINUSE ? ERR_EXISTS : ERR_INTERNAL;
+	len = sizeof bound;
+	getsockname(l->fd, (struct sockaddr *)&bound, &len);
+	l->port = ntohs(bound.ss_family == AF_INET ? ((struct sockaddr_in *)&bound)->sin_port
+						   : ((struct sockaddr_in6 *)&bound)->sin6_port);
+	uv_poll_init(n->config.loop, &l->poll, l->fd);
+	l->poll.data = l;
+	l->open = true;
+	n->open_handles++;
+	uv_poll_start(&l->poll, UV_READABLE, accept_ready);
+	return ERR_OK;
+}
+
+/* All addresses of the machine; of IPv4 alone where the system has no IPv6. */
+static enum err lan_listen(struct listener *l)
+{
+	struct sockaddr_storage v6 = { 0 }, v4 = { 0 };
+	((struct sockaddr_in6 *)&v6)->sin6_family = AF_INET6;
+	((struct sockaddr_in6 *)&v6)->sin6_port = htons(l->port);
+	((struct sockaddr_in *)&v4)->sin_family = AF_INET;
+	((struct sockaddr_in *)&v4)->sin_port = htons(l->port);
+	enum err err = listener_open(l, &v6, sizeof(struct sockaddr_in6));
+	if (err == ERR_INTERNAL && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL))
+		err = listener_open(l, &v4, sizeof(struct sockaddr_in));
+	return err;
+}
+
+static void say_not_listening(const char *host, uint16_t port, int error)
+{
+	log_event(LOG_ERROR, "listen_failed", "host", host, "port", log_number(port), "error", strerror(error), NULL);
+}
+
 enum err net_listen(struct net *n, struct engine *engine)
 {
 	struct sockaddr_storage address;
 	socklen_t len;
+	struct listener *first = &n->listeners[0], *lan = &n->listeners[1];
 	enum err err = address_read(n, &address, &len);
 	if (err != ERR_OK)
 		return err;
 	n->engine = engine;
-	n->listen_fd = socket_bind(&address, len);
-	if (n->listen_fd < 0) {
-		int error = errno;
-		log_event(LOG_ERROR, "listen_failed", "host", n->host, "port", log_number(n->config.port), "error",
-			  strerror(error), NULL);
-		return error == EADDRINUSE ? ERR_EXISTS : ERR_INTERNAL;
+	first->net = lan->net = n;
+	first->door = n->config.tls ? DOOR_TLS : DOOR_PLAIN;
+	lan->door = DOOR_LAN;
+	err = listener_open(first, &address, len);
+	if (err != ERR_OK)
+		say_not_listening(n->host, n->config.port, errno);
+	if (err == ERR_OK && n->lan) {
+		err = lan_listen(lan);
+		if (err != ERR_OK)
+			say_not_listening("all addresses", lan->port, errno);
+		lan_set_port(n->lan, lan->port);
 	}
-	len = sizeof address;
-	getsockname(n->listen_fd, (struct sockaddr *)&address, &len);
-	n->port = ntohs(address.ss_family == AF_INET ? ((struct sockaddr_in *)&address)->sin_port
-						     : ((struct sockaddr_in6 *)&address)->sin6_port);
-	uv_poll_init(n->config.loop, &n->listener, n->listen_fd);
-	n->listener.data = n;
-	n->listener_open = n->listening = true;
-	n->open_handles++;
-	uv_poll_start(&n->listener, UV_READABLE, accept_ready);
+	if (err != ERR_OK)
+		return err;
+	n->listening = true;
 	uv_timer_start(&n->tick, tick, TICK_MS, TICK_MS);
 	return ERR_OK;
 }
 
+void net_lan(struct net *n, struct lan *lan, uint16_t port)
+{
+	n->lan = lan;
+	n->listeners[1].port = port;
+	lan_set_port(lan, port);
+}
+
 uint16_t net_port(const struct net *n)
 {
-	return n->port;
+	return n->listeners[0].port;
 }
 
 /* --- the end --- */
@@ -230,14 +279,15 @@ uint16_t net_port(const struct net *n)
 static void handle_closed(uv_handle_t *handle)
 {
 	struct net *n = handle->data;
-	if (handle == (uv_handle_t *)&n->listener)
-		close(n->listen_fd);
 	if (--n->open_handles > 0 || n->stop != NET_HANDLES)
 		return;
 	void (*done)(void *arg) = n->done;
 	void *arg = n->done_arg;
 	free(n->input);
-	n->input = NULL;
+	free(n->plain);
+	n->input = n->plain = NULL;
+	lan_free(n->lan);
+	SSL_CTX_free(n->config.tls);
 	if (n->requests == 0) /* else the engine owes an answer, which will look at n */
 		free(n);
 	done(arg);
@@ -260,14 +310,25 @@ unsigned net_connections(const struct net *n)
 	return n->peer_count;
 }
 
+static void listener_closed(uv_handle_t *handle)
+{
+	struct listener *l = handle->data;
+	close(l->fd);
+	handle->data = l->net;
+	handle_closed(handle);
+}
+
 void net_refuse(struct net *n)
 {
 	n->listening = false;
-	if (!n->listener_open)
-		return;
-	n->listener_open = false;
-	uv_poll_stop(&n->listener);
-	uv_close((uv_handle_t *)&n->listener, handle_closed);
+	for (unsigned i = 0; i < sizeof n->listeners / sizeof *n->listeners; i++) {
+		struct listener *l = &n->listeners[i];
+		if (!l->open)
+			continue;
+		l->open = false;
+		uv_poll_stop(&l->poll);
+		uv_close((uv_handle_t *)&l->poll, listener_closed);
+	}
 }
 
 /* Says goodbye to everybody who is not being answered. */
@@ -310,8 +371,15 @@ static void tick(uv_timer_t *timer)
 {
 	struct net *n = timer->data;
 	peers_tick(n);
-	if (n->listener_open && !uv_is_active((uv_handle_t *)&n->listener))
-		uv_poll_start(&n->listener, UV_READABLE, accept_ready);
+	for (unsigned i = 0; i < sizeof n->listeners / sizeof *n->listeners; i++) {
+		struct listener *l = &n->listeners[i];
+		if (l->open && !uv_is_active((uv_handle_t *)&l->poll))
+			uv_poll_start(&l->poll, UV_READABLE, accept_ready);
+	}
+	if (n->lan && n->listening && uv_now(n->config.loop) - n->lan_look_ms >= LIMIT_LAN_LOOK_MS) {
+		n->lan_look_ms = uv_now(n->config.loop);
+		lan_look(n->lan, net_now(n).wall_ms / 1000);
+	}
 	if (n->stop != NET_RUNNING)
 		stop_go_on(n);
 }

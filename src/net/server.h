@@ -30,19 +30,22 @@
 #include "base/err.h"
 #include "engine/engine.h"
 
+#include <openssl/types.h>
 #include <stdint.h>
 #include <uv.h>
 
 struct net;
 struct auth;
+struct lan;
 
 struct net_config {
 	uv_loop_t *loop;
-	const char *host;	  /* an address: 127.0.0.0/8 or ::1; copied */
+	const char *host;	  /* an address: 127.0.0.0/8 or ::1, with `tls` any; copied */
 	uint16_t port;		  /* 0: the system picks one */
 	struct auth *auth;	  /* knows the tokens; NULL: there are none. Outlives net */
 	const char *allow_origin; /* pages of others that may use the server, as config.h writes them; NULL: none */
 	const char *version;	  /* of the program */
+	SSL_CTX *tls;		  /* speaks https there, and nothing else; NULL: plain http. Owned */
 	unsigned max_connections; /* sockets open at a time; 0: LIMIT_CONNECTIONS. More wait in the system's queue */
 	/* Given to the engine as its callback of the same name. */
 	void (*fatal)(void *arg, enum err err, const char *what);
@@ -52,17 +55,21 @@ struct net_config {
 /* The order: net_new, net_callbacks into the engine's config, engine_open, net_listen, engine_listening; to stop:
  * net_refuse, engine_stop, and when that is done net_close, and when that is done engine_close. Loop thread only. */
 
-/* Raises the limit of descriptors as far as needed and allowed. ERR_BAD_FIELD when host is no loopback address;
- * ERR_INTERNAL. */
+/* Raises the limit of descriptors as far as needed and allowed. ERR_BAD_FIELD when host is no address that may be
+ * listened on; ERR_INTERNAL. */
 enum err net_new(const struct net_config *config, struct net **out);
+
+/* Before net_listen: also listen on all addresses of the machine, for the local network, https and http on one port.
+ * Takes `lan` over. Port 0: the system picks one; lan_port tells. */
+void net_lan(struct net *n, struct lan *lan, uint16_t port);
 
 /* The engine's way out; may be called before net_listen, and takes no connection's id but the engine's own. */
 void net_callbacks(struct net *n, struct engine_callbacks *out);
 
-/* Binds and accepts from here on. ERR_EXISTS: the address is in use; ERR_INTERNAL: anything else, logged. */
+/* Binds and accepts from here on. ERR_EXISTS: an address is in use; ERR_INTERNAL: anything else; both logged. */
 enum err net_listen(struct net *n, struct engine *engine);
 
-/* The port that is listened on, 0 before net_listen. */
+/* The port that is listened on for net_config's host, 0 before net_listen. */
 uint16_t net_port(const struct net *n);
 
 /* The time that net hands to the engine: engine_turn must get it from here too. */

@@ -193,15 +193,70 @@ static void test_listen(void **state)
 		assert_int_equal(c.listen_port, good[i].port);
 		config_release(&c);
 	}
-	const char *const foreign = "only loopback addresses can be listened on: 127.0.0.0/8, [::1] or localhost";
+	const char *const foreign = "only loopback addresses can be listened on without TLS";
 	refuses(ARGV(DATA, ARG("--listen=0.0.0.0:8480")), NULL, foreign);
 	refuses(ARGV(DATA, ARG("--listen=128.0.0.1:8480")), NULL, foreign);
 	refuses(ARGV(DATA, ARG("--listen=[::]:8480")), NULL, foreign);
-	refuses(ARGV(DATA, ARG("--listen=example.org:8480")), NULL, foreign);
+	char *env[] = { ARG("HOLDFAST_LISTEN=0.0.0.0:1"), NULL };
+	refuses(ARGV(DATA), env, "'0.0.0.0:1' for HOLDFAST_LISTEN: only loopback");
+	const char *const nameless = "the host must be an address";
+	refuses(ARGV(DATA, ARG("--listen=example.org:8480")), NULL, nameless);
+	refuses(ARGV(DATA, ARG("--listen=[127.0.0.1]:8480")), NULL, nameless);
+	refuses(ARGV(DATA, ARG("--listen=[localhost]:8480")), NULL, nameless);
 	refuses(ARGV(DATA, ARG("--listen=127.0.0.1")), NULL, "it must be HOST:PORT");
 	refuses(ARGV(DATA, ARG("--listen=127.0.0.1:65536")), NULL, "it must be HOST:PORT");
 	refuses(ARGV(DATA, ARG("--listen=127.0.0.1:-1")), NULL, "it must be HOST:PORT");
 	refuses(ARGV(DATA, ARG("--listen=:80")), NULL, "it must be HOST:PORT");
+}
+
+static void test_tls(void **state)
+{
+	struct config c;
+	assert_int_equal(load(&c, CONFIG_SERVE,
+			      ARGV(DATA, ARG("--listen=[::]:443"), ARG("--tls-cert=/c"), ARG("--tls-key=/k")), NULL),
+			 CONFIG_GO);
+	assert_string_equal(c.listen_host, "::");
+	assert_string_equal(c.tls_cert, "/c");
+	assert_string_equal(c.tls_key, "/k");
+	config_release(&c);
+	refuses(ARGV(DATA, ARG("--tls-cert=/c")), NULL, "holdfast: --tls-key is missing: ");
+	refuses(ARGV(DATA, ARG("--tls-key=/k")), NULL, "holdfast: --tls-cert is missing: ");
+}
+
+static void test_lan(void **state)
+{
+	static const struct {
+		const char *arg, *env, *file;
+		bool on;
+	} rows[] = {
+		{ NULL, NULL, "", false },
+		{ "--lan", NULL, "", true },
+		{ NULL, "HOLDFAST_LAN=yes", "", true },
+		{ NULL, "HOLDFAST_LAN=0", "lan = on", false },
+		{ NULL, NULL, "lan = true", true },
+		{ "--lan=no", "HOLDFAST_LAN=1", "lan = on", false },
+		{ "--lan", NULL, "lan = false", true },
+		{ NULL, NULL, "lan = off", false },
+	};
+	for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct config c;
+		char arg[32], env[32], *path = write_file(rows[i].file);
+		snprintf(arg, sizeof arg, "%s", rows[i].arg ? rows[i].arg : "--memory=96M");
+		snprintf(env, sizeof env, "%s", rows[i].env ? rows[i].env : "X=");
+		assert_int_equal(
+			load(&c, CONFIG_SERVE, ARGV(DATA, ARG("--config"), path, arg), (char *[]){ env, NULL }),
+			CONFIG_GO);
+		assert_int_equal(c.lan, rows[i].on);
+		assert_int_equal(c.lan_port, 8443);
+		config_release(&c);
+		unlink(path);
+	}
+	struct config c;
+	assert_int_equal(load(&c, CONFIG_SERVE, ARGV(DATA, ARG("--lan-port=0")), NULL), CONFIG_GO);
+	assert_int_equal(c.lan_port, 0);
+	config_release(&c);
+	refuses(ARGV(DATA, ARG("--lan=perhaps")), NULL, "'perhaps' for option '--lan': it must be yes or no\n");
+	refuses(ARGV(DATA, ARG("--lan-port=65536")), NULL, "it must be a number from 0 to 65535\n");
 }
 
 static void test_wrong_lines(void **state)
@@ -243,16 +298,17 @@ static void test_help(void **state)
 {
 	struct config c;
 	assert_int_equal(load(&c, CONFIG_SERVE, ARGV(ARG("--help")), NULL), 0);
-	const char *const options[] = { "data",	       "listen",  "grace",	     "heartbeat",
-					"late-resume", "memory",  "journal-size",    "journal-io",
-					"hash",	       "reserve", "max-connections", "log-level",
-					"config" };
+	const char *const options[] = { "data",	       "listen",   "grace",	      "heartbeat",
+					"late-resume", "memory",   "journal-size",    "journal-io",
+					"hash",	       "reserve",  "max-connections", "log-level",
+					"config",      "tls-cert", "tls-key",	      "lan-port" };
 	for (unsigned i = 0; i < sizeof options / sizeof options[0]; i++) {
 		char option[64];
 		snprintf(option, sizeof option, "\n  --%s=", options[i]);
 		if (!strstr(said, option))
 			fail_msg("%s is not in --help", option);
 	}
+	assert_non_null(strstr(said, "\n  --lan  "));
 	assert_null(strstr(said, "--rebuild"));
 	assert_int_equal(load(&c, CONFIG_SERVE, ARGV(ARG("--version")), NULL), 0);
 	assert_memory_equal(said, "holdfast ", 9);
@@ -343,6 +399,8 @@ int main(void)
 		cmocka_unit_test(test_choices),
 		cmocka_unit_test(test_help),
 		cmocka_unit_test(test_verify_shares_the_file),
+		cmocka_unit_test(test_tls),
+		cmocka_unit_test(test_lan),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
