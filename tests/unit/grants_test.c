@@ -286,6 +286,11 @@ static void bound_to_one(void **state)
 	say_as(g, &grant, "{\"type\":\"start\",\"sessionId\":\"new\"}");
 	assert_last(g, "\"forbidden_scope\"");
 	assert_int_equal(list(g, *grant_local(), NULL), 2);
+	/* when it is gone there is nothing, and not the next one */
+	play.resource = (struct uuid){ { 0 } };
+	uuid_parse(b, &play.resource);
+	assert_int_equal(delete_as(g, b, *grant_local()), ERR_OK);
+	assert_int_equal(list(g, play, NULL), 0);
 	free(a);
 	free(b);
 }
@@ -413,14 +418,17 @@ static void revoked(void **state)
 	engine_rig_media(g, works, 0, 100);
 	uint64_t other = say_as(g, NULL, "{\"type\":\"start\",\"sessionId\":\"s\",\"token\":\"b.r\"}");
 	uint64_t idle = engine_conn_open(g->e, &bearer, g->now);
+	/* it came in by the one and works under another */
+	uint64_t both = say_as(g, &bearer, "{\"type\":\"start\",\"sessionId\":\"t\",\"token\":\"b.r\"}");
 	engine_rig_turn(g);
 	engine_rig_forget(g);
 	engine_revoke(g->e, "a.r", g->now);
 	engine_rig_turn(g);
-	assert_int_equal(g->sent_count, 2);
-	assert_non_null(strstr(g->sent[0], "\"token_revoked\""));
-	assert_non_null(strstr(g->sent[1], "\"token_revoked\""));
-	assert_int_equal(g->closed, 2);
+	assert_int_equal(g->sent_count, 3);
+	for (unsigned i = 0; i < g->sent_count; i++)
+		assert_non_null(strstr(g->sent[i], "\"token_revoked\""));
+	assert_int_equal(g->closed, 3);
+	close_conn(g, both);
 	engine_rig_media(g, works, 100, 100); /* on its way: dropped */
 	engine_rig_media(g, other, 0, 10);
 	engine_rig_turn(g);
