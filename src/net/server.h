@@ -1,28 +1,24 @@
 /* The network: HTTP/1.1 and WebSocket for one engine.
  *
- * Sockets, their readiness and (later) TLS are libwebsockets', driven as raw sockets on the caller's libuv loop; what
- * the bytes mean is read by proto/http.h and proto/frame.h, because libwebsockets 4.1.6's own parsers are not strict
- * enough: they take frames that are not masked, fold encoded dots and slashes of a path together, drop some requests
- * without an answer, and touch freed memory at an unknown Upgrade on a kept connection.
+ * Sockets and their readiness are libwebsockets', driven as raw sockets on the caller's libuv loop; TLS is OpenSSL's
+ * (tls.h); what the bytes mean is read by proto/http.h and proto/frame.h, because libwebsockets 4.1.6's own parsers are
+ * not strict enough: they take frames that are not masked, fold encoded dots and slashes of a path together, drop some
+ * requests without an answer, and touch freed memory at an unknown Upgrade on a kept connection.
  *
  * Guarantees: what a peer sends never blocks or ends the server; each queue, body and wait is bounded by limits.h; a
- * connection costs about 2 KiB while it is idle; reading from a connection stands still while the engine says so or
- * while its request is being answered, and nothing that was read is dropped.
+ * connection costs about 2 KiB while it is idle, 14 KiB with TLS; reading from a connection stands still while the
+ * engine says so or while its request is being answered, and nothing that was read is dropped.
  *
  * The HTTP side. Errors are application/problem+json with `code`. Every request passes the same gates in this order:
  *   400 a head that breaks RFC 9112 · 411 a Transfer-Encoding · 431 a head above LIMIT_HTTP_HEADERS_BYTES
+ *   421 wrong_host: on the local network, a Host that is none of our names and addresses
  *   403 forbidden_origin: an Origin that is not scheme + Host of the request (none passes)
- *   401 unauthorized: the principal is "local" only when peer and Host are loopback and no Forwarded, X-Forwarded-… or
- *       X-Real-IP header came
+ *   401 unauthorized, but not for a row that is open to everybody: the principal is "local" only when peer and Host are
+ *       loopback and no Forwarded, X-Forwarded-… or X-Real-IP header came
  *   404 no such path · 405 with Allow · 413 a body above LIMIT_HTTP_BODY_BYTES · 501 Upgrade: h2c
- * and then its row of the one table of routes (routes.c):
- *   GET /ws                            the WebSocket; without an upgrade, or when only other subprotocols than
- * holdfast.v1 are offered: 400 GET /api/recordings                ?search= &phase= &before= GET, PATCH, DELETE
- * /api/recordings/{id} GET /api/recordings/{id}/original  ?track=; Range, If-Range, If-None-Match POST
- * /api/recordings/{id}/complete {tracks?: [{track?, bytes, sha256?}]} GET /healthz /readyz /metrics      liveness; 503
- * while the server stops; Prometheus text GET / /record and its files        the pages in web/, embedded HEAD goes
- * wherever GET goes. {id} is percent-decoded after the path was cut at its slashes, so that a session's name may hold
- * any; what can't be an id is 404. */
+ * and then its row of the one table of routes (routes.c); docs/protocol.md tells what they answer. HEAD goes wherever
+ * GET goes. {id} is percent-decoded after the path was cut at its slashes, so that a session's name may hold any; what
+ * can't be an id is 404. */
 #ifndef HOLDFAST_NET_SERVER_H
 #define HOLDFAST_NET_SERVER_H
 
