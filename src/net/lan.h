@@ -14,7 +14,7 @@
 
 struct lan;
 
-enum { LAN_PAIRING_TEXT = 128, LAN_URL = 256 };
+enum { LAN_PAIRING_TEXT = 128, LAN_URL = 512 };
 
 struct lan_config {
 	const char *ca_pem;   /* as ca_make made it */

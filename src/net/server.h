@@ -1,17 +1,19 @@
 /* The network: HTTP/1.1 and WebSocket for one engine.
  *
- * Sockets, their readiness and (later) TLS are libwebsockets', driven as raw sockets on the caller's libuv loop; what
- * the bytes mean is read by proto/http.h and proto/frame.h, because libwebsockets 4.1.6's own parsers are not strict
- * enough: they take frames that are not masked, fold encoded dots and slashes of a path together, drop some requests
- * without an answer, and touch freed memory at an unknown Upgrade on a kept connection.
+ * Sockets and their readiness are libwebsockets', driven as raw sockets on the caller's libuv loop; TLS is OpenSSL's
+ * (tls.h); what the bytes mean is read by proto/http.h and proto/frame.h, because libwebsockets 4.1.6's own parsers are
+ * not strict enough: they take frames that are not masked, fold encoded dots and slashes of a path together, drop some
+ * requests without an answer, and touch freed memory at an unknown Upgrade on a kept connection.
  *
  * Guarantees: what a peer sends never blocks or ends the server; each queue, body and wait is bounded by limits.h; a
- * connection costs about 2 KiB while it is idle; reading from a connection stands still while the engine says so or
- * while its request is being answered, and nothing that was read is dropped.
+ * connection costs about 2 KiB while it is idle, 14 KiB with TLS; reading from a connection stands still while the
+ * engine says so or while its request is being answered, and nothing that was read is dropped.
  *
  * The HTTP side. Errors are application/problem+json with `code`. Every request passes the same gates in this order:
  *
  *   400 a head that breaks RFC 9112 · 411 a Transfer-Encoding · 431 a head above LIMIT_HTTP_HEADERS_BYTES
+ *
+ *   421 wrong_host: on the local network, a Host that is none of our names and addresses
  *
  *   403 forbidden_origin: an Origin that is neither the request's own nor one of --allow-origin (none passes)
  *

@@ -326,7 +326,7 @@ static void authorities_of_others(void **state)
 	char *text = joined(other_key, certificate);
 	assert_non_null(strstr(refused(text, NOW), "not that of its certificate"));
 	free(text);
-	X509_delete_ext(certificate, X509_get_ext_by_NID(certificate, NID_name_constraints, -1));
+	X509_EXTENSION_free(X509_delete_ext(certificate, X509_get_ext_by_NID(certificate, NID_name_constraints, -1)));
 	X509_sign(certificate, key, EVP_sha256());
 	text = joined(key, certificate);
 	assert_non_null(strstr(refused(text, NOW), "does not bind it"));
