@@ -239,6 +239,11 @@ static void stop_pump(struct engine *e)
 	stopped(e->stopped_arg);
 }
 
+void engine_time(struct engine *e, struct now now)
+{
+	engine_clock(e, now);
+}
+
 void engine_turn(struct engine *e, struct now now)
 {
 	engine_clock(e, now);

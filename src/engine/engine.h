@@ -83,6 +83,8 @@ const struct engine_recovery *engine_recovery(const struct engine *e);
 /* The server listens now: every unfinished take gets a full grace from here. */
 void engine_listening(struct engine *e, struct now now);
 
+/* It is so late now. To be said before completions run: they may begin or end what is timed. */
+void engine_time(struct engine *e, struct now now);
 /* At the end of every loop turn: runs what is due, starts a commit of what gathered. */
 void engine_turn(struct engine *e, struct now now);
 /* When engine_turn must be called next at the latest (monotonic ms), UINT64_MAX for never. */

@@ -164,7 +164,7 @@ void message_subscription_error(struct buf *out, enum err err, const char *messa
 {
 	buf_addf(out, "{\"type\":\"error\",\"code\":\"%s\",\"message\":", err_code(err));
 	add_string(out, message ? message : err_text(err));
-	buf_addf(out, ",\"retry\":%s", err_retry(err) ? "true" : "false");
+	buf_addf(out, ",\"retry\":%s,\"of\":\"subscription\"", err_retry(err) ? "true" : "false");
 	if (all)
 		buf_add_text(out, ",\"all\":true");
 	if (id) {
