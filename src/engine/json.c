@@ -77,7 +77,8 @@ void recording_json(const struct engine *e, struct buf *out, const struct record
 	json_object_set_new(object, "duration", json_null());
 	json_object_set_new(object, "attempt", json_integer(info->attempt));
 	json_object_set_new(object, "error", error_json(info));
-	json_object_set_new(object, "abortReason", text_or_null(info->phase == PHASE_ABORTED ? info->abort_reason : NULL));
+	json_object_set_new(object, "abortReason",
+			    text_or_null(info->phase == PHASE_ABORTED ? info->abort_reason : NULL));
 	json_object_set_new(object, "warnings", json_array());
 	json_object_set_new(object, "show", json_null());
 	json_object_set_new(object, "version", json_null());

@@ -127,8 +127,7 @@ void follow_conn_closed(struct engine *e, struct conn *c)
 /* --- the message --- */
 
 /* Errors and answers about a subscription promise nothing. */
-static void refuse(struct engine *e, uint64_t conn, enum err err, const char *detail,
-		   const struct message_subscribe *m)
+static void refuse(struct engine *e, uint64_t conn, enum err err, const char *detail, const struct message_subscribe *m)
 {
 	struct buf text;
 	buf_init(&text);
@@ -228,7 +227,8 @@ static void newest_done(struct engine *e, struct catalog_op *op)
 		f->listing = false;
 		for (unsigned i = 0; i < o->count; i++)
 			backlog_note(e, f, &o->ids[i], false);
-		f->all_answer = !f->listing; /* else the backlog ran over just now, and the next answer is the whole one */
+		f->all_answer =
+			!f->listing; /* else the backlog ran over just now, and the next answer is the whole one */
 		if (f->all_answer)
 			backlog_mark(e, f, NEWS_ALL, NULL);
 	}
@@ -299,8 +299,8 @@ static uint64_t digest(const struct take *t)
 	h = mix(h, r->idle_deadline ^ (r->frozen_ms != UINT64_MAX));
 	for (uint32_t i = 0; i < r->info.track_count; i++) {
 		bool sealed = r->tracks[i].stage == STAGE_SEALED;
-		h = mix(h, (uint64_t)r->info.tracks[i].part_count << 2 | (uint64_t)sealed << 1 |
-				   (r->tracks[i].conn != 0));
+		h = mix(h,
+			(uint64_t)r->info.tracks[i].part_count << 2 | (uint64_t)sealed << 1 | (r->tracks[i].conn != 0));
 	}
 	return h;
 }

@@ -52,7 +52,7 @@ struct follow {
 	bool blocked;	 /* the network has no room */
 	bool rows_asked; /* the catalog is asked for those in `reading` */
 	struct list changes, bytes, reading;
-	unsigned markers;	      /* entries that are not NEWS_RECORDING */
+	unsigned markers;	       /* entries that are not NEWS_RECORDING */
 	unsigned count, reading_count; /* entries that are; those of them in `reading` */
 	struct news **table;
 	unsigned table_size;

@@ -260,8 +260,9 @@ static void tell_recording(struct engine *e, const struct follow *f, const struc
 	recording_json(e, &object, info, t ? &t->rec : NULL);
 	message_status_recording(&text, object.data);
 	buf_release(&object);
-	reply_send(e, f->conn->id, &text,
-		   (struct promise){ .journal = t ? t->opened : (struct position){ 0 }, .catalog = e->catalog_durable });
+	reply_send(
+		e, f->conn->id, &text,
+		(struct promise){ .journal = t ? t->opened : (struct position){ 0 }, .catalog = e->catalog_durable });
 }
 
 static bool figures_due(const struct engine *e, const struct follow *f)
@@ -402,8 +403,7 @@ void follow_tell(struct engine *e)
 		if (f->conn->session.state == SESSION_CLOSING)
 			continue;
 		unsigned left = LIMIT_STATUS_SLICE - g->told;
-		enum progress progress =
-			follow_tell_some(e, f, left < LIMIT_STATUS_TURN ? left : LIMIT_STATUS_TURN);
+		enum progress progress = follow_tell_some(e, f, left < LIMIT_STATUS_TURN ? left : LIMIT_STATUS_TURN);
 		if (progress != PROGRESS_WAIT)
 			list_push(&g->ready, &f->ready);
 		else if (!f->blocked && news_next(f) && !f->rows_asked)

@@ -38,12 +38,12 @@ struct link {
 	unsigned life;
 	bool client_open, server_open;
 	bool paused, silent, cut, told;
-	bool deaf;	  /* its client reads nothing */
-	bool full;	  /* the engine waits for room */
-	unsigned unread;  /* messages on their way down */
-	unsigned room;	  /* so many may be when a status is sent */
+	bool deaf;		/* its client reads nothing */
+	bool full;		/* the engine waits for room */
+	unsigned unread;	/* messages on their way down */
+	unsigned room;		/* so many may be when a status is sent */
 	unsigned told_of, owed; /* takes, by their bits */
-	uint64_t heard_us; /* when the client got something last */
+	uint64_t heard_us;	/* when the client got something last */
 	struct pipe_sim up, down;
 };
 

@@ -296,8 +296,11 @@ void oracle_crashed(struct world *w)
 
 void oracle_know(const struct take_truth *take, struct known *out)
 {
-	*out = (struct known){ .revision = take->revision, .aborted = take->aborted, .deleted = take->deleted,
-				.error = take->told_error, .open = take->told_open };
+	*out = (struct known){ .revision = take->revision,
+			       .aborted = take->aborted,
+			       .deleted = take->deleted,
+			       .error = take->told_error,
+			       .open = take->told_open };
 	out->saved = true;
 	for (unsigned i = 0; i < take->track_count; i++) {
 		out->promised += take->tracks[i].promised;

@@ -1,5 +1,5 @@
-/* Clients that follow recordings: all or one, reading slowly at times, hanging up and coming back. What they heard last of
- * a recording is, when all is quiet, what asking for it answers. */
+/* Clients that follow recordings: all or one, reading slowly at times, hanging up and coming back. What they heard last
+ * of a recording is, when all is quiet, what asking for it answers. */
 #include "world.h"
 
 #include <assert.h>

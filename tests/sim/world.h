@@ -21,7 +21,17 @@ enum {
 };
 
 /* What the server said, parsed. */
-enum said { SAID_STARTED, SAID_ACK, SAID_SAVED, SAID_ABORTED, SAID_ERROR, SAID_STATUS, SAID_SUBSCRIBED, SAID_NOT_SUBSCRIBED, SAID_OTHER };
+enum said {
+	SAID_STARTED,
+	SAID_ACK,
+	SAID_SAVED,
+	SAID_ABORTED,
+	SAID_ERROR,
+	SAID_STATUS,
+	SAID_SUBSCRIBED,
+	SAID_NOT_SUBSCRIBED,
+	SAID_OTHER
+};
 
 struct message_in {
 	enum said said;

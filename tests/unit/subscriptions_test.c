@@ -275,7 +275,8 @@ static void errors_leave_the_take_alone(void **state)
 		{ "{\"type\":\"subscribe\"}", "\"bad_field\"" },
 		{ "{\"type\":\"subscribe\",\"all\":true,\"id\":\"x\"}", "\"all\":true,\"id\":\"x\"" },
 		{ "{\"type\":\"subscribe\",\"id\":\"nonsense\"}", "\"code\":\"not_found\"" },
-		{ "{\"type\":\"subscribe\",\"id\":\"nonsense\"}", "\"retry\":false,\"of\":\"subscription\",\"id\":\"nonsense\"" },
+		{ "{\"type\":\"subscribe\",\"id\":\"nonsense\"}",
+		  "\"retry\":false,\"of\":\"subscription\",\"id\":\"nonsense\"" },
 		{ "{\"type\":\"subscribe\",\"id\":\"0199c0de-0000-7000-8000-000000000001\"}", "\"not_found\"" },
 		{ "{\"type\":\"subscribe\",\"all\":7}", "\"bad_field\"" },
 	};
@@ -468,8 +469,14 @@ static void an_error_is_told_when_it_is_durable(void **state)
 		engine_rig_media(g, conn, i * 10000, 10000);
 		engine_rig_turn(g);
 	}
+	struct disk_fault fault = { .call = DISK_WRITE, .prefix = "catalog", .times = 1000, .err = ERR_WRITE_FAILED };
+	disk_fail(the_disk, &fault);
 	vfs_fault_fail(g->vfs, FAULT_WRITE, 1, ERR_WRITE_FAILED, false);
 	engine_rig_say(g, conn, "{\"type\":\"end\",\"totalBytes\":300000}");
+	engine_rig_pass(g, 10000);
+	assert_part(engine_rig_last(g), "\"poisoned\""); /* the recorder knows */
+	assert_part(h->status, "\"phase\":\"uploading\"");
+	disk_heal(the_disk);
 	engine_rig_pass(g, 10000);
 	assert_part(h->status, "\"phase\":\"error\"");
 	assert_part(h->status, "\"code\":\"poisoned\"");
