@@ -198,6 +198,7 @@ void oracle_subscribes(struct world *w, struct link *link)
 {
 	if (*link_owed(link)) /* the answer that is on its way serves both */
 		return;
+	*link_owed(link) = 1u << TAKES; /* the answer itself */
 	for (unsigned i = 0; i < w->plan.takes; i++) {
 		if (w->takes[i].tracks[0].known && !w->takes[i].deleting)
 			*link_owed(link) |= 1u << i;
