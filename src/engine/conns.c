@@ -110,7 +110,8 @@ void engine_revoke(struct engine *e, const char *token_id, struct now now)
 	for (struct list *at = e->conns.next, *next; at != &e->conns; at = next) {
 		next = at->next;
 		struct conn *c = list_entry(at, struct conn, link);
-		if (strcmp(c->opened.token_id, token_id) != 0 && strcmp(c->work.token_id, token_id) != 0)
+		if (strcmp(c->opened.token_id, token_id) != 0 && strcmp(c->work.token_id, token_id) != 0 &&
+		    !follow_under(c->follow, token_id))
 			continue;
 		conn_error(e, c, ERR_TOKEN_REVOKED, NULL, UINT64_MAX);
 		c->session.state = SESSION_CLOSING;
@@ -135,6 +136,7 @@ void engine_conn_closed(struct engine *e, uint64_t conn, struct now now)
 	conn_detach(e, c);
 	held_drop(e, c);
 	timer_set(&e->timers, &c->timer, UINT64_MAX);
+	follow_conn_closed(e, c);
 	list_remove(&c->link);
 	list_remove(&c->ready);
 	e->conn_slots[conn & ((1u << SLOT_BITS) - 1)] = NULL;
@@ -313,6 +315,11 @@ static void take_message(struct engine *e, struct conn *c, const char *text, siz
 	struct message m;
 	char detail[160];
 	enum err err = message_parse(text, len, &m, detail, sizeof detail);
+	if (err && m.type == MESSAGE_SUBSCRIBE) {
+		conn_subscribe_refuse(e, c, err, detail, &m.subscribe);
+		message_release(&m);
+		return;
+	}
 	if (err) {
 		conn_error(e, c, err, detail, UINT64_MAX);
 		return;
@@ -327,6 +334,9 @@ static void take_message(struct engine *e, struct conn *c, const char *text, siz
 		break;
 	case MESSAGE_ABORT:
 		on_abort(e, c, m.abort_reason);
+		break;
+	case MESSAGE_SUBSCRIBE:
+		conn_subscribe(e, c, &m.subscribe);
 		break;
 	}
 	message_release(&m);

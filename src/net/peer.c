@@ -102,6 +102,8 @@ static void drained(struct peer *p)
 {
 	if (p->request)
 		request_drained(p);
+	if (p->ws)
+		ws_drained(p->ws);
 	if (!p->finish || peer_unsent(p) || p->doomed || p->state == PEER_LINGER)
 		return;
 	if (p->secure) {

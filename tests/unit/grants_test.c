@@ -442,12 +442,39 @@ static void revoked(void **state)
 	free(a.json);
 }
 
+static void following_needs_a_grant(void **state)
+{
+	struct engine_rig *g = *state;
+	say_as(g, NULL, "{\"type\":\"start\",\"sessionId\":\"s\",\"token\":\"a.r\"}");
+	say_as(g, NULL, "{\"type\":\"subscribe\",\"all\":true}");
+	assert_last(g, "\"unauthorized\"");
+	say_as(g, NULL, "{\"type\":\"subscribe\",\"all\":true,\"token\":\"nonsense\"}");
+	assert_last(g, "\"unauthorized\"");
+	say_as(g, NULL, "{\"type\":\"subscribe\",\"all\":true,\"token\":\"a.l\"}");
+	assert_last(g, "\"forbidden_scope\"");
+	say_as(g, NULL, "{\"type\":\"subscribe\",\"id\":\"session:s\",\"token\":\"b.r\"}");
+	assert_last(g, "\"not_found\""); /* it is somebody else's */
+	engine_rig_forget(g);
+	say_as(g, NULL, "{\"type\":\"subscribe\",\"all\":true,\"token\":\"b.r\"}");
+	assert_last(g, "\"subscribed\"");
+	for (unsigned i = 0; i < g->sent_count; i++)
+		assert_null(strstr(g->sent[i], "\"sessionId\":\"s\""));
+	say_as(g, NULL, "{\"type\":\"subscribe\",\"id\":\"session:s\",\"token\":\"a.r\"}");
+	assert_last(g, "\"subscribed\"");
+	engine_rig_forget(g);
+	say_as(g, NULL, "{\"type\":\"subscribe\",\"all\":true,\"token\":\"b.a\"}");
+	bool told = false;
+	for (unsigned i = 0; i < g->sent_count; i++)
+		told |= strstr(g->sent[i], "\"sessionId\":\"s\"") != NULL;
+	assert_true(told);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(who_may_start), TEST(who_sees_what), TEST(bound_to_one), TEST(local_goes_on_under_a_token),
-		TEST(both_at_once),  TEST(quota),	  TEST(revoked),
+		TEST(both_at_once),  TEST(quota),	  TEST(revoked),      TEST(following_needs_a_grant),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
