@@ -469,12 +469,37 @@ static void following_needs_a_grant(void **state)
 	assert_true(told);
 }
 
+/* Who never says who he is does not hold a connection. */
+static void strangers_leave(void **state)
+{
+	struct engine_rig *g = *state;
+	uint64_t silent = engine_conn_open(g->e, NULL, g->now), wrong = engine_conn_open(g->e, NULL, g->now);
+	uint64_t known = say_as(g, NULL, "{\"type\":\"start\",\"sessionId\":\"s\",\"token\":\"a.r\"}");
+	uint64_t local = engine_conn_open(g->e, grant_local(), g->now);
+	engine_rig_say(g, wrong, "{\"type\":\"start\",\"sessionId\":\"s\",\"token\":\"nonsense\"}");
+	engine_rig_forget(g);
+	for (int s = 0; s < 21; s++) {
+		engine_rig_pass(g, 1000);
+		engine_conn_alive(g->e, silent, g->now); /* it answers pings, and that is not enough */
+		engine_conn_alive(g->e, wrong, g->now);
+		engine_conn_alive(g->e, known, g->now);
+		engine_conn_alive(g->e, local, g->now);
+	}
+	assert_int_equal(g->closed, 2);
+	assert_int_equal(g->sent_count, 2);
+	assert_last(g, "\"unauthorized\"");
+	engine_rig_pass(g, 30000); /* said once */
+	assert_non_null(strstr(g->sent[1], "\"unauthorized\""));
+	assert_true(g->sent_count == 2 || !strstr(g->sent[2], "\"unauthorized\""));
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(who_may_start), TEST(who_sees_what), TEST(bound_to_one), TEST(local_goes_on_under_a_token),
-		TEST(both_at_once),  TEST(quota),	  TEST(revoked),      TEST(following_needs_a_grant),
+		TEST(both_at_once),  TEST(quota),	  TEST(revoked),      TEST(strangers_leave),
+		TEST(following_needs_a_grant),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
