@@ -77,9 +77,9 @@ enum {
 	LIMIT_STATUS_ROWS = 32,		  /* rows read for a connection at a time: each may be 100 KiB of parts */
 	LIMIT_STATUS_TURN = 16,		  /* told to one connection before it is another's turn */
 	LIMIT_STATUS_SLICE_MS = 100,	  /* in so long at most so many … */
-	LIMIT_STATUS_SLICE = 200,	  /* … to all together: 2,000 a second are a few percent of a core */
-	LIMIT_STATUS_GROWN = 40,     /* … because of byte counts alone: what a page can show, not what is recorded */
-	LIMIT_STATUS_BYTES_MS = 500, /* between two byte counts of one recording: what eyes follow */
+	LIMIT_STATUS_SLICE = 100,	  /* … to all together: 1,000 a second are a tenth of a core at most */
+	LIMIT_STATUS_GROWN = 20, /* … because of byte counts alone: as many as a page shows, not as are recorded */
+	LIMIT_STATUS_BYTES_MS = 500,   /* between two byte counts of one recording: what eyes follow */
 	LIMIT_STATUS_SERVER_MS = 2000, /* between two states of the server itself */
 
 	/* Timing, in ms where nothing else is said */

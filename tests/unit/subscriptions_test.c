@@ -218,6 +218,7 @@ static void all_are_followed(void **state)
 	engine_status(g->e, &status);
 	uint64_t conn = engine_rig_say(g, 0, START);
 	struct heard *h = listener(g, ALL);
+	engine_rig_pass(g, LIMIT_STATUS_SLICE_MS);
 	assert_int_equal(h->statuses, 100);
 	assert_int_equal(h->figures, 1);
 	assert_int_equal(h->subscribed, 1);
