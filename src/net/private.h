@@ -188,6 +188,7 @@ void health_run(struct request *r);
 void ready_run(struct request *r);
 void metrics_run(struct request *r);
 void page_run(struct request *r);
+void asset_run(struct request *r);
 void original_run(struct request *r);
 
 /* A piece of the download was sent: the next. */
@@ -224,7 +225,8 @@ void ws_ping(void *arg, uint64_t id);
 /* --- pages.c --- */
 
 struct page {
-	const char *path, *type, *etag; /* etag with quotes */
+	const char *path;	 /* a route of routes.c, or /assets/NAME */
+	const char *type, *etag; /* etag with quotes */
 	const unsigned char *data;
 	size_t len;
 };

@@ -6,9 +6,9 @@
 static const struct route routes[] = {
 	{ "GET", "/", 0, page_run },
 	{ "GET", "/record", 0, page_run },
-	{ "GET", "/record.css", 0, page_run },
-	{ "GET", "/record.js", 0, page_run },
-	{ "GET", "/client.js", 0, page_run },
+	{ "GET", "/play/{id}", 0, page_run },
+	{ "GET", "/trust", 0, page_run },
+	{ "GET", "/assets/{id}", 0, asset_run },
 	{ "GET", "/ws", ROUTE_UPGRADE, ws_upgrade },
 	{ "GET", "/api/recordings", 0, api_list },
 	{ "GET", "/api/recordings/{id}", 0, api_get },

@@ -2,7 +2,7 @@
 //
 // The page never claims more than the server has confirmed: "safe" is what the server acknowledged. A take ends only
 // when the last piece of the recorder has been handed over, whatever the link did meanwhile.
-import { TakeSender, newSessionId, socketUrl } from '/client.js';
+import { TakeSender, newSessionId, socketUrl } from '../client.js';
 
 const TIMESLICE_MS = 250; // what a crash of the page costs at most
 const TICK_MS = 250;
