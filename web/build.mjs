@@ -1,5 +1,5 @@
 // Builds the pages: node build.mjs OUT LIST DEPFILE. Each script of web/pages/ that has a page of its name beside it is
-// bundled with what it imports, and so is every *.worker.js of the pages and the client; pages, style sheets and
+// bundled with what it imports, and so is every …-worker.js of the pages and the client; pages, style sheets and
 // pictures are taken as they are. The results stand flat in the folder OUT, their names in LIST, and what they were made
 // of in DEPFILE, for ninja. Needs nothing but this folder and esbuild from node_modules.
 import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -18,7 +18,7 @@ const { build } = await import('esbuild').catch(() => {
 
 const files = FOLDERS.flatMap((folder) => readdirSync(folder).sort().map((name) => join(folder, name)));
 const copied = files.filter((file) => COPIED.has(extname(file)));
-const scripts = files.filter((file) => file.endsWith('.worker.js')
+const scripts = files.filter((file) => file.endsWith('-worker.js')
 	|| (file.endsWith('.js') && existsSync(file.replace(/\.js$/, '.html'))));
 
 rmSync(out, { recursive: true, force: true }); // a page that is gone must not be served on

@@ -32,8 +32,14 @@ function setup(answers) {
 		},
 		server: next,
 	};
-	const options = { local: store(), session: store(), wait: async () => {} };
+	const options = { tokens: memory(), session: store(), wait: async () => {} };
 	return { asked, api, options, pairing: new Pairing(options) };
+}
+
+function memory(token = null) {
+	return { read: () => token, keep: (given) => {
+		token = given;
+	} };
 }
 
 const location = (hash) => ({ hash, pathname: '/record', search: '?x=1' });
@@ -86,7 +92,7 @@ test('a lost reply is asked again with the same nonce, also after a reload', asy
 
 test('the old token is presented, and a revoked one is not insisted on', async () => {
 	const { pairing, api, options, asked } = setup([new Refusal(401, 'token_revoked'), { token: 'new' }]);
-	options.local.set('holdfast.token', 'old');
+	options.tokens.keep('old');
 	pairing.take(location('#pair=ABC'), fakeHistory());
 	assert.equal((await pairing.pair(api)).code, 'paired');
 	assert.equal(asked[0].token, 'old');
@@ -97,7 +103,7 @@ test('the old token is presented, and a revoked one is not insisted on', async (
 for (const code of ['pairing_used', 'pairing_expired', 'pairing_invalid']) {
 	test(`${code} is told and the old token stays`, async () => {
 		const { pairing, api, options } = setup([new Refusal(403, code, 'words')]);
-		options.local.set('holdfast.token', 'old');
+		options.tokens.keep('old');
 		pairing.take(location('#pair=ABC'), fakeHistory());
 		assert.deepEqual(await pairing.pair(api), { code, message: 'words' });
 		assert.equal(pairing.token, 'old');
@@ -117,7 +123,7 @@ test('storage that is switched off: the token lasts as long as the page', async 
 	const broken = () => careful(() => {
 		throw new Error('SecurityError');
 	});
-	const pairing = new Pairing({ local: broken(), session: broken() });
+	const pairing = new Pairing({ tokens: memory(), session: broken() });
 	pairing.take(location('#pair=ABC'), fakeHistory());
 	assert.equal((await pairing.pair(api)).code, 'paired');
 	assert.equal(pairing.token, 't');

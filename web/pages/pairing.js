@@ -2,13 +2,13 @@
 //
 // The pairing token comes in the page's fragment, which no server sees, and leaves the address at once. It works once, so a
 // lost reply is asked again with the same nonce; both are kept for this tab until an answer has come.
+import { keepToken, readToken } from './ui.js';
 
-const TOKEN = 'holdfast.token'; // localStorage
 const PENDING = 'holdfast.pairing'; // sessionStorage: { pairing, nonce }
 const FIRST_WAIT_MS = 500;
 const MOST_WAIT_MS = 10_000;
 
-/** Storage may be switched off altogether: then the token lasts as long as the page. */
+/** Storage may be switched off altogether: then what it would keep lasts as long as the page. */
 export function careful(storage) {
 	const memory = new Map();
 	return {
@@ -45,18 +45,18 @@ function newNonce() {
 }
 
 export class Pairing {
-	#local;
+	#tokens;
 	#session;
 	#wait;
 
-	constructor({ local = careful(() => localStorage), session = careful(() => sessionStorage), wait: pause = wait } = {}) {
-		this.#local = local;
+	constructor({ tokens = { read: readToken, keep: keepToken }, session = careful(() => sessionStorage), wait: pause = wait } = {}) {
+		this.#tokens = tokens;
 		this.#session = session;
 		this.#wait = pause;
 	}
 
 	get token() {
-		return this.#local.get(TOKEN);
+		return this.#tokens.read();
 	}
 
 	/** To be called before anything else: takes the pairing token out of the address and keeps it for pair(). */
@@ -91,7 +91,7 @@ export class Pairing {
 		for (let pause = FIRST_WAIT_MS; ; pause = Math.min(2 * pause, MOST_WAIT_MS)) {
 			try {
 				const { token } = await api.pair(pending.pairing, { nonce: pending.nonce, device, token: old });
-				this.#local.set(TOKEN, token);
+				this.#tokens.keep(token);
 				this.#session.remove(PENDING);
 				onwait(false);
 				return { code: 'paired' };

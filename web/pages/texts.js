@@ -1,4 +1,10 @@
-// Every sentence that the pages say. Those with gaps are functions.
+// Every sentence that the pages say, one section a page. A section's plain strings are put into the page by ui.js
+// (data-text, data-label, data-placeholder); functions make the ones with figures or names in them. Words of the server
+// (problems, errors of a recording) are shown as they come.
+
+export const common = {
+	brand: 'Holdfast',
+};
 
 export const record = {
 	/* What stands in the page from the beginning. */
@@ -203,4 +209,3 @@ export const record = {
 
 	tab: { recording: (time) => `● ${time} – Holdfast`, other: 'Record – Holdfast' },
 	today: (time) => `today ${time}`,
-};
