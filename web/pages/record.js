@@ -1,253 +1,377 @@
-// The recording page: microphone, camera or screen through MediaRecorder, sent by client.js while it is being recorded.
-//
-// The page never claims more than the server has confirmed: "safe" is what the server acknowledged. A take ends only
-// when the last piece of the recorder has been handed over, whatever the link did meanwhile.
-import { TakeSender, newSessionId, socketUrl } from '../client.js';
+// The record page: puts the recording under way (live.js), what is unfinished (unfinished.js), files (files.js) and the pairing on the
+// screen. It never claims more than the server has confirmed: "safe" is what the server has on its disk.
+import { openClient } from '../client/index.js';
+import { at, bytesText, clockText, element, fillTexts, readToken, setAttribute, setText } from './ui.js';
+import { record as texts } from './texts.js';
+import { endedSentence, hiddenSentence, linkSentence, mediaSentence, minutesText, notices, problemSentence, wouldLose } from './words.js';
+import { USUAL_RATE, freeThere, minutesLeft } from './space.js';
+import { ability, listDevices, openSource } from './devices.js';
+import { Awake } from './awake.js';
+import { Files } from './files.js';
+import { Live } from './live.js';
+import { Meter } from './meter.js';
+import { Pairing, grantOf } from './pairing.js';
+import { Unfinished } from './unfinished.js';
+import { saveCopy } from './copy.js';
 
-const TIMESLICE_MS = 250; // what a crash of the page costs at most
+const pairing = new Pairing();
+pairing.take(location, history); // before anything else: the address is not to be copied with it
+
 const TICK_MS = 250;
-const HELD_MAX_BYTES = 1024 ** 3; // unsent bytes a page can hold without its tab being ended for it
+const SPACE_MS = 10_000;
+const SERVER_MS = 15_000;
+const CHOICE = 'holdfast.source'; // what was recorded last, for the next time
+const STALLED = new Set(['waiting', 'connecting', 'stopped', 'idle']);
 
-const AUDIO_TYPES = ['audio/webm;codecs=opus', 'audio/mp4;codecs=mp4a.40.2', 'audio/mp4', 'audio/webm'];
-const VIDEO_TYPES = ['video/webm;codecs=vp8,opus', 'video/webm;codecs=vp9,opus', 'video/webm',
-	'video/mp4;codecs=avc1.42E01E,mp4a.40.2', 'video/mp4'];
-
-const SOURCES = {
-	microphone: {
-		what: 'microphone', types: AUDIO_TYPES,
-		open: () => navigator.mediaDevices.getUserMedia({ audio: true }),
-	},
-	camera: {
-		what: 'camera or microphone', types: VIDEO_TYPES,
-		open: () => navigator.mediaDevices.getUserMedia({ audio: true, video: true }),
-	},
-	screen: {
-		what: 'screen', types: VIDEO_TYPES,
-		open: () => navigator.mediaDevices.getDisplayMedia({ audio: true, video: true }),
-	},
+const ui = Object.fromEntries(['access', 'error', 'take', 'preview', 'level', 'level-bar', 'elapsed', 'part', 'recorded', 'safe',
+	'progress', 'link-text', 'light', 'wait', 'wait-text', 'try-now', 'notices', 'here', 'there', 'result', 'original', 'local', 'save',
+	'save-text', 'setup', 'source', 'camera', 'camera-field', 'microphone', 'microphone-field', 'name', 'controls', 'record', 'go-on',
+	'pause', 'stop', 'unfinished', 'takes', 'insecure', 'secure'].map((id) => [id, at(id)]));
+const page = {
+	able: ability(), access: 'ok', client: null, live: null, unfinished: null, awake: null, meter: null,
+	hereBytes: null, thereBytes: null, complaint: '',
 };
+fillTexts(texts.page);
 
-const WAITING = {
-	storage_full: 'The server’s storage is full.',
-	shutting_down: 'The server is being stopped.',
-};
-const LINK_LOST = 'The link to the server is lost.';
-
-const STOPPED = {
-	taken_over: 'Another page or program went on with this take, so this page has stopped sending it.',
-	aborted: 'This take was given up on the server.',
-	deleted: 'This recording was deleted on the server.',
-	sealed: 'This take was already finished on the server, which takes no more bytes for it.',
-	position_conflict: 'The server’s copy of this take does not fit what this page has recorded.',
-	poisoned: 'The server’s storage failed under this take. What is safe can be downloaded.',
-	limit_exceeded: 'The server takes no more recordings at the moment.',
-};
-
-const at = (id) => document.getElementById(id);
-const ui = Object.fromEntries(['setup', 'source', 'name', 'record', 'stop', 'error', 'preview', 'take', 'link-text', 'wait',
-	'elapsed', 'recorded', 'safe', 'progress', 'result', 'original'].map((id) => [id, at(id)]));
-
-let take = null; // the one on show; each take's handlers hold their own
-
-function show(state) {
-	document.body.dataset.state = state;
-	const busy = state === 'asking' || state === 'recording' || state === 'finishing';
-	ui.source.disabled = busy;
-	ui.name.disabled = busy;
-	ui.record.disabled = busy;
-	ui.stop.disabled = state !== 'recording';
-	ui.take.hidden = take === null;
-	if (state === 'recording') ui.stop.focus();
-}
+// --- sentences of the page ---
 
 function complain(sentence) {
-	ui.error.textContent = sentence;
+	page.complaint = sentence;
+	setText(ui.error, sentence);
 	ui.error.hidden = sentence === '';
 }
 
-function timeText(ms) {
-	const s = Math.floor(ms / 1000);
-	const two = (n) => String(n).padStart(2, '0');
-	const minutes = Math.floor(s / 60) % 60;
-	return s >= 3600 ? `${Math.floor(s / 3600)}:${two(minutes)}:${two(s % 60)}` : `${minutes}:${two(s % 60)}`;
+function unexpected(error) {
+	console.error(error);
+	complain(error.message || String(error));
 }
 
-function bytesText(n) {
-	const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-	let unit = 0;
-	while (n >= 1000 && unit < units.length - 1) {
-		n /= 1000;
-		unit += 1;
-	}
-	return `${unit === 0 ? n : n.toFixed(n < 10 ? 2 : 1)} ${units[unit]}`;
+function showAccess(code, { sentence = texts.access[code] ?? '', kind = 'warn' } = {}) {
+	page.access = code;
+	setText(ui.access, sentence);
+	ui.access.className = `notice ${kind}`;
+	ui.access.hidden = sentence === '';
+	render();
 }
 
-function mediaSentence(error, source) {
-	switch (error.name) {
-	case 'NotAllowedError':
-		return source === SOURCES.screen
-			? 'No screen was chosen, or the browser may not record it.'
-			: `The browser may not use the ${source.what}. Allow it for this page and try again.`;
-	case 'NotFoundError':
-		return `No ${source.what} was found.`;
-	case 'NotReadableError':
-		return `The ${source.what} cannot be read. Another program may be using it.`;
-	default:
-		return `The ${source.what} could not be opened: ${error.message || error.name}`;
-	}
-}
+const mayRecord = () => page.able === 'live' && ['ok', 'away', 'paired'].includes(page.access);
 
-function linkSentence(sender) {
-	switch (sender.link) {
-	case 'connecting':
-		return sender.id === null ? 'Connecting to the server' : 'Connecting to the server again';
-	case 'sending':
-		return document.body.dataset.state === 'finishing' ? 'Sending the rest' : 'Sending';
-	case 'waiting':
-		return `${WAITING[sender.reason] ?? LINK_LOST} ${document.body.dataset.state === 'recording'
-			? 'The recording goes on here.' : 'Leave this page open: the rest is still to be sent.'}`;
-	case 'saved':
-		return 'Saved';
-	case 'stopped':
-		return 'Stopped';
-	default:
-		return '';
-	}
-}
+// --- what is on the screen ---
 
-/** Text of a live region is set only when it differs: a screen reader hears each change once. */
-function setText(element, text) {
-	if (element.textContent !== text) element.textContent = text;
-}
+const LIGHTS = { sending: 'good', saved: 'good', released: 'good', waiting: 'warn', connecting: 'warn', stopped: 'bad' };
 
 function render() {
-	if (take === null) return;
-	const { sender } = take;
-	document.body.dataset.link = sender.link;
-	setText(ui['link-text'], linkSentence(sender));
-	const waitS = Math.max(0, Math.ceil((sender.retryAt - Date.now()) / 1000));
-	ui.wait.hidden = sender.link !== 'waiting';
-	setText(ui.wait, `Next attempt in ${waitS} s`);
-	setText(ui.elapsed, timeText(take.elapsedMs ?? performance.now() - take.startedAt));
-	setText(ui.recorded, bytesText(take.emitted));
-	setText(ui.safe, bytesText(sender.safe));
-	ui.progress.value = take.emitted === 0 ? 0 : sender.safe / take.emitted;
-	ui.result.hidden = !sender.done || sender.id === null;
-	if (sender.id !== null) ui.original.href = sender.saved?.url ?? `/api/recordings/${sender.id}/original`;
-	document.title = document.body.dataset.state === 'recording' ? `● ${ui.elapsed.textContent} – Holdfast` : 'Record – Holdfast';
-}
-
-function stopRecorder(mine) {
-	if (mine.recorder.state !== 'inactive') mine.recorder.stop();
-}
-
-/** The sender has news. Its last word may come while the recorder still runs: then there is no point in going on. */
-function senderChanged(sender) {
-	if (take?.sender !== sender) return;
-	if (sender.done && !take.closed) {
-		take.closed = true;
-		stopRecorder(take);
-		if (sender.link === 'stopped') {
-			complain(STOPPED[sender.reason] ?? `The server refused this take: ${sender.message || sender.reason}`);
-		} else if (sender.saved.bytes < take.emitted) {
-			complain('The take was finished from elsewhere: the server has only what the figures below call safe.');
-		}
-		show(sender.link === 'saved' ? 'saved' : 'failed');
+	const { live } = page;
+	if (live === null) return;
+	document.body.dataset.state = live.stage;
+	document.body.dataset.link = live.state?.link ?? 'idle';
+	ui.take.hidden = live.take === null;
+	ui.setup.hidden = page.able !== 'live' || live.busy || live.stage === 'interrupted';
+	renderControls(live);
+	if (live.take !== null) {
+		renderFigures(live);
+		renderLink(live);
+		renderResult(live);
 	}
-	render();
+	renderNotices(live);
+	renderRoom(live);
+	document.title = live.running ? texts.tab.recording(ui.elapsed.textContent) : texts.tab.other;
 }
 
-/** Hands the recorder's pieces over in their order. A piece that can't be read ends the take before it: no gaps. */
-function collect(mine, blob) {
-	mine.emitted += blob.size;
-	mine.handedOver = mine.handedOver.then(async () => {
-		if (mine.broken || mine.sender.done) return;
-		try {
-			mine.sender.push(new Uint8Array(await blob.arrayBuffer()));
-		} catch (error) {
-			mine.broken = true;
-			complain(`A piece of the recording could not be read (${error.message}). The take ends before it.`);
-			stopRecorder(mine);
-		}
+function renderControls(live) {
+	const interrupted = live.stage === 'interrupted';
+	ui.controls.hidden = page.able !== 'live';
+	ui.record.disabled = live.busy || !mayRecord();
+	ui.record.hidden = interrupted;
+	ui['go-on'].hidden = !interrupted;
+	ui.pause.disabled = !live.running;
+	ui.stop.disabled = !live.running && !interrupted;
+	setText(ui.pause, live.stage === 'paused' ? texts.resume : texts.page.pause);
+}
+
+function renderFigures(live) {
+	const { state } = live;
+	setText(ui.elapsed, clockText(live.elapsedMs));
+	setText(ui.part, texts.take.part(live.part));
+	ui.part.hidden = live.part < 2;
+	setText(ui.recorded, bytesText(live.emitted));
+	setText(ui.safe, bytesText(state.safeBytes));
+	ui.progress.value = live.emitted === 0 ? 0 : state.safeBytes / live.emitted;
+}
+
+function renderLink(live) {
+	const { state } = live;
+	setText(ui['link-text'], linkSentence(state, live.stage));
+	ui.light.className = `dot ${LIGHTS[state.link] ?? ''}`;
+	ui.wait.hidden = state.link !== 'waiting' || state.retryAt === null;
+	if (!ui.wait.hidden) setText(ui['wait-text'], texts.take.wait(Math.max(0, Math.ceil((state.retryAt - Date.now()) / 1000))));
+}
+
+function renderResult(live) {
+	const { state, stage } = live;
+	ui.result.hidden = state.id === null || !(stage === 'saved' || stage === 'failed');
+	if (state.id !== null) setAttribute(ui.original, 'href', `/play/${state.id}`);
+	const left = state.emittedBytes > state.safeBytes;
+	ui.local.hidden = !left || live.busy || !STALLED.has(state.link);
+}
+
+function renderNotices(live) {
+	const minutes = room(live);
+	const said = notices({
+		stage: live.stage, state: live.state, recorder: live.recorder, source: live.source, soundless: live.soundless,
+		awake: page.awake.state, quietMs: live.stage === 'recording' ? page.meter?.quietMs ?? 0 : 0,
+		hidden: live.hidden === null ? null
+			: live.hidden.since !== undefined ? texts.notice.hidden : hiddenSentence(live.hidden.ms, live.hidden.flowed),
+		hereMinutes: minutes.here, thereMinutes: minutes.there,
 	});
-	if (mine.sender.held > HELD_MAX_BYTES) {
-		complain('The link was lost for so long that this page can hold no more. The recording was stopped; what was recorded is sent as soon as possible. Leave this page open.');
-		stopRecorder(mine);
+	if (said.join('\n') === [...ui.notices.children].map((node) => node.textContent).join('\n')) return;
+	ui.notices.replaceChildren(...said.map((sentence) => element('p', { class: 'notice warn' }, sentence)));
+}
+
+// --- room here and there ---
+
+function room(live) {
+	const video = live.running ? live.source !== 'microphone' : chosen().source !== 'microphone';
+	const perSecond = (live.running ? live.rate.perSecond : null) ?? (video ? USUAL_RATE.video : USUAL_RATE.audio);
+	return { here: minutesLeft(page.hereBytes, perSecond), there: minutesLeft(page.thereBytes, perSecond) };
+}
+
+function renderRoom(live) {
+	for (const [which, minutes] of Object.entries(room(live)))
+		setText(ui[which], minutes === null ? texts.take.unknown : minutes === 0 ? texts.take.full : minutesText(minutes));
+}
+
+async function askDevice() {
+	page.hereBytes = (await page.client.space()).leftBytes;
+}
+
+async function askServer() {
+	const { code, server } = await grantOf(page.client.api);
+	if (server) page.thereBytes = freeThere(server);
+	if (code === 'away' && page.live.busy) return; // the take's own link says so
+	if (code !== page.access && !(code === 'ok' && page.access === 'paired')) showAccess(code);
+}
+
+// --- recording ---
+
+function chosen() {
+	return { source: new FormData(ui.setup).get('source') ?? 'microphone', microphone: ui.microphone.value, camera: ui.camera.value };
+}
+
+function remember(choice) {
+	try {
+		localStorage.setItem(CHOICE, choice.source);
+	} catch {
+		// asked again the next time
 	}
 }
 
-async function recorderStopped(mine) {
-	mine.elapsedMs = performance.now() - mine.startedAt;
-	for (const track of mine.stream.getTracks()) track.stop();
-	ui.preview.srcObject = null;
-	ui.preview.hidden = true;
-	if (!mine.sender.done) show('finishing');
-	render();
-	await mine.handedOver; // the last piece is still being read
-	if (!mine.sender.done) mine.sender.end();
+function showSource(source) {
+	ui['camera-field'].hidden = source !== 'camera';
+	ui['microphone-field'].hidden = source === 'screen';
 }
 
-function begin(stream, source) {
-	const mimeType = source.types.find((type) => MediaRecorder.isTypeSupported(type));
-	const recorder = new MediaRecorder(stream, mimeType ? { mimeType } : {});
-	const mime = recorder.mimeType || mimeType || 'video/webm';
-	const sender = new TakeSender({
-		url: socketUrl(location.href),
-		start: {
-			sessionId: newSessionId(), mime, ext: /^(audio|video)\/mp4/.test(mime) ? 'mp4' : 'webm',
-			name: ui.name.value.trim() || undefined, ts: Date.now(),
-		},
-		onchange: senderChanged,
-	});
-	const mine = { sender, stream, recorder, startedAt: performance.now(), elapsedMs: null, emitted: 0,
-		handedOver: Promise.resolve(), broken: false, closed: false };
-	take = mine;
-	recorder.ondataavailable = (event) => collect(mine, event.data);
-	recorder.onstop = () => recorderStopped(mine);
-	recorder.onerror = (event) => complain(`The recorder failed: ${event.error?.message ?? 'unknown reason'}. What was recorded until then is sent.`);
-	recorder.start(TIMESLICE_MS);
-	sender.connect();
-	if (stream.getVideoTracks().length > 0) {
-		ui.preview.srcObject = stream;
+function restoreChoice() {
+	let source = null;
+	try {
+		source = localStorage.getItem(CHOICE);
+	} catch {
+		// the first one then
+	}
+	const radio = [...ui.setup.elements.source].find(({ value }) => value === source);
+	if (radio && !radio.disabled) radio.checked = true;
+	showSource(chosen().source);
+}
+
+async function showDevices() {
+	const directions = matchMedia('(pointer: coarse)').matches;
+	const found = await listDevices({ names: texts.devices, directions });
+	for (const [select, devices] of [[ui.microphone, found.microphones], [ui.camera, found.cameras]]) {
+		const before = select.value;
+		select.replaceChildren(...devices.map(({ id, label }) => element('option', { value: id }, label)));
+		if (devices.some(({ id }) => id === before)) select.value = before;
+	}
+}
+
+/** Begins a take, or the next part of `take`. */
+async function begin(take = null) {
+	const choice = chosen();
+	const { live } = page;
+	complain('');
+	if (live.take !== null && live.take !== take) page.unfinished.adopt(live.leave()); // it is sent on, in the list below
+	showAccess(page.access === 'paired' ? 'ok' : page.access);
+	try {
+		await live.begin({ source: choice.source, open: () => openSource(choice), name: ui.name.value.trim(), take });
+	} catch (error) {
+		if (error instanceof DOMException) complain(mediaSentence(error, choice.source));
+		else unexpected(error);
+		if (take !== null && live.take !== take) await page.unfinished.adopt(take);
+		(live.stage === 'interrupted' ? ui['go-on'] : ui.record).focus();
+		return;
+	}
+	remember(choice);
+	watch(live);
+	ui.stop.focus();
+	showDevices(); // now their names are known
+	askDevice();
+}
+
+function watch(live) {
+	page.meter?.close();
+	page.meter = Meter.of(live.stream);
+	ui.level.hidden = page.meter === null;
+	if (live.stream.getVideoTracks().length > 0) {
+		ui.preview.srcObject = live.stream;
 		ui.preview.hidden = false;
 		ui.preview.play().catch(() => {}); // a picture that does not play harms no recording
 	}
-	show('recording');
+	drawLevel();
 }
 
-async function recordPressed(event) {
-	event.preventDefault();
-	const source = SOURCES[new FormData(ui.setup).get('source')];
-	complain('');
-	take = null;
-	if (!navigator.mediaDevices || !window.MediaRecorder) {
-		complain(window.isSecureContext
-			? 'This browser cannot record.'
-			: 'Browsers record only on pages that came over https, or from this same machine (http://localhost).');
-		return;
+function unwatch() {
+	page.meter?.close();
+	page.meter = null;
+	ui.level.hidden = true;
+	ui.preview.srcObject = null;
+	ui.preview.hidden = true;
+}
+
+function drawLevel() {
+	if (page.meter === null) return;
+	if (page.live.stage === 'paused') page.meter.forgive();
+	const level = page.meter.read();
+	ui['level-bar'].style.transform = `scaleX(${level.toFixed(3)})`;
+	requestAnimationFrame(drawLevel);
+}
+
+let shownStage = 'idle';
+
+/** The recording has news. */
+function liveChanged(live) {
+	if (live.stage !== shownStage) {
+		const before = shownStage;
+		shownStage = live.stage;
+		stageChanged(live, before);
 	}
-	show('asking');
-	let stream;
+	render();
+}
+
+function stageChanged(live, before) {
+	if (live.running) page.awake.hold();
+	else page.awake.release();
+	if (!live.busy && page.meter !== null || !ui.preview.hidden && !live.busy) unwatch();
+	if (live.stage === 'interrupted') {
+		if (before !== 'asking') complain(endedSentence(live.why, live.source, live.error));
+		ui['go-on'].hidden = false;
+		ui['go-on'].focus();
+	} else if (live.stage === 'failed') {
+		complain(live.state.problem ? problemSentence(live.state.problem) : texts.problem.aborted);
+	} else if (live.stage === 'finishing' && before === 'interrupted') {
+		complain('');
+	}
+	if (before === 'stopping' || before === 'recording') ui.name.value = '';
+}
+
+async function save() {
+	const { live } = page;
 	try {
-		stream = await source.open();
-		begin(stream, source);
+		const copy = await saveCopy(await live.take.localCopy(), { name: ui.name.value.trim(), begunAt: Date.now() - live.elapsedMs });
+		setText(ui['save-text'], copy.from > 0 ? texts.take.copyBegins(bytesText(copy.from)) : '');
 	} catch (error) {
-		for (const track of stream?.getTracks() ?? []) track.stop();
-		complain(mediaSentence(error, source));
-		take = null;
-		show('idle');
-		ui.record.focus();
+		complain(texts.take.copyFailed(error.message));
 	}
 }
 
-ui.setup.addEventListener('submit', recordPressed);
-ui.stop.addEventListener('click', () => stopRecorder(take));
-for (const name of ['offline', 'online']) addEventListener(name, () => take?.sender.reconnect());
-addEventListener('beforeunload', (event) => {
-	if (take !== null && !take.sender.done) {
+// --- assembly ---
+
+function listen() {
+	ui.setup.addEventListener('submit', (event) => {
+		event.preventDefault();
+		if (!ui.record.disabled) begin();
+	});
+	ui.setup.addEventListener('change', () => {
+		showSource(chosen().source);
+		render();
+	});
+	ui['go-on'].addEventListener('click', () => begin(page.live.take));
+	ui.pause.addEventListener('click', () => (page.live.stage === 'paused' ? page.live.resume() : page.live.pause()));
+	ui.stop.addEventListener('click', () => page.live.stop());
+	ui['try-now'].addEventListener('click', () => page.client.reconnect());
+	ui.save.addEventListener('click', save);
+	document.addEventListener('visibilitychange', () => page.live.visible(document.visibilityState === 'visible'));
+	for (const event of ['freeze', 'pagehide']) addEventListener(event, () => page.live.recorder?.flush());
+	document.addEventListener('freeze', () => page.live.recorder?.flush());
+	navigator.mediaDevices?.addEventListener?.('devicechange', showDevices);
+	addEventListener('beforeunload', (event) => {
+		if (!wouldLose(page.live.stage, page.live.state) && !page.unfinished.fragile) return;
 		event.preventDefault();
 		event.returnValue = ''; // older browsers ask only then
+	});
+	addEventListener('hashchange', () => {
+		pairing.take(location, history);
+		if (pairing.pending) pair();
+	});
+	addEventListener('storage', () => Promise.all([askServer(), page.unfinished.look()])); // another tab has paired
+}
+
+async function pair() {
+	if (!pairing.pending) return askServer();
+	showAccess('pairing', { kind: '' });
+	const { code, message } = await pairing.pair(page.client.api, {
+		device: navigator.userAgentData?.platform || navigator.platform || undefined,
+		onwait: (waiting) => waiting && showAccess('pairing', { sentence: texts.access.pairingAway }),
+	});
+	const { code: granted, server } = await grantOf(page.client.api);
+	if (server) page.thereBytes = freeThere(server);
+	if (code === 'paired') showAccess('paired', { kind: 'good' });
+	else {
+		const sentence = texts.access[code] ?? texts.access.pairingFailed(message);
+		showAccess(granted, { sentence: granted === 'ok' ? `${sentence} ${texts.access.still}` : sentence, kind: 'bad' });
 	}
-});
-setInterval(render, TICK_MS);
-show('idle');
+	page.unfinished.look(); // what waited for a token
+}
+
+/** Live recording is not possible here: why, where it is, and what can be done instead. */
+async function explain() {
+	document.body.dataset.state = page.able;
+	if (page.able === 'no_recorder') complain(texts.media.noRecorder);
+	else {
+		ui.insecure.hidden = false;
+		const trust = await page.client.api.trust().catch(() => null);
+		if (typeof trust?.url === 'string' && trust.url.startsWith('https:')) {
+			ui.secure.href = new URL('/record', trust.url).href;
+			ui.secure.hidden = false;
+		}
+	}
+}
+
+async function main() {
+	page.client = await openClient({ token: readToken, workerUrl: '/assets/store.worker.js' });
+	page.awake = new Awake({ onchange: () => render() });
+	page.live = new Live({ client: page.client, onchange: liveChanged });
+	page.unfinished = new Unfinished({
+		client: page.client, section: ui.unfinished, list: ui.takes, onGoOn: begin,
+		mayGoOn: () => mayRecord() && !page.live.busy, except: () => page.live.take?.sessionId ?? null,
+	});
+	page.unfinished.onerror = unexpected;
+	const files = new Files({ client: page.client, onTake: (take) => page.unfinished.adopt(take), onError: complain });
+	files.show(page.able !== 'live');
+	if (!navigator.mediaDevices?.getDisplayMedia) {
+		const screen = ui.setup.querySelector('[value=screen]');
+		screen.disabled = true;
+		screen.closest('label').title = texts.noScreen;
+	}
+	listen();
+	restoreChoice();
+	render();
+	if (page.able === 'live') showDevices();
+	else explain();
+	page.unfinished.look();
+	askDevice().then(render, unexpected);
+	await pair();
+	setInterval(render, TICK_MS);
+	setInterval(() => askDevice().catch(() => {}), SPACE_MS);
+	setInterval(() => !pairing.pending && askServer(), SERVER_MS);
+}
+
+main().catch(unexpected);

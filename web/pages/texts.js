@@ -209,3 +209,4 @@ export const record = {
 
 	tab: { recording: (time) => `● ${time} – Holdfast`, other: 'Record – Holdfast' },
 	today: (time) => `today ${time}`,
+};
