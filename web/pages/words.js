@@ -18,7 +18,7 @@ export function linkSentence(state, stage) {
 	if (state.link === 'waiting') return `${link.waiting[state.reason] ?? link.lost} ${meanwhile(state, stage)}`;
 	if (stage === 'recording') return link.sending;
 	if (stage === 'paused') return link.paused;
-	return state.ended || state.unsentBytes > 0 || stage === 'stopping' ? link.rest : link.open;
+	return state.ended || state.emittedBytes > state.safeBytes || stage === 'stopping' ? link.rest : link.open;
 }
 
 function meanwhile(state, stage) {
