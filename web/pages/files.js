@@ -18,7 +18,6 @@ export class Files {
 	show(insecure) {
 		setText(at('files-text'), insecure ? texts.files.insecure : texts.files.secure);
 		for (const id of ['file-video', 'file-audio']) at(id).closest('label').hidden = !insecure;
-		at('files').hidden = false;
 	}
 
 	async #chosen(input) {

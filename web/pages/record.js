@@ -26,17 +26,16 @@ const STALLED = new Set(['waiting', 'connecting', 'stopped', 'idle']);
 const ui = Object.fromEntries(['access', 'error', 'take', 'preview', 'level', 'level-bar', 'elapsed', 'part', 'recorded', 'safe',
 	'progress', 'link-text', 'light', 'wait', 'wait-text', 'try-now', 'notices', 'here', 'there', 'result', 'original', 'local', 'save',
 	'save-text', 'setup', 'source', 'camera', 'camera-field', 'microphone', 'microphone-field', 'name', 'controls', 'record', 'go-on',
-	'pause', 'stop', 'unfinished', 'takes', 'insecure', 'secure'].map((id) => [id, at(id)]));
+	'pause', 'stop', 'unfinished', 'takes', 'insecure', 'secure', 'files'].map((id) => [id, at(id)]));
 const page = {
 	able: ability(), access: 'ok', client: null, live: null, unfinished: null, awake: null, meter: null,
-	hereBytes: null, thereBytes: null, complaint: '',
+	hereBytes: null, thereBytes: null, loudness: 0, name: '', begunAt: 0,
 };
 fillTexts(texts.page);
 
 // --- sentences of the page ---
 
 function complain(sentence) {
-	page.complaint = sentence;
 	setText(ui.error, sentence);
 	ui.error.hidden = sentence === '';
 }
@@ -66,7 +65,9 @@ function render() {
 	document.body.dataset.state = live.stage;
 	document.body.dataset.link = live.state?.link ?? 'idle';
 	ui.take.hidden = live.take === null;
-	ui.setup.hidden = page.able !== 'live' || live.busy || live.stage === 'interrupted';
+	ui.setup.hidden = page.able !== 'live' || live.busy && live.stage !== 'asking' || live.stage === 'interrupted';
+	ui.source.disabled = live.busy;
+	ui.files.hidden = live.busy || live.stage === 'interrupted';
 	renderControls(live);
 	if (live.take !== null) {
 		renderFigures(live);
@@ -80,13 +81,18 @@ function render() {
 
 function renderControls(live) {
 	const interrupted = live.stage === 'interrupted';
+	const on = live.running || live.stage === 'stopping';
 	ui.controls.hidden = page.able !== 'live';
 	ui.record.disabled = live.busy || !mayRecord();
-	ui.record.hidden = interrupted;
+	ui.record.hidden = on || interrupted;
 	ui['go-on'].hidden = !interrupted;
 	ui.pause.disabled = !live.running;
+	ui.pause.hidden = !on;
 	ui.stop.disabled = !live.running && !interrupted;
+	ui.stop.hidden = !on && !interrupted;
 	setText(ui.pause, live.stage === 'paused' ? texts.resume : texts.page.pause);
+	setAttribute(ui.level, 'aria-valuenow', String(Math.round(page.loudness * 100)));
+	page.loudness = 0;
 }
 
 function renderFigures(live) {
@@ -209,9 +215,11 @@ async function begin(take = null) {
 		(live.stage === 'interrupted' ? ui['go-on'] : ui.record).focus();
 		return;
 	}
+	if (take === null) Object.assign(page, { name: ui.name.value.trim(), begunAt: Date.now() });
 	remember(choice);
 	watch(live);
-	ui.stop.focus();
+	ui.take.scrollIntoView({ block: 'start' });
+	ui.stop.focus({ preventScroll: true }); // it stands at the bottom of the screen
 	showDevices(); // now their names are known
 	askDevice();
 }
@@ -240,6 +248,7 @@ function drawLevel() {
 	if (page.meter === null) return;
 	if (page.live.stage === 'paused') page.meter.forgive();
 	const level = page.meter.read();
+	page.loudness = Math.max(page.loudness, level);
 	ui['level-bar'].style.transform = `scaleX(${level.toFixed(3)})`;
 	requestAnimationFrame(drawLevel);
 }
@@ -256,26 +265,35 @@ function liveChanged(live) {
 	render();
 }
 
+/** The focus follows when what had it is gone; it is left alone where the person has put it. */
+function focusInstead(node) {
+	const has = document.activeElement;
+	if (has === document.body || has === ui.take || has.hidden || has.disabled) node.focus({ preventScroll: true });
+}
+
 function stageChanged(live, before) {
+	render();
 	if (live.running) page.awake.hold();
 	else page.awake.release();
 	if (!live.busy && page.meter !== null || !ui.preview.hidden && !live.busy) unwatch();
 	if (live.stage === 'interrupted') {
 		if (before !== 'asking') complain(endedSentence(live.why, live.source, live.error));
-		ui['go-on'].hidden = false;
 		ui['go-on'].focus();
 	} else if (live.stage === 'failed') {
 		complain(live.state.problem ? problemSentence(live.state.problem) : texts.problem.aborted);
 	} else if (live.stage === 'finishing' && before === 'interrupted') {
 		complain('');
 	}
-	if (before === 'stopping' || before === 'recording') ui.name.value = '';
+	if (live.stage === 'saved') focusInstead(ui.original);
+	else if (live.stage === 'failed') focusInstead(ui.record);
+	else if (live.stage === 'stopping' || live.stage === 'finishing') focusInstead(ui.take);
+	if (before === 'stopping') ui.name.value = '';
 }
 
 async function save() {
 	const { live } = page;
 	try {
-		const copy = await saveCopy(await live.take.localCopy(), { name: ui.name.value.trim(), begunAt: Date.now() - live.elapsedMs });
+		const copy = await saveCopy(await live.take.localCopy(), page);
 		setText(ui['save-text'], copy.from > 0 ? texts.take.copyBegins(bytesText(copy.from)) : '');
 	} catch (error) {
 		complain(texts.take.copyFailed(error.message));

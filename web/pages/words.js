@@ -71,7 +71,7 @@ export function notices(view) {
 	const said = [];
 	const say = (condition, sentence) => condition && said.push(sentence);
 	say(state?.deviceFull, notice.deviceFull);
-	say(state && !state.done && state.keptIn === 'memory' && !state.deviceFull, notice.inMemory);
+	say(state && !state.done && state.keptIn === 'memory' && !state.deviceFull && state.link !== 'waiting', notice.inMemory); // else the link's
 	if (!on) return said;
 	say(recorder.muted.has('audio'), notice.mutedSound);
 	say(recorder.muted.has('video') && view.source === 'camera', notice.mutedPicture);
