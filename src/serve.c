@@ -7,6 +7,7 @@
 #include "config/config.h"
 #include "engine/engine.h"
 #include "net/server.h"
+#include "tokens.h"
 
 #include <malloc.h>
 #include <signal.h>
@@ -15,6 +16,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -30,6 +32,7 @@ struct serve {
 	uv_signal_t signals[2];
 	struct exec_threads *threads;
 	struct vfs *vfs;
+	struct tokens tokens;
 	struct catalog *catalog; /* until the engine owns it */
 	struct net *net;
 	struct engine *engine;
@@ -187,6 +190,32 @@ static int open_stores(struct serve *s)
 	return err == ERR_OK ? 0 : fail("the catalog", err);
 }
 
+static void on_revoked(void *arg, const char *token_id)
+{
+	struct serve *s = arg;
+	if (s->net)
+		net_revoke(s->net, token_id);
+}
+
+static enum err on_grant(void *arg, const char *token, struct grant *out)
+{
+	struct serve *s = arg;
+	return s->net ? auth_check(s->tokens.auth, token, net_now(s->net).wall_ms, out) : ERR_UNAUTHORIZED;
+}
+
+static int open_tokens(struct serve *s)
+{
+	s->tokens.vfs = s->vfs;
+	s->tokens.exec = exec_threads_exec(s->threads);
+	enum err err = tokens_open(&s->tokens, time(NULL) * 1000LL, on_revoked, s);
+	if (err == ERR_CORRUPT)
+		fprintf(stderr,
+			"holdfast: %s/tokens.json is damaged; with the file moved aside all tokens are void, and the "
+			"server starts\n",
+			s->config.data);
+	return err == ERR_OK ? 0 : fail("the tokens", err);
+}
+
 /* While start-up waits for its own work, there is no loop yet to be woken. */
 static void pump(void *arg)
 {
@@ -212,6 +241,8 @@ static int open_engine(struct serve *s)
 		.hash_early = c->hash_early,
 		.reserve_bytes = c->reserve_bytes,
 		.random = fill_random,
+		.grant = on_grant,
+		.grant_arg = s,
 		.pump = pump,
 		.pump_arg = s,
 	};
@@ -233,6 +264,9 @@ static int open_net(struct serve *s)
 		.loop = &s->loop,
 		.host = s->config.listen_host,
 		.port = s->config.listen_port,
+		.auth = s->tokens.auth,
+		.allow_origin = s->config.allow_origin,
+		.version = HOLDFAST_VERSION,
 		.max_connections = s->config.max_connections,
 		.fatal = on_fatal,
 	};
@@ -280,6 +314,7 @@ static void close_all(struct serve *s)
 		exec_threads_drain(s->threads);
 	engine_close(s->engine);
 	catalog_close(s->catalog);
+	tokens_close(&s->tokens);
 	exec_threads_free(s->threads);
 	vfs_free(s->vfs);
 	uv_walk(&s->loop, on_handle, NULL);
@@ -289,9 +324,11 @@ static void close_all(struct serve *s)
 
 static int start(struct serve *s)
 {
-	int status = open_net(s);
+	int status = open_stores(s);
 	if (status == 0)
-		status = open_stores(s);
+		status = open_tokens(s);
+	if (status == 0)
+		status = open_net(s);
 	if (status == 0)
 		status = open_engine(s);
 	return status == 0 ? listen_on(s) : status;

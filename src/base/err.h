@@ -36,6 +36,13 @@ enum err_class { ERR_CLASS_NONE, ERR_CLASS_CALLER, ERR_CLASS_CONFLICT, ERR_CLASS
 	X(RANGE_NOT_SATISFIABLE, "range_not_satisfiable", CALLER, 416, "The range lies outside the file.")             \
 	X(FORBIDDEN_ORIGIN, "forbidden_origin", CALLER, 403, "This origin may not use the server.")                    \
 	X(UNAUTHORIZED, "unauthorized", CALLER, 401, "A token is needed.")                                             \
+	X(TOKEN_EXPIRED, "token_expired", CALLER, 401, "The token has expired.")                                       \
+	X(TOKEN_REVOKED, "token_revoked", CALLER, 401, "The token was revoked.")                                       \
+	X(FORBIDDEN_SCOPE, "forbidden_scope", CALLER, 403, "The token does not allow this.")                           \
+	X(QUOTA_EXCEEDED, "quota_exceeded", CALLER, 413, "The take is larger than the token allows.")                  \
+	X(PAIRING_INVALID, "pairing_invalid", CALLER, 403, "This is no pairing token of this server.")                 \
+	X(PAIRING_USED, "pairing_used", CALLER, 403, "The pairing token was used already.")                            \
+	X(PAIRING_EXPIRED, "pairing_expired", CALLER, 403, "The pairing token has expired.")                           \
 	X(LIMIT_EXCEEDED, "limit_exceeded", CALLER, 429, "A limit of the server was reached.")                         \
 	X(NOT_SUPPORTED, "not_supported", CALLER, 501, "This is not supported.")                                       \
 	/* passing */                                                                                                  \

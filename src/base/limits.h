@@ -15,6 +15,7 @@ enum {
 	LIMIT_CONTROL_BYTES = 256 * 1024,     /* a control message: slices of a batch fit, nothing endless does */
 	LIMIT_SESSION_ID_CHARS = 200,	      /* the client's name for a take */
 	LIMIT_PRINCIPAL_CHARS = 200,	      /* a token's subject */
+	LIMIT_TOKEN_CHARS = 1024,	      /* a token: a subject of 200 bytes, escaped and in base64, fits */
 	LIMIT_REF_CHARS = 200,		      /* an outside system's name for a recording */
 	LIMIT_NAME_CHARS = 200,		      /* a title a person types */
 	LIMIT_MIME_CHARS = 200,		      /* "video/webm;codecs=…" */
@@ -38,6 +39,25 @@ enum {
 	LIMIT_URI_BYTES = 4096,		/* path and query: a session's name of 200 characters may take 2,400 */
 	LIMIT_HTTP_HEADER_FIELDS = 128, /* headers of one request, whatever their size */
 	LIMIT_LIST_ITEMS = 100,		/* recordings a page of the list */
+
+	/* Who may do what */
+	LIMIT_TOKEN_ID_CHARS = 22,	      /* 128 random bits in base64url: of a token, of a pairing token */
+	LIMIT_TOKEN_KEYS = 2,		      /* at a time: rotation leaves everybody one rotation to get a new token */
+	LIMIT_TOKENS = 4096,		      /* tokens remembered, revoked ones too; then the longest expired go */
+	LIMIT_TOKENS_BYTES = 8192 * 1024,     /* tokens.json: about 1 KiB for each of them, and as much again */
+	LIMIT_TOKEN_CALLS = 256,	      /* changes of them that wait for their sync */
+	LIMIT_PAIRINGS = 64,		      /* pairing tokens remembered, used ones too */
+	LIMIT_PAIRING_MS = 10 * 60 * 1000,    /* a code on a screen is scanned within that */
+	LIMIT_PAIRING_RENEW_MS = 60 * 1000,   /* what is shown is good for at least this long */
+	LIMIT_NONCE_CHARS = 64,		      /* 22 do; names one attempt to pair */
+	LIMIT_PAIRED_DAYS = 400,	      /* how long a paired phone stays so: it is used again within a year */
+	LIMIT_SIGNED_S = 3600,		      /* a signed URL: one sitting */
+	LIMIT_ORIGINS = 16,		      /* --allow-origin */
+	LIMIT_ORIGIN_CHARS = 270,	      /* "https://", a name of 253 characters, a port */
+	LIMIT_CONTROL_CONNS = 16,	      /* at control.sock: people at terminals */
+	LIMIT_CONTROL_LINE_BYTES = 16 * 1024, /* one request there */
+	LIMIT_CONTROL_WAIT_S = 30,	      /* for the rest of a request, or for an answer to be read */
+	LIMIT_STATUS_TAKES = 1000,	      /* recordings that `holdfast status` is told of */
 
 	/* Timing, in ms where nothing else is said */
 	LIMIT_HEARTBEAT_MIN_MS = 1000,	  /* below that, phones lose links that are fine */

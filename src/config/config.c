@@ -14,9 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { KIND_TEXT, KIND_LISTEN, KIND_MS32, KIND_MS64, KIND_SIZE, KIND_COUNT, KIND_CHOICE, KIND_FLAG };
+enum kind { KIND_TEXT, KIND_LISTEN, KIND_MS32, KIND_MS64, KIND_SIZE, KIND_COUNT, KIND_CHOICE, KIND_FLAG, KIND_ORIGINS };
 
-enum { BOTH = CONFIG_SERVE | CONFIG_VERIFY, EXIT_USAGE = 2 };
+enum { ALL = CONFIG_SERVE | CONFIG_VERIFY | CONFIG_TOKEN | CONFIG_STATUS, EXIT_USAGE = 2 };
 
 struct row {
 	const char *name, *arg; /* arg as --help shows it; for a choice its words */
@@ -31,7 +31,7 @@ struct row {
 #define AT(member) offsetof(struct config, member)
 
 static const struct row rows[] = {
-	{ "data", "DIR", KIND_TEXT, BOTH, AT(data), NULL, 0, 0, "the data directory (required)" },
+	{ "data", "DIR", KIND_TEXT, ALL, AT(data), NULL, 0, 0, "the data directory (required)" },
 	{ "listen", "HOST:PORT", KIND_LISTEN, CONFIG_SERVE, AT(listen_host), "127.0.0.1:8480", 0, 0,
 	  "where to listen; loopback only; port 0 picks one" },
 	{ "grace", "TIME", KIND_MS32, CONFIG_SERVE, AT(grace_ms), "30s", LIMIT_GRACE_MIN_MS, LIMIT_GRACE_MAX_MS,
@@ -53,11 +53,14 @@ static const struct row rows[] = {
 	  "free space to keep (default: 5%, 256M at most)" },
 	{ "max-connections", "N", KIND_COUNT, CONFIG_SERVE, AT(max_connections), "10240", 1, LIMIT_CONNECTIONS,
 	  "connections at one time" },
-	{ "log-level", "error|warn|info|debug", KIND_CHOICE, BOTH, AT(log_level), "info", 0, 0,
+	{ "allow-origin", "ORIGIN[,...]", KIND_ORIGINS, CONFIG_SERVE, AT(allow_origin), NULL, 0, 0,
+	  "other sites whose pages may use the server; repeatable" },
+	{ "log-level", "error|warn|info|debug", KIND_CHOICE, ALL, AT(log_level), "info", 0, 0,
 	  "what is written to standard error" },
 	{ "rebuild", NULL, KIND_FLAG, CONFIG_VERIFY, AT(rebuild), NULL, 0, 0,
 	  "move the catalog aside, make it again from the folders" },
-	{ "json", NULL, KIND_FLAG, CONFIG_VERIFY, AT(json), NULL, 0, 0, "print JSON, one object a line" },
+	{ "json", NULL, KIND_FLAG, CONFIG_VERIFY | CONFIG_TOKEN | CONFIG_STATUS, AT(json), NULL, 0, 0,
+	  "print JSON, one object a line" },
 };
 
 enum { ROWS = sizeof rows / sizeof rows[0], OPTION_HELP = 1000, OPTION_VERSION, OPTION_CONFIG };
@@ -74,17 +77,35 @@ struct load {
 	struct found found[ROWS];
 	const char *file;
 	char *file_text; /* owned: values point into it */
+	char *origins;	 /* owned: what was given several times, joined */
 };
+
+static const struct {
+	enum config_command command;
+	const char *name, *does;
+} commands[] = {
+	{ CONFIG_SERVE, "serve", "Takes recordings in and keeps them." },
+	{ CONFIG_VERIFY, "verify", "Reads everything back and says what holds. No server may be running on DIR." },
+	{ CONFIG_TOKEN, "token", "Makes, lists and revokes tokens." },
+	{ CONFIG_STATUS, "status", "Shows what the server on DIR does; live in a terminal." },
+};
+
+static unsigned command_index(enum config_command command)
+{
+	unsigned i = 0;
+	while (commands[i].command != command)
+		i++;
+	return i;
+}
 
 static const char *command_name(enum config_command command)
 {
-	return command == CONFIG_SERVE ? "serve" : "verify";
+	return commands[command_index(command)].name;
 }
 
 static const char *command_does(enum config_command command)
 {
-	return command == CONFIG_SERVE ? "Takes recordings in and keeps them."
-				       : "Reads everything back and says what holds. No server may be running on DIR.";
+	return commands[command_index(command)].does;
 }
 
 void config_try_help(const char *command)
@@ -136,6 +157,19 @@ static void found_set(struct found *f, const char *text, const char *where)
 	snprintf(f->where, sizeof f->where, "%s", where);
 }
 
+/* What is given several times is one list. */
+static char *origins_join(struct load *l, char *more)
+{
+	char *joined;
+	if (!l->origins)
+		joined = strdup(more);
+	else if (asprintf(&joined, "%s,%s", l->origins, more) < 0)
+		joined = NULL;
+	free(l->origins);
+	l->origins = joined;
+	return joined ? joined : more;
+}
+
 /* The command line. getopt_long says what is wrong itself, in the words that every GNU program has. */
 static int read_arguments(struct load *l, int argc, char **argv)
 {
@@ -163,6 +197,8 @@ static int read_arguments(struct load *l, int argc, char **argv)
 			l->file = optarg;
 		} else if (option >= 0 && option < ROWS) {
 			snprintf(where, sizeof where, "option '--%s'", rows[option].name);
+			if (rows[option].kind == KIND_ORIGINS)
+				optarg = origins_join(l, optarg);
 			found_set(&l->found[option], optarg ? optarg : "true", where);
 		} else {
 			return EXIT_USAGE;
@@ -367,6 +403,10 @@ static int apply(struct config *c, const struct row *row, const struct found *f)
 	case KIND_LISTEN:
 		return value_listen_parse(f->text, &c->listen_host, &c->listen_port, &problem) ? CONFIG_GO
 											       : complain(f, problem);
+	case KIND_ORIGINS:
+		return value_origins_parse(f->text, (char **)((char *)c + row->offset), &problem)
+			       ? CONFIG_GO
+			       : complain(f, problem);
 	case KIND_CHOICE:
 		return apply_choice(c, row, f);
 	case KIND_FLAG:
@@ -408,6 +448,7 @@ int config_load(struct config *out, enum config_command command, int argc, char 
 	*out = (struct config){ 0 };
 	int status = load_all(&l, argc, argv, env);
 	free(l.file_text);
+	free(l.origins);
 	if (status == EXIT_USAGE)
 		config_try_help(command_name(command));
 	return status;
@@ -417,5 +458,6 @@ void config_release(struct config *c)
 {
 	free(c->data);
 	free(c->listen_host);
+	free(c->allow_origin);
 	*c = (struct config){ 0 };
 }

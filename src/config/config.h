@@ -1,4 +1,4 @@
-/* The settings of `holdfast serve` and `holdfast verify`.
+/* The settings of the subcommands that work on a data directory.
  *
  * One table (config.c) makes of every option a long option, a HOLDFAST_… variable of the environment, a key of the ini
  * file named by --config, and a line of --help. What is given twice is taken from the command line, else from the
@@ -23,14 +23,18 @@ struct config {
 	enum journal_io journal_io;
 	bool hash_early;
 	uint64_t reserve_bytes; /* 0: the default rule */
+	char *allow_origin;	/* owned: "https://a,http://b:81", in lower case, without default ports; NULL: none */
 	unsigned max_connections;
 	enum log_level log_level;
-	bool rebuild, json; /* verify only */
+	bool rebuild; /* verify only */
+	bool json;    /* not serve */
 };
 
 enum config_command {
 	CONFIG_SERVE = 1,
 	CONFIG_VERIFY = 2,
+	CONFIG_TOKEN = 4,
+	CONFIG_STATUS = 8,
 };
 
 enum { CONFIG_GO = -1 }; /* of config_load: *out holds the settings */

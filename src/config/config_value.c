@@ -146,3 +146,62 @@ bool value_listen_parse(const char *text, char **host, uint16_t *port, const cha
 	*port = (uint16_t)number;
 	return true;
 }
+
+/* One origin in lower case into `out`; its length, 0 when it is none. */
+static size_t origin_parse(const char *text, size_t len, char *out)
+{
+	static const char host_chars[] = "abcdefghijklmnopqrstuvwxyz0123456789.-_";
+	if (len == 0 || len > LIMIT_ORIGIN_CHARS)
+		return 0;
+	for (size_t i = 0; i < len; i++)
+		out[i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] + 32 : text[i]);
+	out[len] = '\0';
+	bool tls = strncmp(out, "https://", 8) == 0;
+	if (!tls && strncmp(out, "http://", 7) != 0)
+		return 0;
+	char *host = out + (tls ? 8 : 7);
+	size_t host_len = *host == '[' ? strspn(host + 1, "0123456789abcdef:.") + 2 : strspn(host, host_chars);
+	if (host_len == 0 || host + host_len > out + len || (*host == '[' && host[host_len - 1] != ']'))
+		return 0;
+	char *port = host + host_len;
+	uint64_t number;
+	if (*port == '\0')
+		return len;
+	if (*port != ':' || !value_count_parse(port + 1, UINT16_MAX, &number) || number == 0 || port[1] == '0')
+		return 0;
+	if (number == (tls ? 443 : 80))
+		*port = '\0';
+	return strlen(out);
+}
+
+_Static_assert(LIMIT_ORIGINS == 16, "a sentence names it");
+
+bool value_origins_parse(const char *text, char **out, const char **problem)
+{
+	char *list = malloc(strlen(text) + 2), origin[LIMIT_ORIGIN_CHARS + 1];
+	size_t len = 0;
+	unsigned count = 0;
+	*problem = list ? "each must be like https://example.com or http://example.com:8080" : "out of memory";
+	while (list) {
+		text += strspn(text, " ");
+		size_t item = strcspn(text, ","), next = item;
+		while (item > 0 && text[item - 1] == ' ')
+			item--;
+		size_t origin_len = origin_parse(text, item, origin);
+		if (count++ == LIMIT_ORIGINS)
+			*problem = "there are more than 16";
+		if (origin_len == 0 || count > LIMIT_ORIGINS)
+			break;
+		if (len > 0)
+			list[len++] = ',';
+		memcpy(list + len, origin, origin_len + 1);
+		len += origin_len;
+		text += next;
+		if (*text++ == '\0') {
+			*out = list;
+			return true;
+		}
+	}
+	free(list);
+	return false;
+}

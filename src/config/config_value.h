@@ -12,6 +12,10 @@ bool value_count_parse(const char *text, uint64_t max, uint64_t *out);
  * sentence. */
 bool value_listen_parse(const char *text, char **host, uint16_t *port, const char **problem);
 
+/* A list of origins, "https://HOST" or with a port, separated by commas: *out is a new string, in lower case and
+ * without default ports and blanks. On false *problem is a fixed sentence. */
+bool value_origins_parse(const char *text, char **out, const char **problem);
+
 /* "30s", "96M": the largest unit that divides, into out[32]. */
 void value_duration_format(uint64_t ms, char *out);
 void value_size_format(uint64_t bytes, char *out);

@@ -231,3 +231,30 @@ bool track_info_add_part(struct track_info *track, uint64_t offset)
 	track->part_count++;
 	return true;
 }
+
+const struct grant *grant_local(void)
+{
+	static const struct grant local = {
+		.subject = PRINCIPAL_LOCAL,
+		.scopes = SCOPE_ALL,
+		.max_bytes = UINT64_MAX,
+		.expires_ms = INT64_MAX,
+	};
+	return &local;
+}
+
+bool grant_is_local(const struct grant *g)
+{
+	return g->token_id[0] == '\0' && strcmp(g->subject, PRINCIPAL_LOCAL) == 0;
+}
+
+enum err grant_judge(const struct grant *g, enum grant_use use, bool own, const struct uuid *recording)
+{
+	bool all = g->scopes & SCOPE_ADMIN, mine = own && g->scopes & SCOPE_RECORD;
+	bool reads = all || mine || g->scopes & SCOPE_PLAY;
+	if (!(g->scopes & (SCOPE_ADMIN | SCOPE_RECORD | SCOPE_PLAY)))
+		return ERR_FORBIDDEN_SCOPE;
+	if (!reads || (g->has_resource && !uuid_equal(&g->resource, recording)))
+		return ERR_NOT_FOUND;
+	return use == GRANT_READ || all || mine ? ERR_OK : ERR_FORBIDDEN_SCOPE;
+}

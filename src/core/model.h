@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/id.h"
 #include "base/limits.h"
+#include "base/scope.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,6 +47,29 @@ bool phase_may(enum phase from, enum phase to, enum sealed_by by);
 struct sha256 {
 	uint8_t bytes[32];
 };
+
+#define PRINCIPAL_LOCAL "local" /* who needs no token; no token's subject */
+
+/* What a request or a connection may do. */
+struct grant {
+	char subject[LIMIT_PRINCIPAL_CHARS + 1]; /* the principal */
+	unsigned scopes;			 /* of enum scope */
+	bool has_resource;
+	struct uuid resource;			 /* only this recording */
+	uint64_t max_bytes;			 /* of one take; UINT64_MAX: no limit */
+	int64_t expires_ms;			 /* wall clock; INT64_MAX: never */
+	char token_id[LIMIT_TOKEN_ID_CHARS + 1]; /* "" when it comes from no token */
+};
+
+/* The principal `local`: everything. */
+const struct grant *grant_local(void);
+bool grant_is_local(const struct grant *g);
+
+enum grant_use { GRANT_READ, GRANT_CHANGE };
+
+/* May it read, or complete, rename and delete, this recording? `own`: it belongs to the grant's subject. ERR_OK;
+ * ERR_NOT_FOUND: it is not even to know that there is one; ERR_FORBIDDEN_SCOPE. */
+enum err grant_judge(const struct grant *g, enum grant_use use, bool own, const struct uuid *recording);
 
 struct track_info {
 	char *name;	 /* owned */

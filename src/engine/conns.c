@@ -32,12 +32,14 @@ static uint32_t slot_find(struct engine *e)
 	return slot;
 }
 
-uint64_t engine_conn_open(struct engine *e, const char *principal, struct now now)
+uint64_t engine_conn_open(struct engine *e, const struct grant *grant, struct now now)
 {
 	struct conn *c = must(calloc(1, sizeof *c));
 	uint32_t slot = slot_find(e);
 	c->id = ++e->conn_next << SLOT_BITS | slot;
-	c->principal = must(strdup(principal));
+	c->granted = grant != NULL;
+	if (grant)
+		c->opened = c->work = *grant;
 	c->held_tail = &c->held;
 	c->timer.kind = TIMER_CONN;
 	list_init(&c->ready);
@@ -90,6 +92,30 @@ void conn_error(struct engine *e, struct conn *c, enum err err, const char *deta
 	conn_unblock(e, c);
 }
 
+enum err conn_grant(const struct engine *e, const struct conn *c, const char *token, struct grant *out)
+{
+	if (token)
+		return e->config.grant ? e->config.grant(e->config.grant_arg, token, out) : ERR_UNAUTHORIZED;
+	if (!c->granted)
+		return ERR_UNAUTHORIZED;
+	*out = c->opened;
+	return out->expires_ms > engine_wall(e) ? ERR_OK : ERR_TOKEN_EXPIRED;
+}
+
+void engine_revoke(struct engine *e, const char *token_id, struct now now)
+{
+	engine_clock(e, now);
+	for (struct list *at = e->conns.next, *next; at != &e->conns; at = next) {
+		next = at->next;
+		struct conn *c = list_entry(at, struct conn, link);
+		if (strcmp(c->opened.token_id, token_id) != 0 && strcmp(c->work.token_id, token_id) != 0)
+			continue;
+		conn_error(e, c, ERR_TOKEN_REVOKED, NULL, UINT64_MAX);
+		c->session.state = SESSION_CLOSING;
+		e->config.callbacks.close(e->config.callbacks.arg, c->id, ENGINE_CLOSE_POLICY);
+	}
+}
+
 void engine_conn_error(struct engine *e, uint64_t conn, enum err err, struct now now)
 {
 	engine_clock(e, now);
@@ -111,7 +137,6 @@ void engine_conn_closed(struct engine *e, uint64_t conn, struct now now)
 	list_remove(&c->ready);
 	e->conn_slots[conn & ((1u << SLOT_BITS) - 1)] = NULL;
 	e->conn_count--;
-	free(c->principal);
 	free(c);
 	append_pressure(e);
 }
@@ -221,7 +246,7 @@ static void end_again(struct engine *e, struct conn *c, uint64_t total)
 	a->total = total;
 	char id[UUID_TEXT];
 	uuid_format(&c->take_id, id);
-	take_want(e, (struct engine_ref){ id, c->principal }, &a->waiter);
+	take_want(e, (struct engine_ref){ id, &c->work }, &a->waiter);
 }
 
 static void on_end(struct engine *e, struct conn *c, const struct message_end *m)
@@ -299,12 +324,27 @@ static void take_message(struct engine *e, struct conn *c, const char *text, siz
 		effects_run(e, c->take);
 }
 
-/* False: it can't be taken now; nothing of it was. */
-static bool take_binary(struct engine *e, struct conn *c, const void *data, size_t len)
+/* Would the take be larger than the token allows, all tracks together? */
+static bool above_quota(const struct conn *c, const struct take *t, uint64_t len)
+{
+	uint64_t max = c->work.max_bytes;
+	if (max == UINT64_MAX)
+		return false;
+	for (uint32_t i = 0; i < t->rec.info.track_count && max > 0; i++)
+		max -= t->rec.tracks[i].accepted < max ? t->rec.tracks[i].accepted : max;
+	return len > max;
+}
+
+/* False: it can't be taken now; nothing of it was. `whole`: with it what is known to follow of the same message. */
+static bool take_binary(struct engine *e, struct conn *c, const void *data, size_t len, uint64_t whole)
 {
 	if (c->session.state == SESSION_OPEN && c->attached && len > 0) {
 		struct take *t = c->take;
 		struct track_io *io = take_io(e, t, c->track);
+		if (above_quota(c, t, whole)) {
+			conn_error(e, c, ERR_QUOTA_EXCEEDED, NULL, t->rec.tracks[c->track].durable);
+			return true;
+		}
 		if (!append_fits(e, io, len)) {
 			c->blocked = !io->failed && io->reserved - t->rec.tracks[c->track].accepted < len;
 			spool_want_room(e, io);
@@ -324,13 +364,16 @@ static bool take_binary(struct engine *e, struct conn *c, const void *data, size
 	return true;
 }
 
-static void hold(struct engine *e, struct conn *c, const void *data, size_t len, bool text)
+static void hold(struct engine *e, struct conn *c, struct iovec data, bool text, uint64_t whole)
 {
+	size_t len = data.iov_len;
 	struct held *h = must(malloc(sizeof *h + len));
 	h->next = NULL;
 	h->len = len;
+	h->whole = whole;
 	h->text = text;
-	memcpy(h->data, data, len);
+	if (len > 0)
+		memcpy(h->data, data.iov_base, len);
 	*c->held_tail = h;
 	c->held_tail = &h->next;
 	e->held_bytes += len;
@@ -350,7 +393,7 @@ static void held_take(struct engine *e, uint64_t id)
 	struct conn *c;
 	while ((c = conn_find(e, id)) && c->held && !c->blocked) {
 		struct held *h = c->held;
-		if (!h->text && !take_binary(e, c, h->data, h->len))
+		if (!h->text && !take_binary(e, c, h->data, h->len, h->whole))
 			break;
 		c = conn_find(e, id);
 		if (!c)
@@ -386,9 +429,16 @@ void engine_conn_text(struct engine *e, uint64_t conn, const char *text, size_t 
 	session_heard(&c->session);
 	conn_pause_update(e, c);
 	if (c->held)
-		hold(e, c, text, len, true);
+		hold(e, c, (struct iovec){ (void *)(uintptr_t)text, len }, true, 0);
 	else
 		take_message(e, c, text, len);
+}
+
+void engine_conn_announce(struct engine *e, uint64_t conn, uint64_t len)
+{
+	struct conn *c = conn_find(e, conn);
+	if (c)
+		c->announced = len;
 }
 
 void engine_conn_binary(struct engine *e, uint64_t conn, const void *data, size_t len, struct now now)
@@ -403,12 +453,15 @@ void engine_conn_binary(struct engine *e, uint64_t conn, const void *data, size_
 	list_push(&e->conns, &c->link);
 	e->bytes_received += len;
 	const char *next = data;
+	uint64_t whole = c->announced > len ? c->announced : len;
+	c->announced = 0;
 	do { /* small pieces, so that each finds room sooner or later */
 		size_t piece = len < LIMIT_INPUT_BYTES ? len : LIMIT_INPUT_BYTES;
-		if (c->held || !take_binary(e, c, next, piece))
-			hold(e, c, next, piece, false);
+		if (c->held || !take_binary(e, c, next, piece, whole))
+			hold(e, c, (struct iovec){ (void *)(uintptr_t)next, piece }, false, whole);
 		next += piece;
 		len -= piece;
+		whole -= piece;
 		c = conn_find(e, conn);
 	} while (c && len > 0);
 }

@@ -264,6 +264,7 @@ void engine_status(const struct engine *e, struct engine_status *out)
 		.bytes_received = e->bytes_received,
 		.bytes_durable = e->bytes_durable,
 		.free_bytes = e->free_bytes,
+		.total_bytes = e->total_bytes,
 		.reserve_bytes = space_floor(e) * 4,
 		.checkpoints = e->checkpoint.done_count,
 		.paused = e->paused,

@@ -61,6 +61,10 @@ struct engine_config {
 	uint64_t reserve_bytes; /* free space kept; 0: the default rule */
 	void (*random)(void *arg, void *out, size_t len);
 	void *random_arg;
+	/* What a token in a message allows; never blocks. ERR_UNAUTHORIZED, ERR_TOKEN_EXPIRED, ERR_TOKEN_REVOKED. NULL:
+	 * no token is known. */
+	enum err (*grant)(void *arg, const char *token, struct grant *out);
+	void *grant_arg;
 	/* Called again and again while engine_open waits for its own work on the lanes: runs completions, may block
 	 * until there is one. */
 	void (*pump)(void *arg);
@@ -84,10 +88,13 @@ void engine_turn(struct engine *e, struct now now);
 /* When engine_turn must be called next at the latest (monotonic ms), UINT64_MAX for never. */
 uint64_t engine_next_wake(const struct engine *e);
 
-/* Connections. Ids are never reused; 0 is none. `principal` is copied. After engine_conn_closed the id is unknown and
- * no callback names it. Unknown ids are ignored everywhere. */
-uint64_t engine_conn_open(struct engine *e, const char *principal, struct now now);
+/* Connections. Ids are never reused; 0 is none. `grant` is copied; NULL: nobody is known yet, and its messages must
+ * bring a token. After engine_conn_closed the id is unknown and no callback names it. Unknown ids are ignored
+ * everywhere. */
+uint64_t engine_conn_open(struct engine *e, const struct grant *grant, struct now now);
 void engine_conn_text(struct engine *e, uint64_t conn, const char *text, size_t len, struct now now);
+/* A binary message of `len` bytes begins, whose pieces follow: what is above a token's limit is refused whole. */
+void engine_conn_announce(struct engine *e, uint64_t conn, uint64_t len);
 /* A piece of a binary message (or all of it); empty ones are legal. */
 void engine_conn_binary(struct engine *e, uint64_t conn, const void *data, size_t len, struct now now);
 /* How much media the connection's take can take at once; 0 when it can't now. To be asked before a large read. */
@@ -99,11 +106,17 @@ void engine_conn_closed(struct engine *e, uint64_t conn, struct now now);
  */
 void engine_conn_error(struct engine *e, uint64_t conn, enum err err, struct now now);
 
-/* Requests: each answers its callback exactly once, perhaps before it returns. */
+/* The token counts no longer: connections that were opened or work under it are told token_revoked and closed. */
+void engine_revoke(struct engine *e, const char *token_id, struct now now);
 
-/* {id} of a route: a UUID, "session:…" or "ref:…", as the principal sees it. ERR_NOT_FOUND for what is none. */
+/* Requests: each answers its callback exactly once, perhaps before it returns. What the grant does not let see is
+ * ERR_NOT_FOUND, what it lets see but not change, or a grant without any scope for it, ERR_FORBIDDEN_SCOPE. */
+
+/* {id} of a route: a UUID, "session:…" or "ref:…". ERR_NOT_FOUND for what is none. A session is the subject's own, else
+ * one of `local`: who knows its name may go on with it as with his own. Both are copied. */
 struct engine_ref {
-	const char *text, *principal;
+	const char *text;
+	const struct grant *grant;
 };
 
 /* `json` is the recording's object (design.md section 2), valid during the call; with an error NULL. */
@@ -111,7 +124,8 @@ typedef void engine_json_fn(void *arg, enum err err, const char *json, size_t le
 void engine_get(struct engine *e, struct engine_ref ref, engine_json_fn *done, void *arg);
 /* `before`: the cursor `next` of the page before, or NULL. */
 struct engine_query {
-	const char *principal, *search, *phase, *before;
+	const struct grant *grant;
+	const char *search, *phase, *before;
 };
 void engine_list(struct engine *e, const struct engine_query *query, engine_json_fn *done, void *arg);
 void engine_rename(struct engine *e, struct engine_ref ref, const char *name, engine_json_fn *done, void *arg);
@@ -149,12 +163,14 @@ struct engine_status {
 	unsigned connections, attached, takes;	/* takes: unfinished, in memory */
 	uint64_t memory_used, memory_bytes;	/* media that waits */
 	uint64_t bytes_received, bytes_durable; /* since start */
-	uint64_t free_bytes, reserve_bytes;
+	uint64_t free_bytes, total_bytes, reserve_bytes;
 	uint64_t checkpoints;
 	bool paused; /* reading is stopped for all: memory or journal full */
 	struct journal_status journal;
 };
 void engine_status(const struct engine *e, struct engine_status *out);
+/* Adds a JSON array of the unfinished recordings in memory, the first `max` of them, as the API shows each. */
+void engine_unfinished(const struct engine *e, unsigned max, struct buf *out);
 
 /* A clean stop: refuses new work, detaches everybody with `shutting_down`, commits and checkpoints; `done` comes once,
  * when nothing is under way. Then engine_close. */

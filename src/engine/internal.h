@@ -102,6 +102,7 @@ struct take {
 struct held {
 	struct held *next;
 	size_t len;
+	uint64_t whole; /* of media: its message, as far as it is known to be still to come */
 	bool text;
 	char data[];
 };
@@ -109,7 +110,10 @@ struct held {
 struct conn {
 	struct session session;
 	uint64_t id;
-	char *principal;
+	struct grant opened; /* with `granted`: what it may do without a token in its messages */
+	struct grant work;   /* of its last `start` */
+	bool granted;
+	uint64_t announced;  /* the length of the binary message whose first piece comes next; 0: not said */
 	struct take *take;   /* attached to, NULL otherwise */
 	struct uuid take_id; /* with `named`: the take that the last `start` was about */
 	bool named;
@@ -242,8 +246,12 @@ struct take *take_adopt(struct engine *e, struct recording_info *info);
 struct track_io *take_io(struct engine *e, struct take *t, uint16_t number);
 /* Gives waiters the take of this reference, from memory or the catalog; ERR_NOT_FOUND to those who ask for none. */
 void take_want(struct engine *e, struct engine_ref ref, struct waiter *w);
-/* … or of a start: made if there is none (`info` is taken over and names principal and session). */
+/* … or of a start: the principal's own, else one of `local`, else made (`info` is taken over and names principal and
+ * session). */
 void take_start(struct engine *e, struct recording_info *info, struct waiter *w);
+/* May the grant read or change it? `by_session`: it was asked for by the name that only its client knows. */
+enum err take_judge(const struct take *t, const struct grant *g, enum grant_use use, bool by_session);
+bool ref_by_session(const char *text);
 void take_wait(struct take *t, struct waiter *w);
 /* Everything that waits may try again. */
 void take_wake(struct engine *e, struct take *t, enum err err);
@@ -272,6 +280,8 @@ void conn_send_started(struct engine *e, struct conn *c);
 void conn_send_saved(struct engine *e, struct conn *c, struct take *t, uint16_t track);
 void conn_send_aborted(struct engine *e, struct conn *c, struct take *t);
 void conn_error(struct engine *e, struct conn *c, enum err err, const char *detail, uint64_t bytes);
+/* What a message may do: by its token, which wins, or as the connection was opened. */
+enum err conn_grant(const struct engine *e, const struct conn *c, const char *token, struct grant *out);
 
 /* starts.c */
 void conn_start(struct engine *e, struct conn *c, const struct message_start *m);

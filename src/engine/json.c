@@ -79,3 +79,19 @@ void recording_json(struct buf *out, const struct recording_info *info, const st
 	json_decref(object);
 	must(out->failed ? NULL : out);
 }
+
+void engine_unfinished(const struct engine *e, unsigned max, struct buf *out)
+{
+	const char *comma = "";
+	buf_add_text(out, "[");
+	for (const struct list *at = e->takes.next; at != &e->takes && max > 0; at = at->next) {
+		const struct take *t = list_entry(at, struct take, link);
+		if (t->loading || t->rec.info.phase != PHASE_UPLOADING)
+			continue;
+		buf_add_text(out, comma);
+		recording_json(out, &t->rec.info, &t->rec);
+		comma = ",";
+		max--;
+	}
+	buf_add_text(out, "]");
+}

@@ -19,7 +19,9 @@ struct reader {
 
 struct open_request {
 	struct waiter waiter;
-	char *principal, *track;
+	struct grant grant;
+	bool by_session;
+	char *track;
 	void (*done)(void *arg, enum err err, const struct engine_original *original);
 	void *arg;
 };
@@ -89,10 +91,11 @@ static int find_track(const struct recording_info *info, const char *name)
 
 static enum err judge(const struct engine *e, const struct open_request *o, const struct take *t, enum err err)
 {
-	if (err)
+	static const struct uuid none;
+	if (err == ERR_NOT_FOUND && grant_judge(&o->grant, GRANT_READ, false, &none) == ERR_FORBIDDEN_SCOPE)
+		return ERR_FORBIDDEN_SCOPE;
+	if (err || (err = take_judge(t, &o->grant, GRANT_READ, o->by_session)))
 		return err;
-	if (strcmp(t->rec.info.principal, o->principal) != 0)
-		return ERR_NOT_FOUND;
 	if (t->rec.info.phase == PHASE_DELETED)
 		return ERR_DELETED;
 	if (t->rec.info.phase == PHASE_ERROR && t->rec.info.error == ERR_QUARANTINED)
@@ -124,7 +127,6 @@ static void open_go(struct engine *e, struct waiter *w, struct take *t, enum err
 		e->reader_count++;
 		o->done(o->arg, ERR_OK, &original);
 	}
-	free(o->principal);
 	free(o->track);
 	free(o);
 }
@@ -134,7 +136,8 @@ void engine_original(struct engine *e, struct engine_ref ref, const char *track,
 {
 	struct open_request *o = must(calloc(1, sizeof *o));
 	o->waiter.go = open_go;
-	o->principal = must(strdup(ref.principal));
+	o->grant = *ref.grant;
+	o->by_session = ref_by_session(ref.text);
 	o->track = track ? must(strdup(track)) : NULL;
 	o->done = done;
 	o->arg = arg;

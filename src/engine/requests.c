@@ -7,7 +7,9 @@
 
 struct request {
 	struct waiter waiter;
-	char *principal, *text; /* text: a new name */
+	struct grant grant;
+	bool by_session;
+	char *text; /* a new name */
 	engine_json_fn *done;
 	void *arg;
 	struct total *totals;
@@ -20,7 +22,8 @@ static struct request *request_new(struct engine_ref ref, engine_json_fn *done, 
 {
 	struct request *r = must(calloc(1, sizeof *r));
 	r->waiter.go = go;
-	r->principal = must(strdup(ref.principal));
+	r->grant = *ref.grant;
+	r->by_session = ref_by_session(ref.text);
 	r->done = done;
 	r->arg = arg;
 	return r;
@@ -33,7 +36,6 @@ static void request_free(struct request *r)
 		free((struct sha256 *)r->totals[i].sha256);
 	}
 	free(r->totals);
-	free(r->principal);
 	free(r->text);
 	free(r);
 }
@@ -44,11 +46,14 @@ static void answer(struct request *r, enum err err, const struct buf *body)
 	request_free(r);
 }
 
-/* True when the take is there for this principal; answers otherwise. */
-static bool visible(struct request *r, const struct take *t, enum err err)
+/* True when the take is there for this grant; answers otherwise. */
+static bool visible(struct request *r, const struct take *t, enum err err, enum grant_use use)
 {
-	if (!err && strcmp(t->rec.info.principal, r->principal) != 0)
-		err = ERR_NOT_FOUND;
+	static const struct uuid none;
+	if (!err)
+		err = take_judge(t, &r->grant, use, r->by_session);
+	else if (err == ERR_NOT_FOUND && grant_judge(&r->grant, use, false, &none) == ERR_FORBIDDEN_SCOPE)
+		err = ERR_FORBIDDEN_SCOPE; /* whether there is one or not: it may not ask */
 	if (err)
 		answer(r, err, NULL);
 	return !err;
@@ -67,7 +72,7 @@ static void get_go(struct engine *e, struct waiter *w, struct take *t, enum err 
 {
 	(void)e;
 	struct request *r = (struct request *)w;
-	if (!visible(r, t, err))
+	if (!visible(r, t, err, GRANT_READ))
 		return;
 	if (t->rec.info.phase == PHASE_DELETED)
 		answer(r, ERR_DELETED, NULL);
@@ -116,7 +121,7 @@ static void answer_refused(struct request *r, const struct take *t, enum err err
 static void complete_go(struct engine *e, struct waiter *w, struct take *t, enum err err)
 {
 	struct request *r = (struct request *)w;
-	if (!visible(r, t, err))
+	if (!visible(r, t, err, GRANT_CHANGE))
 		return;
 	const struct recording_info *info = &t->rec.info;
 	if (r->began && t->rec.busy == BUSY_NONE) {
@@ -240,7 +245,7 @@ static void change_submit(struct engine *e, struct take *t, struct request *r, c
 static void rename_go(struct engine *e, struct waiter *w, struct take *t, enum err err)
 {
 	struct request *r = (struct request *)w;
-	if (!visible(r, t, err))
+	if (!visible(r, t, err, GRANT_CHANGE))
 		return;
 	if (t->rec.info.phase == PHASE_DELETED) {
 		answer(r, ERR_DELETED, NULL);
@@ -276,7 +281,7 @@ static void deleted_go(struct engine *e, struct take *t, uint16_t what)
 static void delete_go(struct engine *e, struct waiter *w, struct take *t, enum err err)
 {
 	struct request *r = (struct request *)w;
-	if (!visible(r, t, err))
+	if (!visible(r, t, err, GRANT_CHANGE))
 		return;
 	if (t->rec.info.phase == PHASE_DELETED) {
 		answer(r, ERR_DELETED, NULL);
@@ -308,7 +313,8 @@ void engine_delete(struct engine *e, struct engine_ref ref, engine_json_fn *done
 
 struct list_op {
 	struct catalog_op op;
-	char *principal, *search;
+	struct grant grant;
+	char *search;
 	struct catalog_filter filter;
 	struct recording_info *rows; /* of LIMIT_LIST_ITEMS + 1 */
 	unsigned count;
@@ -319,6 +325,8 @@ struct list_op {
 static enum err list_row(void *arg, const struct recording_info *row)
 {
 	struct list_op *o = arg;
+	if (o->grant.has_resource && !uuid_equal(&o->grant.resource, &row->id))
+		return ERR_OK;
 	return recording_info_copy(&o->rows[o->count++], row);
 }
 
@@ -367,32 +375,46 @@ static void list_done(struct engine *e, struct catalog_op *op)
 	while (o->count > 0)
 		recording_info_release(&o->rows[--o->count]);
 	free(o->rows);
-	free(o->principal);
 	free(o->search);
 	free(o);
 }
 
+/* A grant for one recording lists that one: the newest below the id behind it. */
+static struct uuid uuid_behind(struct uuid id)
+{
+	for (unsigned i = sizeof id.bytes; i > 0 && ++id.bytes[i - 1] == 0; i--)
+		;
+	return id;
+}
+
 void engine_list(struct engine *e, const struct engine_query *query, engine_json_fn *done, void *arg)
 {
+	static const char nothing[] = "{\"items\":[],\"next\":null}";
+	const struct grant *g = query->grant;
 	enum phase phase = PHASE_COUNT;
 	struct uuid before = { 0 };
 	bool bad = (query->phase && !phase_parse(query->phase, &phase)) ||
 		   (query->before && !uuid_parse(query->before, &before));
-	if (bad) {
-		done(arg, ERR_BAD_FIELD, NULL, 0);
+	bool all = g->scopes & (SCOPE_ADMIN | SCOPE_PLAY);
+	if (bad || !(all || g->scopes & SCOPE_RECORD)) {
+		done(arg, bad ? ERR_BAD_FIELD : ERR_FORBIDDEN_SCOPE, NULL, 0);
+		return;
+	}
+	if (g->has_resource && query->before && memcmp(before.bytes, g->resource.bytes, sizeof before.bytes) <= 0) {
+		done(arg, ERR_OK, nothing, sizeof nothing - 1);
 		return;
 	}
 	struct list_op *o = must(calloc(1, sizeof *o));
 	o->op.run = list_run;
 	o->op.done = list_done;
-	o->principal = must(strdup(query->principal));
+	o->grant = *g;
 	o->search = query->search ? must(strdup(query->search)) : NULL;
 	o->filter = (struct catalog_filter){
-		.principal = o->principal,
+		.principal = all ? NULL : o->grant.subject,
 		.search = o->search,
 		.phase = query->phase ? (int)phase : -1,
-		.before = before,
-		.limit = LIMIT_LIST_ITEMS,
+		.before = g->has_resource ? uuid_behind(g->resource) : before,
+		.limit = g->has_resource ? 1 : LIMIT_LIST_ITEMS,
 	};
 	o->rows = must(calloc(LIMIT_LIST_ITEMS + 1, sizeof *o->rows));
 	o->done = done;

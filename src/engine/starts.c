@@ -39,6 +39,9 @@ static void start_go(struct engine *e, struct waiter *w, struct take *t, enum er
 		start_free(s);
 		return;
 	}
+	bool bound = c->work.has_resource;
+	if (bound && (err == ERR_NOT_FOUND || (!err && !uuid_equal(&c->work.resource, &t->rec.info.id))))
+		err = ERR_FORBIDDEN_SCOPE; /* its token is for one recording, and this is another */
 	if (err) {
 		c->starting = NULL;
 		conn_error(e, c, err, NULL, UINT64_MAX);
@@ -92,7 +95,7 @@ static void info_from_start(struct engine *e, const struct conn *c, const struct
 	memset(info, 0, sizeof *info);
 	e->config.random(e->config.random_arg, random, sizeof random);
 	info->id = uuid_v7(engine_wall(e), random);
-	info->principal = copy_text(c->principal);
+	info->principal = copy_text(c->work.subject);
 	info->session_id = copy_text(m->session_id);
 	info->name = copy_text(m->name);
 	info->mime = copy_text(m->mime);
@@ -108,25 +111,47 @@ static void info_from_start(struct engine *e, const struct conn *c, const struct
 	}
 }
 
+/* The same take again, or another while one is at work. */
+static void start_again(struct engine *e, struct conn *c, const struct message_start *m, const struct grant *g)
+{
+	if (!same_take(c, m) || strcmp(c->work.subject, g->subject) != 0) {
+		conn_error(e, c, ERR_SESSION_OPEN, NULL, UINT64_MAX);
+	} else if (!c->starting) { /* else the answer that is on its way serves both */
+		recording_repeat(&c->take->rec, c->track, &e->fx);
+		effects_run(e, c->take);
+	}
+}
+
+/* A token for one recording makes none. */
+static void start_bound(struct engine *e, struct conn *c, struct start *s)
+{
+	struct buf ref;
+	buf_init(&ref);
+	buf_addf(&ref, "session:%s", s->session_id);
+	take_want(e, (struct engine_ref){ must(ref.data), &c->work }, &s->waiter);
+	buf_release(&ref);
+}
+
 void conn_start(struct engine *e, struct conn *c, const struct message_start *m)
 {
+	struct grant grant;
 	if (e->stopping) {
 		conn_error(e, c, ERR_SHUTTING_DOWN, NULL, UINT64_MAX);
 		return;
 	}
-	switch (session_start(&c->session)) {
-	case SESSION_DROP:
+	enum session_verdict verdict = session_start(&c->session);
+	if (verdict == SESSION_DROP)
 		return;
-	case SESSION_REPEAT:
-		if (!same_take(c, m)) {
-			conn_error(e, c, ERR_SESSION_OPEN, NULL, UINT64_MAX);
-		} else if (!c->starting) { /* else the answer that is on its way serves both */
-			recording_repeat(&c->take->rec, c->track, &e->fx);
-			effects_run(e, c->take);
-		}
+	enum err err = conn_grant(e, c, m->token, &grant);
+	if (!err && !(grant.scopes & (SCOPE_RECORD | SCOPE_ADMIN)))
+		err = ERR_FORBIDDEN_SCOPE;
+	if (err) {
+		conn_error(e, c, err, NULL, UINT64_MAX);
 		return;
-	case SESSION_PASS:
-		break;
+	}
+	if (verdict == SESSION_REPEAT) {
+		start_again(e, c, m, &grant);
+		return;
 	}
 	struct start *s = must(calloc(1, sizeof *s));
 	s->waiter.go = start_go;
@@ -137,6 +162,11 @@ void conn_start(struct engine *e, struct conn *c, const struct message_start *m)
 	s->track = copy_text(m->track ? m->track : "main");
 	c->named = false;
 	c->starting = &s->waiter;
+	c->work = grant;
+	if (grant.has_resource) {
+		start_bound(e, c, s);
+		return;
+	}
 	struct recording_info info;
 	info_from_start(e, c, m, &info);
 	take_start(e, &info, &s->waiter);

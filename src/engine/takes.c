@@ -265,17 +265,27 @@ struct load_op {
 	char *ref;
 };
 
+/* A session of this principal, else one of `local` by the same name. */
+static enum err find_session(struct catalog *c, const struct recording_info *key, struct recording_info *row)
+{
+	enum err err = c->ops->find_session(c, key->principal, key->session_id, row);
+	if (err != ERR_NOT_FOUND || strcmp(key->principal, PRINCIPAL_LOCAL) == 0)
+		return err;
+	return c->ops->find_session(c, PRINCIPAL_LOCAL, key->session_id, row);
+}
+
 static enum err load_run(struct catalog *c, struct catalog_op *op)
 {
 	struct load_op *l = (struct load_op *)op;
 	recording_info_release(&l->row);
-	if (l->insert)
-		return c->ops->start(c, &l->info, &l->inserted, &l->row);
 	if (l->by_id)
 		return c->ops->get(c, &l->id, &l->row);
 	if (l->ref)
 		return c->ops->find_ref(c, l->ref, &l->row);
-	return c->ops->find_session(c, l->info.principal, l->info.session_id, &l->row);
+	if (l->insert && strcmp(l->info.principal, PRINCIPAL_LOCAL) == 0)
+		return c->ops->start(c, &l->info, &l->inserted, &l->row);
+	enum err err = find_session(c, &l->info, &l->row);
+	return err == ERR_NOT_FOUND && l->insert ? c->ops->start(c, &l->info, &l->inserted, &l->row) : err;
 }
 
 static void load_free(struct load_op *l)
@@ -422,20 +432,32 @@ static bool want_loaded(struct engine *e, struct take *t, struct waiter *w)
 
 static void want_session(struct engine *e, struct engine_ref ref, const char *session, struct waiter *w)
 {
-	if (want_loaded(e, take_by_key(e, ref.principal, session), w))
+	if (want_loaded(e, take_by_key(e, ref.grant->subject, session), w))
 		return;
 	struct load_op *l = load_new();
 	l->waiter = w;
-	l->info.principal = must(strdup(ref.principal));
+	l->info.principal = must(strdup(ref.grant->subject));
 	l->info.session_id = must(strdup(session));
 	catalog_submit(e, &l->op);
 	catalog_pump(e);
 }
 
+bool ref_by_session(const char *text)
+{
+	return strncmp(text, "session:", 8) == 0;
+}
+
+enum err take_judge(const struct take *t, const struct grant *g, enum grant_use use, bool by_session)
+{
+	const char *owner = t->rec.info.principal;
+	bool own = strcmp(owner, g->subject) == 0 || (by_session && strcmp(owner, PRINCIPAL_LOCAL) == 0);
+	return grant_judge(g, use, own, &t->rec.info.id);
+}
+
 void take_want(struct engine *e, struct engine_ref ref, struct waiter *w)
 {
 	struct uuid id;
-	if (strncmp(ref.text, "session:", 8) == 0) {
+	if (ref_by_session(ref.text)) {
 		want_session(e, ref, ref.text + 8, w);
 		return;
 	}

@@ -32,7 +32,7 @@ static void answered(void *arg, enum err err, const char *json, size_t len)
 
 static struct engine_ref ref_of(const struct request *r)
 {
-	return (struct engine_ref){ .text = r->id, .principal = r->principal };
+	return (struct engine_ref){ .text = r->id, .grant = &r->grant };
 }
 
 void api_get(struct request *r)
@@ -55,7 +55,7 @@ void api_list(struct request *r)
 	if ((err = http_query_get(query, "search", &search)) == ERR_OK &&
 	    (err = http_query_get(query, "phase", &phase)) == ERR_OK &&
 	    (err = http_query_get(query, "before", &before)) == ERR_OK) {
-		struct engine_query q = { .principal = r->principal,
+		struct engine_query q = { .grant = &r->grant,
 					  .search = search && *search ? search : NULL,
 					  .phase = phase && *phase ? phase : NULL,
 					  .before = before && *before ? before : NULL };
@@ -69,8 +69,7 @@ void api_list(struct request *r)
 	free(before);
 }
 
-/* The body as a JSON object; an empty one only where `optional`. Answers otherwise. */
-static bool body_read(struct request *r, bool optional, json_t **out)
+bool request_json(struct request *r, bool optional, json_t **out)
 {
 	const char *detail;
 	*out = NULL;
@@ -86,7 +85,7 @@ static bool body_read(struct request *r, bool optional, json_t **out)
 void api_rename(struct request *r)
 {
 	json_t *body;
-	if (!body_read(r, false, &body))
+	if (!request_json(r, false, &body))
 		return;
 	const json_t *name = json_object_get(body, "name");
 	const char *text = json_string_value(name);
@@ -148,7 +147,7 @@ void api_complete(struct request *r)
 	struct engine_total totals[LIMIT_TRACKS] = { 0 };
 	size_t count;
 	json_t *body;
-	if (!body_read(r, true, &body))
+	if (!request_json(r, true, &body))
 		return;
 	const char *wrong = totals_read(json_object_get(body, "tracks"), totals, &count);
 	if (wrong) {

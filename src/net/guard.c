@@ -1,4 +1,4 @@
-/* Who may come in: Origin, Host, and whether somebody stands between. */
+/* What a request says about where it comes from: Origin, Host, whether somebody stands between, and its token. Pure. */
 #include "net/private.h"
 
 #include <arpa/inet.h>
@@ -42,21 +42,48 @@ bool host_is_loopback(const char *host)
 	       (inet_pton(AF_INET, name, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127);
 }
 
-/* The length without a default port. */
-static size_t authority_length(const char *authority)
+/* The length without the scheme's default port. */
+static size_t authority_length(const char *authority, size_t len, bool tls)
 {
-	size_t len = strlen(authority);
-	return len > 3 && strcmp(authority + len - 3, ":80") == 0 ? len - 3 : len;
+	const char *port = tls ? ":443" : ":80";
+	size_t port_len = strlen(port);
+	return len > port_len && memcmp(authority + len - port_len, port, port_len) == 0 ? len - port_len : len;
 }
 
-bool origin_is_own(const char *origin, const char *host)
+bool origin_is_own(const char *origin, const char *host, bool tls)
 {
-	static const char scheme[] = "http://";
-	if (strncasecmp(origin, scheme, sizeof scheme - 1) != 0)
+	const char *scheme = tls ? "https://" : "http://";
+	size_t scheme_len = strlen(scheme);
+	if (!host || strncasecmp(origin, scheme, scheme_len) != 0)
 		return false;
-	origin += sizeof scheme - 1;
-	size_t len = authority_length(origin);
-	return len > 0 && len == authority_length(host) && strncasecmp(origin, host, len) == 0;
+	origin += scheme_len;
+	size_t len = authority_length(origin, strlen(origin), tls);
+	return len > 0 && len == authority_length(host, strlen(host), tls) && strncasecmp(origin, host, len) == 0;
+}
+
+/* The list is written as config_value.h says: lower case, no default ports. */
+static bool origin_is_allowed(const char *origin, const char *allowed)
+{
+	size_t len = authority_length(origin, strlen(origin), strncasecmp(origin, "https://", 8) == 0);
+	while (allowed && *allowed) {
+		size_t item = strcspn(allowed, ",");
+		if (item == len && len > 0 && strncasecmp(origin, allowed, len) == 0)
+			return true;
+		allowed += item + (allowed[item] == ',');
+	}
+	return false;
+}
+
+enum guard_origin guard_origin(const struct http_request *head, bool tls, const char *allowed)
+{
+	const char *origin = http_field_get(head, "origin");
+	if (!origin)
+		return ORIGIN_NONE;
+	if (http_field_count(head, "origin") > 1)
+		return ORIGIN_FOREIGN;
+	if (origin_is_own(origin, http_field_get(head, "host"), tls))
+		return ORIGIN_OWN;
+	return origin_is_allowed(origin, allowed) ? ORIGIN_ALLOWED : ORIGIN_FOREIGN;
 }
 
 /* Did a proxy pass it on? Behind one the whole internet is loopback. */
@@ -72,14 +99,22 @@ static bool was_forwarded(const struct http_request *head)
 	return false;
 }
 
-enum err guard_check(const struct http_request *head, bool peer_local, const char **principal)
+bool guard_is_local(const struct http_request *head, bool peer_local)
 {
 	const char *host = http_field_get(head, "host");
-	for (unsigned i = 0; i < head->field_count; i++)
-		if (strcmp(head->fields[i].name, "origin") == 0 && !origin_is_own(head->fields[i].value, host))
-			return ERR_FORBIDDEN_ORIGIN;
-	if (!peer_local || !host_is_loopback(host) || was_forwarded(head))
+	return peer_local && host && host_is_loopback(host) && !was_forwarded(head);
+}
+
+enum err guard_bearer(const struct http_request *head, const char **token)
+{
+	static const char scheme[] = "Bearer ";
+	const char *value = http_field_get(head, "authorization");
+	*token = NULL;
+	if (!value)
+		return ERR_OK;
+	if (http_field_count(head, "authorization") > 1 || strncasecmp(value, scheme, sizeof scheme - 1) != 0)
 		return ERR_UNAUTHORIZED;
-	*principal = "local";
+	value += sizeof scheme - 1;
+	*token = value + strspn(value, " ");
 	return ERR_OK;
 }

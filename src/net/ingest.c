@@ -105,7 +105,7 @@ static const char *upgrade_judge(const struct http_request *head)
 }
 
 /* The engine knows it from here on. */
-static void ws_open(struct peer *p, struct ws *w, const char *principal)
+static void ws_open(struct peer *p, struct ws *w, const struct grant *grant)
 {
 	struct net *n = p->net;
 	w->peer = p;
@@ -116,7 +116,7 @@ static void ws_open(struct peer *p, struct ws *w, const char *principal)
 	n->opening = w;
 	peer_deadline(p, 0);
 	peer_gate(p, GATE_ANSWER, false);
-	uint64_t id = engine_conn_open(n->engine, principal, net_now(n));
+	uint64_t id = engine_conn_open(n->engine, grant, net_now(n));
 	if (n->opening)
 		ws_insert(n, w, id);
 	n->opening = NULL;
@@ -147,12 +147,13 @@ void ws_upgrade(struct request *r)
 			   "Sec-WebSocket-Accept: %s\r\n%s%s%s\r\n",
 			   accept, named ? "Sec-WebSocket-Protocol: " : "", named ? subprotocol : "",
 			   named ? "\r\n" : "");
-	const char *principal = r->principal; /* a constant, not the request's */
+	struct grant grant = r->grant;
+	bool granted = r->granted;
 	peer_write(p, &(struct iovec){ text, (size_t)len }, 1, false);
 	p->request = NULL;
 	r->peer = NULL;
 	request_settle(r);
-	ws_open(p, w, principal);
+	ws_open(p, w, granted ? &grant : NULL);
 }
 
 /* --- frames in --- */
@@ -235,6 +236,8 @@ static bool take(struct peer *p, const struct frame_piece *piece, struct now now
 	case FRAME_TEXT:
 		return !closing && text_piece(w, piece, now);
 	case FRAME_BINARY:
+		if (!closing && piece->first && w->reader.remaining > 0)
+			engine_conn_announce(p->net->engine, w->id, piece->len + w->reader.remaining);
 		if (!closing)
 			engine_conn_binary(p->net->engine, w->id, piece->data, piece->len, now);
 		return !closing;

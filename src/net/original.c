@@ -199,7 +199,7 @@ static void open_now(struct request *r)
 	r->original->counted = true;
 	r->net->readers++;
 	r->pending = true;
-	engine_original(r->net->engine, (struct engine_ref){ r->id, r->principal }, r->original->track, opened, r);
+	engine_original(r->net->engine, (struct engine_ref){ r->id, &r->grant }, r->original->track, opened, r);
 }
 
 void original_run(struct request *r)

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/limits.h"
 #include "base/list.h"
+#include "net/auth.h"
 #include "net/server.h"
 #include "proto/frame.h"
 #include "proto/http.h"
@@ -80,6 +81,7 @@ struct peer {
 	unsigned out_count;
 	uint8_t state, gates;
 	bool local;   /* the peer's address is loopback */
+	bool tls;     /* it speaks TLS */
 	bool blocked; /* the socket takes no more; libwebsockets will say when */
 	bool held;    /* reading is switched off at the socket */
 	bool in_rx;   /* inside its own receive callback */
@@ -108,8 +110,11 @@ void peers_tick(struct net *n);
 /* --- request.c: HTTP --- */
 
 enum request_flag {
-	ROUTE_BODY = 1,	   /* takes a body */
-	ROUTE_UPGRADE = 2, /* the WebSocket */
+	ROUTE_BODY = 1,	     /* takes a body */
+	ROUTE_UPGRADE = 2,   /* the WebSocket */
+	ROUTE_OPEN = 4,	     /* everybody's: no grant is looked for */
+	ROUTE_ANONYMOUS = 8, /* a grant is taken along where there is one; a token that is none is refused */
+	ROUTE_SIGNED = 16,   /* a signed URL is a grant */
 };
 
 struct route {
@@ -125,7 +130,9 @@ struct request {
 	struct http_request head;
 	const struct route *route;
 	const char *id; /* the {id} of the path, decoded */
-	const char *principal;
+	struct grant grant;
+	bool granted;
+	const char *origin; /* of a page that --allow-origin names; else NULL */
 	struct buf body;
 	uint64_t body_left;
 	bool head_only; /* HEAD */
@@ -169,13 +176,19 @@ enum err route_find(struct request *r, char *allow, size_t allow_size);
 
 /* --- guard.c --- */
 
-/* May this request come in, and as whom? ERR_FORBIDDEN_ORIGIN, ERR_UNAUTHORIZED. */
-enum err guard_check(const struct http_request *head, bool peer_local, const char **principal);
+enum guard_origin { ORIGIN_NONE, ORIGIN_OWN, ORIGIN_ALLOWED, ORIGIN_FOREIGN };
+
+/* Whose page asks? `allowed`: of --allow-origin, or NULL. */
+enum guard_origin guard_origin(const struct http_request *head, bool tls, const char *allowed);
+/* Peer and Host are loopback, and no proxy stands between. */
+bool guard_is_local(const struct http_request *head, bool peer_local);
+/* *token is the text behind "Authorization: Bearer", NULL without the header; ERR_UNAUTHORIZED for any other header. */
+enum err guard_bearer(const struct http_request *head, const char **token);
 bool address_is_loopback(const struct sockaddr *address);
 /* Of a Host header, a port behind it or not. */
 bool host_is_loopback(const char *host);
-/* Is the Origin header "http://" and the Host? Default ports and case do not matter. */
-bool origin_is_own(const char *origin, const char *host);
+/* Is the Origin header the scheme and the Host? Default ports and case do not matter. */
+bool origin_is_own(const char *origin, const char *host, bool tls);
 
 /* --- the routes' functions --- */
 
@@ -184,6 +197,11 @@ void api_get(struct request *r);
 void api_rename(struct request *r);
 void api_delete(struct request *r);
 void api_complete(struct request *r);
+/* The body as a JSON object; an empty one only where `optional`: then *out is NULL. False: it was answered. */
+bool request_json(struct request *r, bool optional, json_t **out);
+void access_pair(struct request *r);
+void access_sign(struct request *r);
+void access_server(struct request *r);
 void health_run(struct request *r);
 void ready_run(struct request *r);
 void metrics_run(struct request *r);

@@ -49,6 +49,13 @@ void request_begin(struct request *r, int status, const char *headers, uint64_t 
 		 "HTTP/1.1 %d %s\r\nDate: %s\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n"
 		 "Cross-Origin-Resource-Policy: same-origin\r\n",
 		 status, http_phrase(status), date_text(r->net));
+	if (r->net->config.allow_origin)
+		buf_add_text(&head, "Vary: Origin\r\n");
+	if (r->origin)
+		buf_addf(&head,
+			 "Access-Control-Allow-Origin: %s\r\nAccess-Control-Expose-Headers: Accept-Ranges, "
+			 "Content-Length, Content-Range, ETag, Retry-After\r\n",
+			 r->origin);
 	if (status != 204 && status != 304)
 		buf_addf(&head, "Content-Length: %" PRIu64 "\r\n", len);
 	buf_addf(&head, "%s%sConnection: %s\r\n\r\n", headers, status == 401 ? "WWW-Authenticate: Bearer\r\n" : "",
@@ -195,18 +202,85 @@ static void refuse_head(struct peer *p, enum err err, const char *detail)
 		request_problem(r, err, detail, NULL);
 }
 
+/* What the signature in a query allows; false when there is none in it. */
+static bool grant_by_url(struct request *r, int64_t now_ms, enum err *err)
+{
+	char *track = NULL, *expires = NULL, *signature = NULL;
+	struct auth_url url = { .track = "" };
+	const char *query = r->head.query;
+	*err = http_query_get(query, "sig", &signature);
+	if (*err == ERR_OK && !signature)
+		return false;
+	if (*err == ERR_OK && (*err = http_query_get(query, "exp", &expires)) == ERR_OK)
+		*err = http_query_get(query, "track", &track);
+	url.expires = expires;
+	url.signature = signature;
+	if (track)
+		url.track = track;
+	if (*err == ERR_OK)
+		*err = uuid_parse(r->id, &url.recording) && r->net->config.auth
+			       ? auth_signed(r->net->config.auth, &url, now_ms, &r->grant)
+			       : ERR_UNAUTHORIZED;
+	free(track);
+	free(expires);
+	free(signature);
+	return true;
+}
+
+/* Who asks, and what may they do? A token that is presented wins over everything else. */
+static enum err grant_find(struct request *r, bool routed)
+{
+	unsigned flags = routed ? r->route->flags : 0;
+	int64_t now_ms = net_now(r->net).wall_ms;
+	struct auth *auth = r->net->config.auth;
+	const char *token;
+	if (flags & ROUTE_OPEN)
+		return ERR_OK;
+	enum err err = guard_bearer(&r->head, &token);
+	if (err == ERR_OK && token)
+		err = auth ? auth_check(auth, token, now_ms, &r->grant) : ERR_UNAUTHORIZED;
+	else if (err == ERR_OK && flags & ROUTE_SIGNED && grant_by_url(r, now_ms, &err))
+		;
+	else if (err == ERR_OK && guard_is_local(&r->head, r->peer->local))
+		r->grant = *grant_local();
+	else if (err == ERR_OK)
+		return flags & ROUTE_ANONYMOUS ? ERR_OK : ERR_UNAUTHORIZED;
+	r->granted = err == ERR_OK;
+	return err;
+}
+
+/* What a page of an allowed origin may send, asked by its browser before it does. */
+static void preflight_answer(struct request *r, const char *allow)
+{
+	char headers[400];
+	snprintf(headers, sizeof headers,
+		 "Access-Control-Allow-Methods: %s\r\nAccess-Control-Allow-Headers: Authorization, Content-Type, "
+		 "If-None-Match, If-Range, Range\r\nAccess-Control-Max-Age: 600\r\nCache-Control: no-store\r\n",
+		 allow);
+	request_answer(r, &(struct answer){ .status = 204, .headers = headers });
+}
+
 /* The gates before a route: who, where, how large. */
 static void admit(struct request *r)
 {
 	char allow[64], header[80];
-	enum err err = guard_check(&r->head, r->peer->local, &r->principal);
+	enum err found = route_find(r, allow, sizeof allow), err = ERR_OK;
+	enum guard_origin from = guard_origin(&r->head, r->peer->tls, r->net->config.allow_origin);
+	r->body_left = r->head.length;
+	if (from == ORIGIN_ALLOWED)
+		r->origin = http_field_get(&r->head, "origin");
+	if (from == ORIGIN_ALLOWED && found == ERR_METHOD_NOT_ALLOWED && strcmp(r->head.method, "OPTIONS") == 0 &&
+	    http_field_get(&r->head, "access-control-request-method")) {
+		preflight_answer(r, allow);
+		return;
+	}
+	err = from == ORIGIN_FOREIGN ? ERR_FORBIDDEN_ORIGIN : grant_find(r, found == ERR_OK);
 	if (err == ERR_OK)
-		err = route_find(r, allow, sizeof allow);
+		err = found;
 	if (err == ERR_OK && http_field_has(&r->head, "upgrade", "h2c", false))
 		err = ERR_NOT_SUPPORTED;
 	if (err == ERR_OK && r->head.length > LIMIT_HTTP_BODY_BYTES)
 		err = ERR_MESSAGE_TOO_LARGE;
-	r->body_left = r->head.length;
 	if (err != ERR_OK) {
 		snprintf(header, sizeof header, "Allow: %s\r\n", err == ERR_METHOD_NOT_ALLOWED ? allow : "");
 		request_problem(r, err, NULL, err == ERR_METHOD_NOT_ALLOWED ? header : NULL);

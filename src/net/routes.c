@@ -4,20 +4,23 @@
 #include <string.h>
 
 static const struct route routes[] = {
-	{ "GET", "/", 0, page_run },
-	{ "GET", "/record", 0, page_run },
-	{ "GET", "/play/{id}", 0, page_run },
-	{ "GET", "/trust", 0, page_run },
-	{ "GET", "/assets/{id}", 0, asset_run },
-	{ "GET", "/ws", ROUTE_UPGRADE, ws_upgrade },
+	{ "GET", "/", ROUTE_OPEN, page_run },
+	{ "GET", "/record", ROUTE_OPEN, page_run },
+	{ "GET", "/play/{id}", ROUTE_OPEN, page_run },
+	{ "GET", "/trust", ROUTE_OPEN, page_run },
+	{ "GET", "/assets/{id}", ROUTE_OPEN, asset_run },
+	{ "GET", "/ws", ROUTE_UPGRADE | ROUTE_ANONYMOUS, ws_upgrade },
 	{ "GET", "/api/recordings", 0, api_list },
 	{ "GET", "/api/recordings/{id}", 0, api_get },
 	{ "PATCH", "/api/recordings/{id}", ROUTE_BODY, api_rename },
 	{ "DELETE", "/api/recordings/{id}", 0, api_delete },
-	{ "GET", "/api/recordings/{id}/original", 0, original_run },
+	{ "GET", "/api/recordings/{id}/original", ROUTE_SIGNED, original_run },
 	{ "POST", "/api/recordings/{id}/complete", ROUTE_BODY, api_complete },
-	{ "GET", "/healthz", 0, health_run },
-	{ "GET", "/readyz", 0, ready_run },
+	{ "POST", "/api/recordings/{id}/sign", ROUTE_BODY, access_sign },
+	{ "POST", "/api/pair", ROUTE_BODY | ROUTE_OPEN, access_pair },
+	{ "GET", "/api/server", 0, access_server },
+	{ "GET", "/healthz", ROUTE_OPEN, health_run },
+	{ "GET", "/readyz", ROUTE_OPEN, ready_run },
 	{ "GET", "/metrics", 0, metrics_run },
 };
 

@@ -243,6 +243,23 @@ static void handle_closed(uv_handle_t *handle)
 	done(arg);
 }
 
+void net_revoke(struct net *n, const char *token_id)
+{
+	if (!n->engine)
+		return;
+	engine_revoke(n->engine, token_id, net_now(n));
+	for (struct list *l = n->peers.next; l != &n->peers; l = l->next) {
+		struct peer *p = list_entry(l, struct peer, all);
+		if (p->request && strcmp(p->request->grant.token_id, token_id) == 0)
+			peer_doom(p); /* of a download the length is promised: only cutting it off says anything */
+	}
+}
+
+unsigned net_connections(const struct net *n)
+{
+	return n->peer_count;
+}
+
 void net_refuse(struct net *n)
 {
 	n->listening = false;

@@ -11,9 +11,10 @@
  *
  * The HTTP side. Errors are application/problem+json with `code`. Every request passes the same gates in this order:
  *   400 a head that breaks RFC 9112 · 411 a Transfer-Encoding · 431 a head above LIMIT_HTTP_HEADERS_BYTES
- *   403 forbidden_origin: an Origin that is not scheme + Host of the request (none passes)
- *   401 unauthorized: the principal is "local" only when peer and Host are loopback and no Forwarded, X-Forwarded-… or
- *       X-Real-IP header came
+ *   403 forbidden_origin: an Origin that is neither scheme + Host of the request nor one of --allow-origin (none
+ * passes) 401 unauthorized, token_expired, token_revoked: an Authorization header that is no good token, or none where
+ * the peer or Host is not loopback, or a Forwarded, X-Forwarded-… or X-Real-IP header came. Pages, /healthz, /readyz
+ * and /api/pair are everybody's; /ws opens without a grant too, and …/original with a signed query
  *   404 no such path · 405 with Allow · 413 a body above LIMIT_HTTP_BODY_BYTES · 501 Upgrade: h2c
  * and then its row of the one table of routes (routes.c):
  *   GET /ws                            the WebSocket; without an upgrade, or when only other subprotocols than
@@ -33,11 +34,15 @@
 #include <uv.h>
 
 struct net;
+struct auth;
 
 struct net_config {
 	uv_loop_t *loop;
 	const char *host;	  /* an address: 127.0.0.0/8 or ::1; copied */
 	uint16_t port;		  /* 0: the system picks one */
+	struct auth *auth;	  /* knows the tokens; NULL: there are none. Outlives net */
+	const char *allow_origin; /* pages of others that may use the server, as config.h writes them; NULL: none */
+	const char *version;	  /* of the program */
 	unsigned max_connections; /* sockets open at a time; 0: LIMIT_CONNECTIONS. More wait in the system's queue */
 	/* Given to the engine as its callback of the same name. */
 	void (*fatal)(void *arg, enum err err, const char *what);
@@ -62,6 +67,12 @@ uint16_t net_port(const struct net *n);
 
 /* The time that net hands to the engine: engine_turn must get it from here too. */
 struct now net_now(const struct net *n);
+
+/* The token counts no longer: connections that work under it, and downloads, are cut off. */
+void net_revoke(struct net *n, const char *token_id);
+
+/* Connections of any kind. */
+unsigned net_connections(const struct net *n);
 
 /* Accepts no more and answers /readyz with 503; what is connected goes on. */
 void net_refuse(struct net *n);

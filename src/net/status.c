@@ -34,6 +34,10 @@ void metrics_run(struct request *r)
 {
 	struct engine_status s = { 0 };
 	const struct net *n = r->net;
+	if (!(r->grant.scopes & SCOPE_ADMIN)) {
+		request_problem(r, ERR_FORBIDDEN_SCOPE, NULL, NULL);
+		return;
+	}
 	engine_status(n->engine, &s);
 	const struct figure figures[] = {
 		{ "sockets", "gauge", "Open connections of any kind.", n->peer_count },

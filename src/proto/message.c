@@ -121,6 +121,12 @@ static enum err track_read(const struct fields *f, char **out)
 	return value ? text_copy(f, "track", value, LIMIT_TRACK_CHARS, out) : ERR_OK;
 }
 
+static enum err token_read(const struct fields *f, char **out)
+{
+	const json_t *value = field_get(f, "token");
+	return value ? text_copy(f, "token", value, LIMIT_TOKEN_CHARS, out) : ERR_OK;
+}
+
 static enum err start_read(const struct fields *f, struct message *m)
 {
 	struct message_start *start = &m->start;
@@ -134,9 +140,9 @@ static enum err start_read(const struct fields *f, struct message *m)
 	    (err = text_read(f, "mime", LIMIT_MIME_CHARS, &start->mime)) ||
 	    (err = text_read(f, "ext", LIMIT_EXT_CHARS, &start->ext)) ||
 	    (err = text_read(f, "name", LIMIT_NAME_CHARS, &start->name)) || (err = track_read(f, &start->track)) ||
-	    (err = tracks_read(f, start)) || (err = bool_read(f, "resume", &start->resume)) ||
-	    (err = bool_read(f, "part", &start->part)) || (err = count_read(f, "from", &start->from)) ||
-	    (err = count_read(f, "ts", &ts)))
+	    (err = token_read(f, &start->token)) || (err = tracks_read(f, start)) ||
+	    (err = bool_read(f, "resume", &start->resume)) || (err = bool_read(f, "part", &start->part)) ||
+	    (err = count_read(f, "from", &start->from)) || (err = count_read(f, "ts", &ts)))
 		return err;
 	if (start->ext && !ext_valid(start->ext))
 		return refuse(f, ERR_BAD_FIELD, "ext", "must be letters, digits and any of . - _ + only.");
@@ -226,6 +232,7 @@ void message_release(struct message *m)
 		free(start->ext);
 		free(start->name);
 		free(start->track);
+		free(start->token);
 		for (uint32_t i = 0; i < start->tracks_count; i++)
 			free(start->tracks[i]);
 		free(start->tracks);

@@ -23,6 +23,7 @@ enum message_type {
 struct message_start {
 	char *session_id;		 /* required, 1 to LIMIT_SESSION_ID_CHARS characters */
 	char *mime, *ext, *name, *track; /* track: NULL is "main" */
+	char *token;			 /* 1 to LIMIT_TOKEN_CHARS characters, not judged here */
 	char **tracks;			 /* declared tracks, unique names, or NULL */
 	uint32_t tracks_count;
 	int64_t ts; /* ms, 0 when absent */

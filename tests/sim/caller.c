@@ -39,7 +39,7 @@ static struct request *request_new(struct world *w, struct take_truth *take)
 
 static struct engine_ref ref_of(const struct request *r)
 {
-	return (struct engine_ref){ r->ref, "local" };
+	return (struct engine_ref){ r->ref, grant_local() };
 }
 
 static void request_over(struct request *r)
@@ -111,7 +111,7 @@ static void listed(void *arg, enum err err, const char *text, size_t len)
 static void ask_list(struct world *w, struct take_truth *take)
 {
 	struct request *r = request_new(w, take);
-	struct engine_query query = { .principal = "local" };
+	struct engine_query query = { .grant = grant_local() };
 	engine_list(w->engine, &query, listed, r);
 }
 

@@ -228,7 +228,7 @@ static void connect_done(void *arg, uint64_t x)
 		return;
 	}
 	link->life = w->life;
-	link->conn = engine_conn_open(w->engine, "local", world_now(w));
+	link->conn = engine_conn_open(w->engine, grant_local(), world_now(w));
 	link->server_open = true;
 	sim_trace(&w->sim, "conn open", NULL, link->number, link->conn);
 	world_touched(w);

@@ -123,7 +123,7 @@ void client_start(struct life *l, struct client *c)
 	c->code[0] = '\0';
 	if (!life_is_up(l))
 		return;
-	c->conn = engine_conn_open(l->g->e, "local", l->g->now);
+	c->conn = engine_conn_open(l->g->e, grant_local(), l->g->now);
 	engine_rig_say(l->g, c->conn, text);
 }
 
@@ -216,7 +216,7 @@ static void check_client(struct life *l, const struct client *c)
 	char ref[32];
 	snprintf(ref, sizeof ref, "session:%s", c->session);
 	char *json = engine_rig_get(g, ref);
-	struct engine_ref by = { ref, "local" };
+	struct engine_ref by = { ref, grant_local() };
 	engine_original(g->e, by, NULL, on_original, &r);
 	engine_rig_turn(g);
 	while (!r.err && r.good < r.original.bytes) {

@@ -185,7 +185,7 @@ void engine_rig_pass(struct engine_rig *g, uint64_t ms)
 uint64_t engine_rig_say(struct engine_rig *g, uint64_t conn, const char *text)
 {
 	if (!conn)
-		conn = engine_conn_open(g->e, "local", g->now);
+		conn = engine_conn_open(g->e, grant_local(), g->now);
 	engine_conn_text(g->e, conn, text, strlen(text), g->now);
 	engine_rig_turn(g);
 	return conn;
@@ -227,7 +227,7 @@ static void json_done(void *arg, enum err err, const char *json, size_t len)
 char *engine_rig_get(struct engine_rig *g, const char *ref)
 {
 	char *json = NULL;
-	engine_get(g->e, (struct engine_ref){ ref, "local" }, json_done, &json);
+	engine_get(g->e, (struct engine_ref){ ref, grant_local() }, json_done, &json);
 	engine_rig_turn(g);
 	assert(json);
 	return json;

@@ -243,7 +243,7 @@ static void transactions_of_a_take_keep_their_order(void **state)
 	engine_rig_say(l.g, conns[0], "{\"type\":\"end\",\"totalBytes\":1000}");
 	assert_int_equal(disk_failures(l.disk), 2); /* with others, and alone */
 	engine_rig_media(l.g, conns[1], 1000, 1000);
-	engine_complete(l.g->e, (struct engine_ref){ "session:a", "local" }, NULL, 0, completed, &done);
+	engine_complete(l.g->e, (struct engine_ref){ "session:a", grant_local() }, NULL, 0, completed, &done);
 	engine_rig_turn(l.g);
 	life_pass(&l, 70); /* it is tried again, and the take leaves memory */
 	assert_true(done);

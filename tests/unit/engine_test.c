@@ -217,7 +217,7 @@ static void many_takes_are_checkpointed_together(void **state)
 static void room_is_what_can_be_taken_at_once(void **state)
 {
 	struct engine_rig *g = *state;
-	uint64_t conn = engine_conn_open(g->e, "local", g->now);
+	uint64_t conn = engine_conn_open(g->e, grant_local(), g->now);
 	assert_int_equal(engine_conn_room(g->e, conn), 0);
 	engine_rig_say(g, conn, START);
 	size_t at = 0, room;
@@ -236,7 +236,7 @@ static void room_is_what_can_be_taken_at_once(void **state)
 static void a_start_that_is_said_again_at_once_is_no_other_take(void **state)
 {
 	struct engine_rig *g = *state;
-	uint64_t conn = engine_conn_open(g->e, "local", g->now);
+	uint64_t conn = engine_conn_open(g->e, grant_local(), g->now);
 	engine_conn_text(g->e, conn, START, strlen(START), g->now);
 	engine_conn_text(g->e, conn, START, strlen(START), g->now);
 	engine_rig_turn(g);
@@ -248,7 +248,7 @@ static void a_start_that_is_said_again_at_once_is_no_other_take(void **state)
 static void errors_detach(void **state)
 {
 	struct engine_rig *g = *state;
-	uint64_t conn = engine_conn_open(g->e, "local", g->now);
+	uint64_t conn = engine_conn_open(g->e, grant_local(), g->now);
 	engine_rig_media(g, conn, 0, 10);
 	engine_rig_turn(g);
 	assert_last(g, "binary_without_session");

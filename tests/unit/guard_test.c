@@ -34,24 +34,35 @@ static void origins(void **state)
 {
 	static const struct {
 		const char *origin, *host;
-		bool own;
+		bool plain, tls; /* its own, on either */
 	} rows[] = {
-		{ "http://127.0.0.1:8480", "127.0.0.1:8480", true },
-		{ "HTTP://LOCALHOST:1", "localhost:1", true },
-		{ "http://localhost", "localhost:80", true },
-		{ "http://localhost:80", "localhost", true },
-		{ "http://localhost", "localhost:8480", false },
-		{ "http://localhost:8480", "localhost", false },
-		{ "https://localhost", "localhost", false },
-		{ "http://localhost.evil", "localhost", false },
-		{ "http://evil", "localhost", false },
-		{ "http://", "", false },
-		{ "null", "null", false },
-		{ "", "", false },
-		{ "localhost", "localhost", false },
+		{ "http://127.0.0.1:8480", "127.0.0.1:8480", true, false },
+		{ "HTTP://LOCALHOST:1", "localhost:1", true, false },
+		{ "http://localhost", "localhost:80", true, false },
+		{ "http://localhost:80", "localhost", true, false },
+		{ "http://localhost", "localhost:8480", false, false },
+		{ "http://localhost:8480", "localhost", false, false },
+		{ "http://localhost:443", "localhost", false, false },
+		{ "https://localhost", "localhost", false, true },
+		{ "https://localhost:443", "localhost", false, true },
+		{ "https://localhost", "localhost:443", false, true },
+		{ "https://localhost", "localhost:80", false, false },
+		{ "https://192.168.1.5:8443", "192.168.1.5:8443", false, true },
+		{ "HTTPS://Studio.Local:8443", "studio.local:8443", false, true },
+		{ "https://192.168.1.5:8443", "192.168.1.6:8443", false, false },
+		{ "http://localhost.evil", "localhost", false, false },
+		{ "https://localhost.evil", "localhost", false, false },
+		{ "http://evil", "localhost", false, false },
+		{ "http://", "", false, false },
+		{ "https://", "", false, false },
+		{ "null", "null", false, false },
+		{ "", "", false, false },
+		{ "localhost", "localhost", false, false },
+		{ "ftp://localhost", "localhost", false, false },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-		if (origin_is_own(rows[i].origin, rows[i].host) != rows[i].own)
+		if (origin_is_own(rows[i].origin, rows[i].host, false) != rows[i].plain ||
+		    origin_is_own(rows[i].origin, rows[i].host, true) != rows[i].tls)
 			fail_msg("%s at %s", rows[i].origin, rows[i].host);
 }
 
@@ -78,36 +89,134 @@ static void addresses(void **state)
 	}
 }
 
-static enum err guarded(const char *fields, bool local, const char **principal)
+static struct http_request head_of(const char *fields)
 {
-	char text[300];
+	char text[500];
 	struct http_request head;
 	snprintf(text, sizeof text, "GET / HTTP/1.1\r\n%s\r\n", fields);
 	assert_int_equal(http_request_parse(text, strlen(text), &head, NULL), ERR_OK);
-	enum err err = guard_check(&head, local, principal);
-	http_request_release(&head);
-	return err;
+	return head;
+}
+
+/* Every Origin at every Host, on plain http and on TLS, with and without --allow-origin: what is expected follows from
+ * the names alone. */
+static void origin_by_host(void **state)
+{
+	static const char *const authorities[] = { "localhost",	       "localhost:8480",    "127.0.0.1:8480",
+						   "192.168.1.5:8443", "studio.local:8443", "evil.example",
+						   "allowed.example" };
+	static const char *const schemes[] = { "http://", "https://" };
+	static const char *const odd[] = { "null",
+					   "",
+					   "file://",
+					   "http://evil.example@localhost",
+					   "https://allowed.example.evil",
+					   "http://allowed.example",
+					   "https://allowed.example/",
+					   "https://allowed.example:444" };
+	static const char allowed[] = "http://a:81,https://allowed.example";
+	enum { AUTHORITIES = sizeof authorities / sizeof *authorities };
+	char fields[300], origin[100];
+	for (unsigned tls = 0; tls < 2; tls++) {
+		for (unsigned h = 0; h < AUTHORITIES; h++) {
+			snprintf(fields, sizeof fields, "Host: %s\r\n", authorities[h]);
+			struct http_request head = head_of(fields);
+			assert_int_equal(guard_origin(&head, tls, allowed), ORIGIN_NONE);
+			http_request_release(&head);
+			for (unsigned o = 0; o < AUTHORITIES * 2; o++) {
+				snprintf(origin, sizeof origin, "%s%s", schemes[o % 2], authorities[o / 2]);
+				snprintf(fields, sizeof fields, "Host: %s\r\nOrigin: %s\r\n", authorities[h], origin);
+				head = head_of(fields);
+				bool own = o / 2 == h && o % 2 == tls;
+				bool listed = strcmp(origin, "https://allowed.example") == 0;
+				enum guard_origin other = own ? ORIGIN_OWN : ORIGIN_FOREIGN;
+				if (guard_origin(&head, tls, NULL) != other ||
+				    guard_origin(&head, tls, allowed) != (!own && listed ? ORIGIN_ALLOWED : other))
+					fail_msg("%s tls %u", fields, tls);
+				http_request_release(&head);
+			}
+			for (unsigned o = 0; o < sizeof odd / sizeof *odd; o++) {
+				snprintf(fields, sizeof fields, "Host: %s\r\nOrigin: %s\r\n", authorities[h], odd[o]);
+				head = head_of(fields);
+				bool own =
+					strcmp(odd[o], "http://allowed.example") == 0 && !tls && h == AUTHORITIES - 1;
+				if (guard_origin(&head, tls, allowed) != (own ? ORIGIN_OWN : ORIGIN_FOREIGN))
+					fail_msg("%s tls %u", fields, tls);
+				http_request_release(&head);
+			}
+		}
+	}
+}
+
+static void origins_that_are_allowed(void **state)
+{
+	static const struct {
+		const char *fields, *allowed;
+		enum guard_origin from;
+	} rows[] = {
+		{ "Host: a\r\nOrigin: HTTPS://B.example:443\r\n", "https://b.example", ORIGIN_ALLOWED },
+		{ "Host: a\r\nOrigin: http://b.example:80\r\n", "http://b.example", ORIGIN_ALLOWED },
+		{ "Host: a\r\nOrigin: http://b.example:443\r\n", "http://b.example", ORIGIN_FOREIGN },
+		{ "Host: a\r\nOrigin: http://b\r\n", "http://b.example", ORIGIN_FOREIGN },
+		{ "Host: a\r\nOrigin: http://b.example\r\n", "http://x,http://b", ORIGIN_FOREIGN },
+		{ "Host: a\r\nOrigin: http://b,http://c\r\n", "http://b,http://c", ORIGIN_FOREIGN },
+		{ "Host: a\r\nOrigin: \r\n", "", ORIGIN_FOREIGN },
+		{ "Host: a\r\nOrigin: http://a\r\nOrigin: http://evil\r\n", NULL, ORIGIN_FOREIGN },
+		{ "Host: a\r\nOrigin: http://a\r\nOrigin: http://a\r\n", NULL, ORIGIN_FOREIGN },
+		{ "Host: a\r\nOrigin: http://b\r\nOrigin: http://b\r\n", "http://b", ORIGIN_FOREIGN },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct http_request head = head_of(rows[i].fields);
+		if (guard_origin(&head, false, rows[i].allowed) != rows[i].from)
+			fail_msg("%s", rows[i].fields);
+		http_request_release(&head);
+	}
 }
 
 static void who_is_local(void **state)
 {
-	const char *principal = NULL;
-	assert_int_equal(guarded("Host: localhost\r\n", true, &principal), ERR_OK);
-	assert_string_equal(principal, "local");
-	assert_int_equal(guarded("Host: localhost\r\nOrigin: http://localhost\r\n", true, &principal), ERR_OK);
 	static const char *const strangers[] = { "Host: evil\r\n",
 						 "Host: localhost\r\nForwarded: for=a\r\n",
 						 "Host: localhost\r\nX-Forwarded-For: a\r\n",
 						 "Host: localhost\r\nX-FORWARDED-Y:\r\n",
 						 "Host: localhost\r\nX-Real-IP: a\r\n",
 						 "Host: evil\r\nOrigin: http://evil\r\n" };
-	for (size_t i = 0; i < sizeof strangers / sizeof *strangers; i++)
-		assert_int_equal(guarded(strangers[i], true, &principal), ERR_UNAUTHORIZED);
-	assert_int_equal(guarded("Host: localhost\r\n", false, &principal), ERR_UNAUTHORIZED);
-	assert_int_equal(guarded("Host: localhost\r\nOrigin: null\r\n", true, &principal), ERR_FORBIDDEN_ORIGIN);
-	assert_int_equal(
-		guarded("Host: localhost\r\nOrigin: http://localhost\r\nOrigin: http://evil\r\n", true, &principal),
-		ERR_FORBIDDEN_ORIGIN);
+	struct http_request head = head_of("Host: localhost\r\n");
+	assert_true(guard_is_local(&head, true));
+	assert_false(guard_is_local(&head, false));
+	http_request_release(&head);
+	for (size_t i = 0; i < sizeof strangers / sizeof *strangers; i++) {
+		head = head_of(strangers[i]);
+		assert_false(guard_is_local(&head, true));
+		http_request_release(&head);
+	}
+}
+
+static void bearers(void **state)
+{
+	static const struct {
+		const char *fields, *token;
+		enum err err;
+	} rows[] = {
+		{ "Host: a\r\n", NULL, ERR_OK },
+		{ "Host: a\r\nAuthorization: Bearer hf1.x.y\r\n", "hf1.x.y", ERR_OK },
+		{ "Host: a\r\nAuthorization: bearer   z\r\n", "z", ERR_OK },
+		{ "Host: a\r\nAuthorization: Basic eDp5\r\n", NULL, ERR_UNAUTHORIZED },
+		{ "Host: a\r\nAuthorization: Bearer\r\n", NULL, ERR_UNAUTHORIZED },
+		{ "Host: a\r\nAuthorization: \r\n", NULL, ERR_UNAUTHORIZED },
+		{ "Host: a\r\nAuthorization: Bearer x\r\nAuthorization: Bearer x\r\n", NULL, ERR_UNAUTHORIZED },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct http_request head = head_of(rows[i].fields);
+		const char *token;
+		if (guard_bearer(&head, &token) != rows[i].err)
+			fail_msg("%s", rows[i].fields);
+		if (rows[i].token)
+			assert_string_equal(token, rows[i].token);
+		else
+			assert_null(token);
+		http_request_release(&head);
+	}
 }
 
 static void rows_of_the_table(void **state)
@@ -151,8 +260,10 @@ static void rows_of_the_table(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(hosts),	cmocka_unit_test(origins),	     cmocka_unit_test(addresses),
-		cmocka_unit_test(who_is_local), cmocka_unit_test(rows_of_the_table),
+		cmocka_unit_test(hosts),	  cmocka_unit_test(origins),
+		cmocka_unit_test(addresses),	  cmocka_unit_test(who_is_local),
+		cmocka_unit_test(origin_by_host), cmocka_unit_test(origins_that_are_allowed),
+		cmocka_unit_test(bearers),	  cmocka_unit_test(rows_of_the_table),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
