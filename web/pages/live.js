@@ -20,7 +20,6 @@ export class Live {
 	source = null;
 	stream = null;
 	soundless = false;
-	part = 1;
 	why = null; // of the last part's end, if it was not asked for: the recorder's `why`, or the code of a refused write
 	error = null;
 	rate = new Rate();
@@ -33,6 +32,7 @@ export class Live {
 	#after;
 	#refused = null;
 	#hiddenFrom = 0;
+	#base = 0; // bytes of the take before this part
 
 	constructor({ client, onchange = () => {}, make = (options) => new Recorder(options), now = () => performance.now(),
 		after = (ms, then) => setTimeout(then, ms) }) {
@@ -52,15 +52,18 @@ export class Live {
 		return this.running || this.stage === 'asking' || this.stage === 'stopping';
 	}
 
+	get part() {
+		return this.state?.parts ?? 1;
+	}
+
 	get elapsedMs() {
 		return this.recorder?.elapsedMs ?? 0;
 	}
 
+	/** All bytes of the take that were recorded, also those that are still being read. */
 	get emitted() {
-		return Math.max(this.state?.emittedBytes ?? 0, (this.#base ?? 0) + (this.recorder?.emitted ?? 0));
+		return Math.max(this.state?.emittedBytes ?? 0, this.#base + (this.recorder?.emitted ?? 0));
 	}
-
-	#base = 0; // bytes of the take before this part
 
 	/**
 	 * Begins a take, or the next part of `take`. `open` resolves with { stream, soundless }. Rejects with the error of the device (or of
@@ -95,7 +98,6 @@ export class Live {
 			if (take.state.emittedBytes > 0) take.part(kind);
 		}
 		Object.assign(this, { recorder, source, stream, soundless, why: null, error: null, hidden: null });
-		this.part = this.take.state.parts;
 		this.#base = this.take.state.emittedBytes;
 		this.#refused = null;
 		this.rate = new Rate();

@@ -87,17 +87,16 @@ export class Pairing {
 	async pair(api, { device, onwait = () => {} } = {}) {
 		const pending = this.#pending;
 		if (pending === null) return { code: 'nothing' };
-		let old = this.token;
 		for (let pause = FIRST_WAIT_MS; ; pause = Math.min(2 * pause, MOST_WAIT_MS)) {
 			try {
-				const { token } = await api.pair(pending.pairing, { nonce: pending.nonce, device, token: old });
+				const { token } = await api.pair(pending.pairing, { nonce: pending.nonce, device, token: this.token });
 				this.#tokens.keep(token);
 				this.#session.remove(PENDING);
 				onwait(false);
 				return { code: 'paired' };
 			} catch (error) {
-				if (error.status === 401 && old !== null) { // a revoked or broken old token: a new name then
-					old = null;
+				if (error.status === 401 && this.token !== null) { // revoked or broken: worth nothing, and a new name then
+					this.#tokens.keep(null);
 					continue;
 				}
 				if (!error.retry) {

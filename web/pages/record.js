@@ -364,7 +364,7 @@ async function explain() {
 }
 
 async function main() {
-	page.client = await openClient({ token: readToken, workerUrl: '/assets/store.worker.js' });
+	page.client = await openClient({ token: readToken, workerUrl: '/assets/store-worker.js' });
 	page.awake = new Awake({ onchange: () => render() });
 	page.live = new Live({ client: page.client, onchange: liveChanged });
 	page.unfinished = new Unfinished({

@@ -16,18 +16,18 @@ export function notSafe({ info, state }) {
 }
 
 /** Whether this tab should take the work on: `freeMs` is for how long nobody has had it. */
-export function shouldResume({ info, take }, { hidden, freeMs }) {
-	if (take || !info.here || info.owner !== null) return false;
+export function shouldResume({ info, take, refused }, { hidden, freeMs }) {
+	if (take || refused || !info.here || info.owner !== null) return false;
 	if (info.problem && !info.problem.resumable) return false;
 	if (hidden && freeMs < HIDDEN_WAIT_MS) return false;
 	return info.ended || info.keptBytes > info.safeBytes || info.file !== null;
 }
 
 /** The sentence under a row's title. */
-export function rowSentence({ info, take, state }) {
+export function rowSentence({ info, take, state, refused }) {
 	if (!info.here) return words.otherServer(info.server);
 	if (!take && info.owner === 'other') return words.elsewhere;
-	const problem = state?.problem ?? (take ? null : info.problem);
+	const problem = refused ?? state?.problem ?? (take ? null : info.problem);
 	if (problem) return problemSentence(problem);
 	const over = state?.done && state.link !== 'released';
 	const idle = !info.ended && !state?.ended && notSafe({ info, state }) === 0;
@@ -95,7 +95,7 @@ export class Unfinished {
 	#seen(info) {
 		let row = this.#rows.get(info.sessionId);
 		if (!row) {
-			row = { info, take: null, state: null, freeSince: this.#now(), nodes: null, asking: false };
+			row = { info, take: null, state: null, freeSince: this.#now(), refused: null, asking: false, nodes: null };
 			row.nodes = this.#build(row);
 			this.#rows.set(info.sessionId, row);
 			this.#list.append(row.nodes.item);
@@ -121,7 +121,10 @@ export class Unfinished {
 		for (const row of this.#rows.values()) {
 			const freeMs = row.freeSince === null ? 0 : this.#now() - row.freeSince;
 			const hidden = document.visibilityState === 'hidden';
-			if (shouldResume(row, { hidden, freeMs })) await this.#take(row).catch(this.onerror);
+			if (!shouldResume(row, { hidden, freeMs })) continue;
+			await this.#take(row).catch(({ code, message }) => {
+				row.refused = { code, message };
+			});
 		}
 	}
 
@@ -135,6 +138,7 @@ export class Unfinished {
 
 	#follow(row, take) {
 		row.take = take;
+		row.refused = null;
 		take.onState((state) => {
 			if (row.take !== take) return;
 			row.state = state;
@@ -147,6 +151,8 @@ export class Unfinished {
 	#settle(row, take, state) {
 		if (state.link === 'released') {
 			row.take = null;
+		} else if (state.link === 'standby') { // another tab was quicker; it is looked at again later
+			take.release().catch(this.onerror);
 		} else if (state.link === 'stopped' && state.problem?.resumable) {
 			row.take = null; // looked at again when its cause may be over
 			row.info = { ...row.info, problem: state.problem, owner: 'other' }; // but not before the next look
@@ -223,7 +229,7 @@ export class Unfinished {
 		const left = notSafe(row);
 		const saved = state?.link === 'saved';
 		const mine = info.here && (row.take !== null || info.owner !== 'other');
-		const stuck = state?.link === 'stopped' || (info.problem !== null && row.take === null);
+		const stuck = row.refused !== null || state?.link === 'stopped' || (info.problem !== null && row.take === null);
 		setText(nodes.title, unfinishedTitle(info, left, bytesText));
 		setText(nodes.figures, (info.file ? words.fileFigures : words.figures)(bytesText(all), bytesText(all - left)));
 		nodes.bar.value = all === 0 ? 0 : (all - left) / all;
