@@ -9,7 +9,7 @@
 //
 // What the server has acknowledged counts as kept: `kept` is never below it.
 
-const APPEND_BYTES = 4 * 1024 * 1024; // at most this much is handed to the store at once
+import { APPEND_BYTES } from './limits.js';
 
 export class Ledger {
 	parts;
@@ -180,6 +180,17 @@ export class Ledger {
 	/** The next part after i that has bytes; -1 if there is none. */
 	after(i) {
 		return this.parts.findIndex((part, k) => k > i && part.emitted > 0);
+	}
+
+	/** What is here in one stretch up to the last byte: [{ number, at, from, kept, chunks }], `at` the position of its first byte. */
+	stretch() {
+		let found = [];
+		this.parts.forEach((part, i) => {
+			if (part.from > 0) found = [];
+			const chunks = this.#chunks.filter((chunk) => chunk.part === part.number).map(({ bytes }) => bytes);
+			found.push({ number: part.number, at: this.base(i) + part.from, from: part.from, kept: part.kept, chunks });
+		});
+		return found;
 	}
 
 	/** For the store: what it can't know from the bytes. */

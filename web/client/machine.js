@@ -12,27 +12,17 @@
 //   open, close                              a WebSocket; what a closed one still says must not be fed
 //   send { message }, bytes { bytes }        on it
 //   append { part, at, to, chunks }          → appended { part, to } | appendFailed { code, message }; one at a time
-//   meta { meta, version }                   → metaDone { ok, version }; one at a time
+//   meta { meta }                            → metaDone { ok, message }; one at a time
 //   read { part, at, length }                → read { part, at, bytes } | readFailed { code, message }; one at a time
 //   drop { part, to, hard }                  → dropped { part, from, to }; `hard`: give space back even if it costs
 //   dropPart { part }, dropAll, remove       no answer
 // The store does what it is told in this order.
 import { Ledger } from './ledger.js';
-
-export const OPEN_TIMEOUT_MS = 10_000; // a stopped server's kernel still accepts: a connection may open never
-export const START_TIMEOUT_MS = 15_000; // the answer to `start` waits for a sync, not for a person
-export const HEARTBEAT_MS = 20_000; // until `started` says better
-export const SILENT_HEARTBEATS = 2.5;
-export const BACKOFF_FIRST_MS = 200;
-export const BACKOFF_MAX_MS = 10_000; // well below the server's grace
-export const BACKOFF_FULL_MS = 2_000; // storage does not become free in a moment
-export const WINDOW_BYTES = 4 * 1024 * 1024; // unacknowledged on the wire; bufferedAmount proves nothing
-export const MESSAGE_BYTES = 64 * 1024;
-export const READ_BYTES = 512 * 1024; // read back at once
-export const DROP_BYTES = 256 * 1024; // the store is not told of every ack
-export const STORE_RETRY_MS = 5_000;
-export const STALE_STARTS = 3; // that pages before this one may have left on the way
-export const NOTE_MS = 5_000; // how often a mere count of safe bytes is noted
+import {
+	BACKOFF_FIRST_MS, BACKOFF_FULL_MS, BACKOFF_MAX_MS, DROP_BYTES, HEARTBEAT_MS, MESSAGE_BYTES, NOTE_MS, OPEN_TIMEOUT_MS, READ_BYTES,
+	SILENT_HEARTBEATS, STALE_STARTS, START_TIMEOUT_MS, STORE_RETRY_MS, WINDOW_BYTES,
+} from './limits.js';
+import { RowKeeper } from './rows.js';
 
 // Final for the same message, but a new `start` mends them: its `bytes` says what to send.
 const MENDED_BY_START = new Set(['bytes_missing', 'binary_without_session', 'no_session', 'session_open']);
@@ -50,7 +40,8 @@ export class TakeMachine {
 	reconnects = 0;
 	saved = null;
 	refused = null; // why bytes are not taken any more: memory_full, unreadable
-	deviceFull = false;
+	deviceFull = false; // or its store fails
+	storeMessage = ''; // what it said
 	safe; // bytes that the server has
 	ledger;
 
@@ -60,7 +51,6 @@ export class TakeMachine {
 	#ended;
 	#aborting; // a reason, or null
 	#overrun;
-	#noted = false; // the stored row says ended or aborting
 
 	#out = [];
 	#now = 0;
@@ -76,11 +66,7 @@ export class TakeMachine {
 	#reading = false;
 	#read = null; // { part, at, bytes }
 	#appending = null;
-	#metaVersion = 0; // of what should be stored
-	#metaStored = -1; // the version that is
-	#metaTried = -1; // the last one that was answered, well or not
-	#metaSent = null; // { version, row } that is not yet answered
-	#partsStored = -1; // highest part of the stored row
+	#rows = new RowKeeper();
 	#storeRetryAt = Infinity;
 	#noteAt = Infinity;
 	#droppedTo = 0;
@@ -104,7 +90,7 @@ export class TakeMachine {
 		this.#ended = ended;
 		this.#aborting = aborting;
 		this.#overrun = overrun;
-		this.#noted = ended || aborting !== null;
+		this.#rows.noted = ended || aborting !== null;
 		this.safe = safe;
 		this.problem = problem;
 		this.ledger = new Ledger(parts.map((part) => {
@@ -115,8 +101,7 @@ export class TakeMachine {
 		this.#known = rest.changedAt !== undefined; // stored by a page before this one
 		if (!this.#known) return;
 		this.#stale = STALE_STARTS;
-		this.#metaStored = this.#metaTried = 0;
-		this.#partsStored = parts.at(-1).number;
+		this.#rows.loaded(parts.at(-1).number);
 	}
 
 	get id() {
@@ -133,7 +118,7 @@ export class TakeMachine {
 
 	/** The end or the throwing away is noted on the device. */
 	get noted() {
-		return this.#noted;
+		return this.#rows.noted;
 	}
 
 	get done() {
@@ -191,6 +176,7 @@ export class TakeMachine {
 
 	#connect() {
 		if (this.link === 'saved' || this.link === 'aborted' || this.link === 'released' || this.#lost) return;
+		if (this.problem !== null) this.#note();
 		this.problem = null;
 		this.#attempts = 0;
 		this.#drop();
@@ -458,7 +444,7 @@ export class TakeMachine {
 	/** Bytes to send from there on, from memory or as read from the store; null if they must be waited for. */
 	#bytesAt(part, local) {
 		// From memory alone only once the store knows, or can't be told, that the server may get ahead of it.
-		const unkept = this.deviceFull && this.#overrun && this.#metaTried >= this.#metaVersion;
+		const unkept = this.deviceFull && this.#overrun && this.#rows.tried;
 		const bytes = this.ledger.inMemory(this.#cur, local, unkept);
 		if (bytes !== null) return bytes;
 		const read = this.#read;
@@ -486,14 +472,14 @@ export class TakeMachine {
 			this.#note();
 		}
 		// The store must know where the part begins before the server can get ahead of that.
-		if (this.#metaStored >= this.#metaVersion) this.#declare(after);
+		if (this.#rows.current) this.#declare(after);
 		return false;
 	}
 
 	// The store
 
 	#note() {
-		this.#metaVersion += 1;
+		this.#rows.want();
 		this.#noteAt = Infinity;
 	}
 
@@ -509,28 +495,18 @@ export class TakeMachine {
 	#work() {
 		if (this.link === 'saved' || this.link === 'aborted' || this.#lost) return;
 		if (this.#now < this.#storeRetryAt && this.#storeRetryAt !== Infinity) return;
-		if (this.#metaSent === null && this.#metaStored < this.#metaVersion) {
-			this.#metaSent = { version: this.#metaVersion, row: this.#row() };
-			this.#out.push({ type: 'meta', meta: this.#metaSent.row, version: this.#metaVersion });
-		}
+		const row = this.#rows.next(() => this.#row());
+		if (row !== null) this.#out.push(row);
 		const append = this.#appending === null ? this.ledger.nextAppend() : null;
-		if (append === null || append.part > this.#partsStored) return; // a part's row comes before its bytes
+		if (append === null || append.part > this.#rows.parts) return; // a part's row comes before its bytes
 		this.#appending = append;
 		this.#out.push({ type: 'append', ...append });
 	}
 
 	#metaDone({ ok, message = '' }) {
-		const { version, row } = this.#metaSent;
-		this.#metaSent = null;
-		this.#metaTried = version;
-		if (!ok) {
-			this.#storeTrouble(message);
-			return;
-		}
-		this.#metaStored = version;
-		this.#partsStored = row.parts.at(-1).number;
-		if (row.aborting !== null || row.ended) this.#noted = true;
-		this.#noteEnd();
+		this.#rows.answered(ok);
+		if (ok) this.#noteEnd();
+		else this.#storeTrouble(message);
 	}
 
 	#appended({ part, to }) {
@@ -542,7 +518,7 @@ export class TakeMachine {
 
 	/** An end is noted when all before it is on one of the two disks. */
 	#noteEnd() {
-		if (this.#ended && !this.#noted && this.ledger.unkept === 0 && this.#metaStored >= this.#metaVersion) this.#note();
+		if (this.#ended && !this.#rows.noted && this.ledger.unkept === 0 && this.#rows.current) this.#note();
 	}
 
 	#appendFailed({ message = '' }) {
@@ -551,7 +527,8 @@ export class TakeMachine {
 	}
 
 	/** The store takes nothing more at the moment: memory must do, and the server may get ahead of the store. */
-	#storeTrouble() {
+	#storeTrouble(message) {
+		this.storeMessage = message;
 		this.deviceFull = true;
 		this.#storeRetryAt = this.#now + STORE_RETRY_MS;
 		if (this.#overrun) return;

@@ -1,7 +1,8 @@
 // A small world for the machine of @holdfast/client: a server, a link and a device's store that a seed drives, with crashes
 // of the page at any step, and an oracle that knows what was emitted and what was promised.
 import assert from 'node:assert/strict';
-import { STALE_STARTS, TakeMachine } from '../../../web/client/machine.js';
+import { STALE_STARTS } from '../../../web/client/limits.js';
+import { TakeMachine } from '../../../web/client/machine.js';
 import { random } from '../../e2e/support/wire.mjs';
 
 /** Byte `i` of a part: the same part has the same bytes whoever asks, and another part others. */
