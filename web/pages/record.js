@@ -325,6 +325,7 @@ function listen() {
 		event.preventDefault();
 		event.returnValue = ''; // older browsers ask only then
 	});
+	addEventListener('offline', () => page.client.reconnect()); // the old link would seem to be open for a long while
 	addEventListener('hashchange', () => {
 		pairing.take(location, history);
 		if (pairing.pending) pair();
