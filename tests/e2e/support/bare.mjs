@@ -12,11 +12,22 @@ import { ROOT, atEnd, tempDir, until } from './server.mjs';
 const ARGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
 	'--disable-component-update', '--disable-sync', '--host-resolver-rules=MAP rec.test 127.0.0.1'];
 
+/** Bytes [from, from + length) of what a seed stands for; they can't be compressed, as media can't. Also run in the page. */
+function bytesInPage(seed, from, length) {
+	const bytes = new Uint8Array(length);
+	for (let i = 0; i < length; i++) {
+		let x = Math.imul((seed << 24) + from + i + 1, 0x9e3779b1);
+		x = Math.imul(x ^ (x >>> 15), 0x85ebca6b);
+		bytes[i] = (x ^ (x >>> 13)) & 255;
+	}
+	return bytes;
+}
+
 const PAGE = `<!doctype html><meta charset="utf-8"><title>bare</title><script type="module" src="/bare.js"></script>`;
 
-/** In the page: bytes that are the same for the same seed, and what a test does again and again. */
+/** In the page: what a test does again and again. */
 const SCRIPT = `import * as holdfast from '/client/index.js';
-const bytesOf = (seed, from, length) => Uint8Array.from({ length }, (_, i) => (Math.imul((seed << 24) + from + i + 1, 2654435761) >>> 13) & 255);
+const bytesOf = ${bytesInPage};
 Object.assign(window, {
 	holdfast, bytesOf,
 	async open(options) {
@@ -54,7 +65,7 @@ Object.assign(window, {
 });
 window.ready = true;`;
 
-export const bytesOf = (seed, from, length) => Buffer.from(Uint8Array.from({ length }, (_, i) => (Math.imul((seed << 24) + from + i + 1, 2654435761) >>> 13) & 255));
+export const bytesOf = (seed, from, length) => Buffer.from(bytesInPage(seed, from, length).buffer);
 
 export class Bare {
 	mode = 'pass'; // refuse: no connection to the server gets through
