@@ -14,7 +14,10 @@ const MEMORY_STORE_BYTES = 1024 ** 3; // without any store: unsent bytes a page 
 const KINDS = ['opfs', 'indexeddb', 'memory'];
 
 export async function openClient(options = {}) {
-	const settings = { storeName: 'holdfast', stores: KINDS, workerUrl: new URL('./store-worker.js', import.meta.url), ...options };
+	const settings = {
+		...options, storeName: options.storeName ?? 'holdfast', stores: options.stores ?? KINDS,
+		workerUrl: options.workerUrl ?? new URL('./store-worker.js', import.meta.url),
+	};
 	const memory = () => new MemoryStore({ limit: options.memoryLimitBytes ?? MEMORY_STORE_BYTES });
 	const openers = { opfs: () => OpfsStore.open(settings), indexeddb: () => IdbStore.open(settings), memory };
 	const stores = new Map();
