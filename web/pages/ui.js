@@ -33,6 +33,7 @@ export function fillTexts(texts, root = document) {
 	for (const node of root.querySelectorAll('[data-text]')) node.textContent = texts[node.dataset.text];
 	for (const node of root.querySelectorAll('[data-label]')) node.setAttribute('aria-label', texts[node.dataset.label]);
 	for (const node of root.querySelectorAll('[data-placeholder]')) node.placeholder = texts[node.dataset.placeholder];
+	for (const node of root.querySelectorAll('[data-alt]')) node.alt = texts[node.dataset.alt];
 }
 
 // --- figures ---
@@ -77,13 +78,14 @@ export function dateText(ms, now = Date.now()) {
 // --- the voice ---
 
 const VOICE_WAIT_MS = 1_500; // what happens together is said together
-const VOICE_MOST = 3; // sentences at once; more become `many`
+const VOICE_MOST = 3; // events at once; more become `many`
 
-/** Says sentences through a polite live region, a few at a time. `many(n)` is said instead of a crowd of them. */
+/** Says sentences through a polite live region, a few at a time. Of a crowd of events only `many(n)` is said. */
 export class Voice {
 	#region;
 	#many;
-	#waiting = [];
+	#sentences = [];
+	#events = [];
 	#timer = null;
 
 	constructor(region, many) {
@@ -92,14 +94,22 @@ export class Voice {
 	}
 
 	say(sentence) {
-		this.#waiting.push(sentence);
+		this.#sentences.push(sentence);
+		this.#timer ??= setTimeout(() => this.#speak(), VOICE_WAIT_MS);
+	}
+
+	/** One of the things that may happen by the dozen. */
+	event(sentence) {
+		this.#events.push(sentence);
 		this.#timer ??= setTimeout(() => this.#speak(), VOICE_WAIT_MS);
 	}
 
 	#speak() {
-		const said = this.#waiting.length > VOICE_MOST ? [this.#many(this.#waiting.length)] : this.#waiting;
+		const events = this.#events.length > VOICE_MOST ? [this.#many(this.#events.length)] : this.#events;
+		const said = [...this.#sentences, ...events];
 		this.#timer = null;
-		this.#waiting = [];
+		this.#sentences = [];
+		this.#events = [];
 		this.#region.replaceChildren(...said.map((sentence) => element('p', {}, sentence)));
 	}
 }
