@@ -2,6 +2,8 @@
 #include "config/config.h"
 #include "send.h"
 #include "serve.h"
+#include "status.h"
+#include "token.h"
 #include "verify.h"
 
 #include <stdio.h>
@@ -14,6 +16,8 @@ static const char help[] = "Usage: holdfast COMMAND [OPTION]...\n"
 			   "\n"
 			   "  serve      takes recordings in and keeps them\n"
 			   "  send       sends recordings, from files or from standard input\n"
+			   "  status     shows what a server does, live in a terminal\n"
+			   "  token      makes, lists and revokes tokens\n"
 			   "  verify     reads everything back and says what holds\n"
 			   "\n"
 			   "  --help     display this help and exit\n"
@@ -24,7 +28,11 @@ static const char help[] = "Usage: holdfast COMMAND [OPTION]...\n"
 static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
-} commands[] = { { "serve", serve_main }, { "send", send_main }, { "verify", verify_main } };
+} commands[] = { { "serve", serve_main },
+		 { "send", send_main },
+		 { "status", status_main },
+		 { "token", token_main },
+		 { "verify", verify_main } };
 
 static int show_help(void)
 {

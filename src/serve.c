@@ -4,7 +4,9 @@
  * waits: what gathered is committed at once, and the loop never sleeps beyond engine_next_wake. */
 #include "serve.h"
 
+#include "answers.h"
 #include "config/config.h"
+#include "control.h"
 #include "engine/engine.h"
 #include "net/server.h"
 #include "tokens.h"
@@ -36,6 +38,9 @@ struct serve {
 	struct catalog *catalog; /* until the engine owns it */
 	struct net *net;
 	struct engine *engine;
+	struct control *control;
+	struct answers answers;
+	char at[128]; /* "http://127.0.0.1:8480" */
 	bool stopping;
 };
 
@@ -104,10 +109,32 @@ static void on_net_closed(void *arg)
 	uv_unref((uv_handle_t *)&s->wake); /* the lanes may still use it */
 }
 
+/* Without it the server does its work; what is missing is said in the log. */
+static void control_begin(struct serve *s)
+{
+	s->answers = (struct answers){ .engine = s->engine,
+				       .net = s->net,
+				       .auth = s->tokens.auth,
+				       .at = s->at,
+				       .started_ms = net_now(s->net).mono_ms };
+	struct control_config config = {
+		.loop = &s->loop, .dir = s->config.data, .ask = answers_ask, .arg = &s->answers
+	};
+	(void)control_open(&config, &s->control);
+}
+
+static void control_end(struct serve *s)
+{
+	s->answers.net = NULL;
+	control_close(s->control);
+	s->control = NULL;
+}
+
 static void on_engine_stopped(void *arg)
 {
 	struct serve *s = arg;
 	struct net *net = s->net;
+	control_end(s);
 	s->net = NULL;
 	net_close(net, on_net_closed, s);
 }
@@ -277,7 +304,6 @@ static int open_net(struct serve *s)
 static int listen_on(struct serve *s)
 {
 	bool is_v6 = strchr(s->config.listen_host, ':') != NULL;
-	char at[128];
 	enum err err = net_listen(s->net, s->engine);
 	if (err != ERR_OK) {
 		fprintf(stderr, "holdfast: cannot listen on %s port %u: %s\n", s->config.listen_host,
@@ -286,9 +312,10 @@ static int listen_on(struct serve *s)
 	}
 	uv_update_time(&s->loop); /* the loop's clock stood still during recovery, and a full grace begins now */
 	engine_listening(s->engine, net_now(s->net));
-	snprintf(at, sizeof at, "http://%s%s%s:%u", is_v6 ? "[" : "", s->config.listen_host, is_v6 ? "]" : "",
+	snprintf(s->at, sizeof s->at, "http://%s%s%s:%u", is_v6 ? "[" : "", s->config.listen_host, is_v6 ? "]" : "",
 		 net_port(s->net));
-	printf("listening on %s\nrecord at %s/record\n", at, at);
+	control_begin(s);
+	printf("listening on %s\nrecord at %s/record\n", s->at, s->at);
 	fflush(stdout);
 	return 0;
 }
@@ -306,6 +333,7 @@ static void close_all(struct serve *s)
 {
 	if (s->net) { /* a start that failed */
 		struct net *net = s->net;
+		control_end(s);
 		s->net = NULL;
 		net_close(net, on_net_closed, s);
 		uv_run(&s->loop, UV_RUN_DEFAULT);

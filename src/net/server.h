@@ -10,20 +10,20 @@
  * while its request is being answered, and nothing that was read is dropped.
  *
  * The HTTP side. Errors are application/problem+json with `code`. Every request passes the same gates in this order:
+ *
  *   400 a head that breaks RFC 9112 · 411 a Transfer-Encoding · 431 a head above LIMIT_HTTP_HEADERS_BYTES
- *   403 forbidden_origin: an Origin that is neither scheme + Host of the request nor one of --allow-origin (none
- * passes) 401 unauthorized, token_expired, token_revoked: an Authorization header that is no good token, or none where
- * the peer or Host is not loopback, or a Forwarded, X-Forwarded-… or X-Real-IP header came. Pages, /healthz, /readyz
- * and /api/pair are everybody's; /ws opens without a grant too, and …/original with a signed query
+ *
+ *   403 forbidden_origin: an Origin that is neither the request's own nor one of --allow-origin (none passes)
+ *
+ *   401 unauthorized, token_expired, token_revoked: a token that is none; or none at all, where peer or Host is not
+ *   loopback or a Forwarded, X-Forwarded-… or X-Real-IP header came. Pages, /healthz, /readyz and /api/pair are
+ *   everybody's, /ws opens without a grant too, and …/original with a signed query
+ *
  *   404 no such path · 405 with Allow · 413 a body above LIMIT_HTTP_BODY_BYTES · 501 Upgrade: h2c
- * and then its row of the one table of routes (routes.c):
- *   GET /ws                            the WebSocket; without an upgrade, or when only other subprotocols than
- * holdfast.v1 are offered: 400 GET /api/recordings                ?search= &phase= &before= GET, PATCH, DELETE
- * /api/recordings/{id} GET /api/recordings/{id}/original  ?track=; Range, If-Range, If-None-Match POST
- * /api/recordings/{id}/complete {tracks?: [{track?, bytes, sha256?}]} GET /healthz /readyz /metrics      liveness; 503
- * while the server stops; Prometheus text GET / /record and its files        the pages in web/, embedded HEAD goes
- * wherever GET goes. {id} is percent-decoded after the path was cut at its slashes, so that a session's name may hold
- * any; what can't be an id is 404. */
+ *
+ * and then its row of the one table of routes (routes.c). HEAD goes wherever GET goes. {id} is percent-decoded after
+ * the path was cut at its slashes, so that a session's name may hold any; what can't be an id is 404. docs/protocol.md
+ * describes each route. */
 #ifndef HOLDFAST_NET_SERVER_H
 #define HOLDFAST_NET_SERVER_H
 

@@ -134,6 +134,7 @@ enum err engine_rig_open(struct engine_rig *g)
 		.reserve_bytes = 1,
 		.random = on_random,
 		.random_arg = g,
+		.grant = g->grant,
 		.pump = pump,
 		.pump_arg = g,
 	};

@@ -20,6 +20,7 @@ struct engine_rig {
 	char *sent[RIG_SENT]; /* the newest texts, in order */
 	unsigned sent_count, paused, closed;
 	enum err fatal;
+	enum err (*grant)(void *arg, const char *token, struct grant *out); /* NULL: no token is known */
 	/* NULL, or told of each text before it is remembered */
 	void (*heard)(void *arg, uint64_t conn, const char *text);
 	void *heard_arg;

@@ -272,14 +272,77 @@ static void test_verify_shares_the_file(void **state)
 	unlink(path);
 }
 
+static void origins(void **state)
+{
+	static const struct {
+		const char *text, *list; /* NULL: refused */
+	} rows[] = {
+		{ "https://example.com", "https://example.com" },
+		{ "HTTPS://Example.COM:443", "https://example.com" },
+		{ "http://a:80, http://b:81 ,http://[::1]:8480", "http://a,http://b:81,http://[::1]:8480" },
+		{ "https://a:80", "https://a:80" },
+		{ "", NULL },
+		{ "*", NULL },
+		{ "null", NULL },
+		{ "example.com", NULL },
+		{ "https://", NULL },
+		{ "https://a/", NULL },
+		{ "https://a/b", NULL },
+		{ "https://a:0", NULL },
+		{ "https://a:65536", NULL },
+		{ "https://a:08", NULL },
+		{ "https://a:", NULL },
+		{ "https://a b", NULL },
+		{ "https://a@b", NULL },
+		{ "https://[::1", NULL },
+		{ "https://a,", NULL },
+		{ ",https://a", NULL },
+		{ "ftp://a", NULL },
+		{ "https://a\r\nX: y", NULL },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct config c;
+		char option[200];
+		snprintf(option, sizeof option, "--allow-origin=%s", rows[i].text);
+		int status = load(&c, CONFIG_SERVE, ARGV(DATA, option), NULL);
+		if ((status == CONFIG_GO) != (rows[i].list != NULL))
+			fail_msg("%s: %d", rows[i].text, status);
+		if (rows[i].list)
+			assert_string_equal(c.allow_origin, rows[i].list);
+		config_release(&c);
+	}
+	struct config c;
+	assert_int_equal(load(&c, CONFIG_SERVE,
+			      ARGV(DATA, ARG("--allow-origin=http://a"), ARG("--allow-origin=http://b,http://c")),
+			      NULL),
+			 CONFIG_GO);
+	assert_string_equal(c.allow_origin, "http://a,http://b,http://c");
+	config_release(&c);
+	assert_int_equal(
+		load(&c, CONFIG_SERVE, ARGV(DATA), (char *[]){ ARG("HOLDFAST_ALLOW_ORIGIN=http://a,http://b"), NULL }),
+		CONFIG_GO);
+	assert_string_equal(c.allow_origin, "http://a,http://b");
+	config_release(&c);
+	char many[1000] = "--allow-origin=http://a";
+	for (int i = 0; i < LIMIT_ORIGINS; i++)
+		snprintf(many + strlen(many), sizeof many - strlen(many), ",http://a%d", i);
+	refuses(ARGV(DATA, many), NULL, "more than 16");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_durations),      cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_defaults),       cmocka_unit_test(test_sources_in_order),
-		cmocka_unit_test(test_file_is_judged), cmocka_unit_test(test_listen),
-		cmocka_unit_test(test_wrong_lines),    cmocka_unit_test(test_choices),
-		cmocka_unit_test(test_help),	       cmocka_unit_test(test_verify_shares_the_file),
+		cmocka_unit_test(origins),
+		cmocka_unit_test(test_durations),
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_sources_in_order),
+		cmocka_unit_test(test_file_is_judged),
+		cmocka_unit_test(test_listen),
+		cmocka_unit_test(test_wrong_lines),
+		cmocka_unit_test(test_choices),
+		cmocka_unit_test(test_help),
+		cmocka_unit_test(test_verify_shares_the_file),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -155,9 +155,55 @@ static void copies_are_deep(void **state)
 	recording_info_release(&copy);
 }
 
+/* All scopes × own or not × bound to this, to another or to none: what is expected is written anew from the rules. */
+static void grants(void **state)
+{
+	struct uuid one = { { 1 } }, other = { { 2 } };
+	for (unsigned scopes = 0; scopes <= SCOPE_ALL; scopes++) {
+		for (unsigned i = 0; i < 12; i++) {
+			bool own = i & 1, change = i & 2;
+			unsigned bound = i / 4; /* to none, to this, to another */
+			struct grant g = { .scopes = scopes,
+					   .has_resource = bound > 0,
+					   .resource = bound == 2 ? other : one };
+			enum err expected = ERR_OK;
+			bool admin = scopes & SCOPE_ADMIN, play = scopes & SCOPE_PLAY, record = scopes & SCOPE_RECORD;
+			if (!admin && !play && !record)
+				expected = ERR_FORBIDDEN_SCOPE;
+			else if (bound == 2 || (!admin && !play && !own))
+				expected = ERR_NOT_FOUND;
+			else if (change && !admin && !(record && own))
+				expected = ERR_FORBIDDEN_SCOPE;
+			assert_int_equal(grant_judge(&g, change ? GRANT_CHANGE : GRANT_READ, own, &one), expected);
+		}
+	}
+	assert_true(grant_is_local(grant_local()));
+	assert_int_equal(grant_judge(grant_local(), GRANT_CHANGE, false, &one), ERR_OK);
+	struct grant named = *grant_local();
+	named.token_id[0] = 'x'; /* a token is never local, whatever it says */
+	assert_false(grant_is_local(&named));
+}
+
+static void scopes(void **state)
+{
+	unsigned scope, all = 0;
+	for (unsigned i = 0; i < SCOPE_COUNT; i++) {
+		assert_true(scope_parse(scope_name(i), strlen(scope_name(i)), &scope));
+		assert_int_equal(scope, 1u << i);
+		all |= scope;
+	}
+	assert_int_equal(all, SCOPE_ALL);
+	assert_false(scope_parse("root", 4, &scope));
+	assert_false(scope_parse("recor", 5, &scope));
+	assert_false(scope_parse("record\0", 7, &scope));
+	assert_false(scope_parse("", 0, &scope));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(grants),
+		cmocka_unit_test(scopes),
 		cmocka_unit_test(phases_move_by_the_list_only),
 		cmocka_unit_test(phases_have_names),
 		cmocka_unit_test(tracks_are_dense_and_limited),

@@ -1,0 +1,59 @@
+/* What a running server answers at its control.sock, see answers.h. */
+#include "answers.h"
+
+#include "proto/problem.h"
+#include "token_requests.h"
+
+#include <unistd.h>
+
+static void answer_status(const struct answers *a, struct control_call *call)
+{
+	struct engine_status e;
+	struct buf text;
+	engine_status(a->engine, &e);
+	json_t *figures = json_pack("{s:b, s:s, s:s, s:I, s:I, s:I}", "ok", 1, "version", HOLDFAST_VERSION, "listen",
+				    a->at, "pid", (json_int_t)getpid(), "uptimeMs",
+				    (json_int_t)(net_now(a->net).mono_ms - a->started_ms), "connections",
+				    (json_int_t)net_connections(a->net));
+	json_t *more =
+		json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "attached", (json_int_t)e.attached,
+			  "takes", (json_int_t)e.takes, "bytesReceived", (json_int_t)e.bytes_received, "bytesDurable",
+			  (json_int_t)e.bytes_durable, "freeBytes", (json_int_t)e.free_bytes, "totalBytes",
+			  (json_int_t)e.total_bytes, "reserveBytes", (json_int_t)e.reserve_bytes, "memoryUsed",
+			  (json_int_t)e.memory_used, "memoryBytes", (json_int_t)e.memory_bytes, "paused", e.paused);
+	buf_init(&text);
+	if (figures && more && json_object_update(figures, more) == 0)
+		json_format(&text, figures);
+	json_decref(figures);
+	json_decref(more);
+	if (text.len > 0) {
+		text.data[--text.len] = '\0'; /* the object goes on */
+		buf_add_text(&text, ",\"recordings\":");
+		engine_unfinished(a->engine, LIMIT_STATUS_TAKES, &text);
+		buf_add_text(&text, "}");
+	}
+	if (text.len > 0 && !text.failed)
+		control_answer(call, text.data, text.len);
+	else
+		control_answer_json(call, NULL);
+	buf_release(&text);
+}
+
+static void on_answer(void *arg, json_t *answer)
+{
+	control_answer_json(arg, answer);
+}
+
+void answers_ask(void *arg, struct control_call *call, const json_t *request)
+{
+	const struct answers *a = arg;
+	const char *what = json_string_value(json_object_get(request, "do"));
+	if (!a->net)
+		control_answer_json(call, refusal_json(ERR_SHUTTING_DOWN, NULL));
+	else if (what && token_request_is(what))
+		token_request(a->auth, request, net_now(a->net).wall_ms, on_answer, call);
+	else if (what && strcmp(what, "status") == 0 && json_object_size(request) == 1)
+		answer_status(a, call);
+	else
+		control_answer_json(call, refusal_json(ERR_UNKNOWN_TYPE, "This request is unknown."));
+}
