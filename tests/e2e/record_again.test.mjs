@@ -9,6 +9,7 @@ import { Profile, launch, openPage } from './support/page.mjs';
 import { startProxy } from './support/proxy.mjs';
 import { atEnd, sharedServer, startServer, tempDir, until } from './support/server.mjs';
 import { api, recording } from './support/wire.mjs';
+import { mint } from './support/tokens.mjs';
 import { RawTab } from './support/tab.mjs';
 
 const server = sharedServer();
@@ -211,11 +212,12 @@ test('a take that is forgotten is asked about first', options, async (t) => {
 });
 
 test('over plain http: why not live, the way to https, and the camera app’s file over a link that is cut', options, async (t) => {
-	const own = await startServer(t, { args: process.env.HOLDFAST_PLAIN_ARGS?.split(' ') ?? [] });
+	const own = await startServer(t);
 	const proxy = await startProxy(t, own);
 	const plain = await launch({ args: ['--host-resolver-rules=MAP rec.test 127.0.0.1'] });
 	atEnd(t, () => plain.close());
-	const page = await openPage(t, plain, { url: `http://rec.test:${proxy.port}` });
+	const { token } = mint(own, 'record');
+	const page = await openPage(t, plain, { url: `http://rec.test:${proxy.port}` }, { init: [`localStorage.setItem('holdfast.token', '${token}')`] });
 	assert.equal(await page.page.evaluate(() => isSecureContext), false);
 	assert.match(await page.page.textContent('#insecure'), /came over plain http, and browsers give the microphone and the camera only/);
 	assert.equal(await page.page.getAttribute('#insecure a[href="/trust"]', 'href'), '/trust');
@@ -228,6 +230,7 @@ test('over plain http: why not live, the way to https, and the camera app’s fi
 	writeFileSync(file, bytes);
 	await page.page.setInputFiles('#file-video', file);
 	for (let cuts = 0; cuts < 3; cuts++) await proxy.cutAfter(700_000);
+	await page.page.reload(); // and the page is thrown away: the file is still known
 	const id = await savedRow(page);
 	const { bytes: got } = await api(own, `/api/recordings/${id}/original`);
 	assert.ok(got.equals(bytes));
