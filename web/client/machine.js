@@ -17,51 +17,38 @@
 //   drop { part, to, hard }                  → dropped { part, from, to }; `hard`: give space back even if it costs
 //   dropPart { part }, dropAll, remove       no answer
 // The store does what it is told in this order.
+import { MENDED_BY_START, RESUMABLE } from './codes.js';
 import { Ledger } from './ledger.js';
-import {
-	BACKOFF_FIRST_MS, BACKOFF_FULL_MS, BACKOFF_MAX_MS, DROP_BYTES, HEARTBEAT_MS, MESSAGE_BYTES, NOTE_MS, OPEN_TIMEOUT_MS, READ_BYTES,
-	SILENT_HEARTBEATS, STALE_STARTS, START_TIMEOUT_MS, STORE_RETRY_MS, WINDOW_BYTES,
-} from './limits.js';
+import { DROP_BYTES, MESSAGE_BYTES, NOTE_MS, READ_BYTES, STALE_STARTS, STORE_RETRY_MS, WINDOW_BYTES } from './limits.js';
+import { Link } from './link.js';
 import { RowKeeper } from './rows.js';
-
-// Final for the same message, but a new `start` mends them: its `bytes` says what to send.
-const MENDED_BY_START = new Set(['bytes_missing', 'binary_without_session', 'no_session', 'session_open']);
-// Final, but over when their cause is; nothing is lost by trying again.
-const RESUMABLE = new Set(['unauthorized', 'token_expired', 'token_revoked', 'forbidden_scope', 'forbidden_origin', 'file_permission',
-	'file_unreadable', 'store_failed', 'taken_over']);
-const FINAL = new Set(['saved', 'aborted', 'stopped', 'released']);
 
 export class TakeMachine {
 	link = 'idle';
 	problem = null;
 	reason = null;
 	message = '';
-	retryAt = Infinity;
 	reconnects = 0;
 	saved = null;
 	refused = null; // why bytes are not taken any more: memory_full, unreadable
 	deviceFull = false; // or its store fails
 	storeMessage = ''; // what it said
 	safe; // bytes that the server has
+	id; // the recording's, once known
+	ended; // no more bytes come
+	aborting; // it is thrown away: the reason, or null
 	ledger;
 
 	#options;
 	#meta; // what does not change of the stored row
-	#id;
-	#ended;
-	#aborting; // a reason, or null
 	#overrun;
 
 	#out = [];
 	#now = 0;
-	#stage = 'closed'; // closed, opening, starting, attached
-	#deadline = Infinity;
-	#heartbeatMs = HEARTBEAT_MS;
-	#attempts = 0; // since the server last confirmed something new
+	#conn;
 	#declaring = -1; // part whose boundary this connection declares
 	#cur = 0; // part that is being sent
 	#next = 0; // position of the next byte to send
-	#answered = false; // the `start` of this connection
 	#finalSent = false; // `end` or `abort`
 	#reading = false;
 	#read = null; // { part, at, bytes }
@@ -73,7 +60,6 @@ export class TakeMachine {
 	#written = false; // in this page
 	#lost = false; // the store belongs to somebody else
 	#known; // a server may have heard of it
-	#stale = 0; // our own starts that went unanswered: each may still reach the server, late, and take over from us
 
 	/**
 	 * `row`: as stored, or for a new take { server, start, parts: [{ number: 0, base: 0, mime, ext }] }. `held`: what the store has of
@@ -85,10 +71,11 @@ export class TakeMachine {
 			memoryLimit: Infinity, keptIn: 'opfs', random: Math.random,
 			window: WINDOW_BYTES, message: MESSAGE_BYTES, read: READ_BYTES, drop: DROP_BYTES, ...options,
 		};
+		this.#conn = new Link(this.#options.random);
 		this.#meta = rest;
-		this.#id = id;
-		this.#ended = ended;
-		this.#aborting = aborting;
+		this.id = id;
+		this.ended = ended;
+		this.aborting = aborting;
 		this.#overrun = overrun;
 		this.#rows.noted = ended || aborting !== null;
 		this.safe = safe;
@@ -100,45 +87,30 @@ export class TakeMachine {
 		this.safe = Math.min(Math.max(safe, this.ledger.heldFrom), this.ledger.total);
 		this.#known = rest.changedAt !== undefined; // stored by a page before this one
 		if (!this.#known) return;
-		this.#stale = STALE_STARTS;
+		this.#conn.stale = STALE_STARTS;
+		this.#rows.overrun = overrun;
 		this.#rows.loaded(parts.at(-1).number);
 	}
 
-	get id() {
-		return this.#id;
-	}
-
-	get ended() {
-		return this.#ended;
-	}
-
-	get aborting() {
-		return this.#aborting !== null;
-	}
-
-	/** The end or the throwing away is noted on the device. */
-	get noted() {
+	get noted() { // the end or the throwing away, on the device
 		return this.#rows.noted;
 	}
 
 	get done() {
-		return FINAL.has(this.link);
+		return ['saved', 'aborted', 'stopped', 'released'].includes(this.link);
 	}
 
-	get inMemory() {
-		return this.#options.keptIn === 'memory' ? this.ledger.total - this.safe : this.ledger.unkept;
-	}
-
-	/** Why `length` more bytes can't be taken: a code, or null. */
+	/** Why `length` more bytes can't be taken: a code, or null. A take that has stopped takes them: they are kept for localCopy(). */
 	refusal(length) {
-		if (this.#ended || this.#aborting !== null) return 'ended';
+		if (this.ended || this.aborting !== null) return 'ended';
 		if (this.link === 'saved' || this.link === 'released' || this.#lost) return this.problem?.code ?? this.link;
 		if (this.refused !== null) return this.refused;
 		return this.ledger.unkept + length > this.#options.memoryLimit && this.ledger.unkept > 0 ? 'memory_full' : null;
 	}
 
 	nextWake() {
-		return Math.min(this.#deadline, this.link === 'waiting' ? this.retryAt : Infinity, this.#storeRetryAt, this.#noteAt);
+		if (this.done && this.link !== 'stopped') return Infinity;
+		return Math.min(this.#conn.deadline, this.link === 'waiting' ? this.#conn.retryAt : Infinity, this.#storeRetryAt, this.#noteAt);
 	}
 
 	feed(event, now) {
@@ -156,7 +128,7 @@ export class TakeMachine {
 		case 'message': this.#received(event.message); break;
 		case 'closed': this.#unlink(event.reason ?? 'closed', ''); break;
 		case 'appended': this.#appended(event); break;
-		case 'appendFailed': this.#appendFailed(event); break;
+		case 'appendFailed': this.#appending = null; this.#storeTrouble(event.message ?? ''); break;
 		case 'metaDone': this.#metaDone(event); break;
 		case 'read': this.#reading = false; this.#read = event; break;
 		case 'readFailed': this.#reading = false; this.#stop(event.code ?? 'store_failed', event.message ?? ''); break;
@@ -178,24 +150,21 @@ export class TakeMachine {
 		if (this.link === 'saved' || this.link === 'aborted' || this.link === 'released' || this.#lost) return;
 		if (this.problem !== null) this.#note();
 		this.problem = null;
-		this.#attempts = 0;
+		this.#conn.fresh();
 		this.#drop();
 		this.#open();
 	}
 
 	#write(bytes) {
 		const code = this.refusal(bytes.byteLength);
-		if (code !== null) {
-			if (code === 'memory_full') this.refused = code; // from here on nothing is taken: there are no gaps
-			return;
-		}
-		if (bytes.byteLength === 0) return;
+		if (code === 'memory_full') this.refused = code; // from here on nothing is taken: there are no gaps
+		if (code !== null || bytes.byteLength === 0) return;
 		this.#written = true;
 		this.ledger.add(bytes);
 	}
 
 	#addPart({ mime, ext }) {
-		if (this.#ended || this.#aborting !== null) return;
+		if (this.ended || this.aborting !== null) return;
 		const { last } = this.ledger;
 		this.ledger.addPart(mime ?? last.mime, ext ?? last.ext, this.#overrun);
 		this.refused = null; // whatever was missed was missed between two parts
@@ -203,15 +172,15 @@ export class TakeMachine {
 	}
 
 	#end() {
-		if (this.#ended || this.#aborting !== null) return;
-		this.#ended = true;
+		if (this.ended || this.aborting !== null) return;
+		this.ended = true;
 		this.#note();
 	}
 
 	#abort(reason) {
-		if (this.link === 'saved' || this.link === 'released' || this.#aborting !== null || this.#lost) return;
-		this.#aborting = reason;
-		this.#ended = false;
+		if (this.link === 'saved' || this.link === 'released' || this.aborting !== null || this.#lost) return;
+		this.aborting = reason;
+		this.ended = false;
 		this.ledger.forget();
 		if (!this.#known) {
 			this.#leave('aborted');
@@ -219,36 +188,31 @@ export class TakeMachine {
 		}
 		this.#out.push({ type: 'dropAll' });
 		this.#note();
-		if (this.#stage !== 'attached') this.#connect(); // also a take that had stopped
+		if (this.#conn.stage !== 'attached') this.#connect(); // also a take that had stopped
 	}
 
 	// The link
 
 	#open() {
-		this.#declaring = this.#declaring < this.ledger.parts.length ? this.#declaring : -1;
-		this.retryAt = Infinity;
 		this.link = 'connecting';
-		this.#stage = 'opening';
-		this.#deadline = this.#now + OPEN_TIMEOUT_MS;
+		this.#conn.opening(this.#now);
 		this.#out.push({ type: 'open' });
 	}
 
 	#opened(token) {
-		if (this.#stage !== 'opening') return;
-		this.#stage = 'starting';
-		this.#answered = false;
+		if (this.#conn.stage !== 'opening') return;
+		this.#conn.starting(this.#now);
 		this.#known = true;
-		this.#deadline = this.#now + START_TIMEOUT_MS;
 		const part = this.#declaring >= 0 ? this.ledger.parts[this.#declaring] : null;
-		const message = { type: 'start', ...this.#meta.start, resume: this.#id !== null, from: part?.base ?? this.ledger.heldFrom };
-		if (this.#aborting !== null) message.from = 0; // nothing will be sent: any length is right
+		const message = { type: 'start', ...this.#meta.start, resume: this.id !== null, from: part?.base ?? this.ledger.heldFrom };
+		if (this.aborting !== null) message.from = 0; // nothing will be sent: any length is right
 		if (part) Object.assign(message, { part: true, mime: part.mime, ext: part.ext });
 		if (token !== null) message.token = token;
 		this.#out.push({ type: 'send', message });
 	}
 
 	#received(message) {
-		this.#answered = true;
+		this.#conn.heard();
 		switch (message.type) {
 		case 'started': this.#started(message); break;
 		case 'ack': this.#ack(message.bytes); break;
@@ -260,19 +224,21 @@ export class TakeMachine {
 	}
 
 	#started({ id, bytes, heartbeatMs }) {
-		if (this.#stage !== 'starting') return;
-		if (this.#id !== null && this.#declaring < 0) this.reconnects += 1;
-		if (this.#id !== id) {
-			this.#id = id;
+		if (this.#conn.stage !== 'starting') return;
+		if (!(bytes >= 0)) {
+			this.#unlink('protocol', '');
+			return;
+		}
+		if (this.id !== null && this.#declaring < 0) this.reconnects += 1;
+		if (this.id !== id) {
+			this.id = id;
 			this.#note();
 		}
-		this.#heartbeatMs = heartbeatMs || HEARTBEAT_MS;
-		this.#stage = 'attached';
-		this.#deadline = Infinity;
+		this.#conn.attached(heartbeatMs);
 		this.#finalSent = false;
 		this.#read = null;
 		this.link = 'sending';
-		if (this.#aborting !== null) return;
+		if (this.aborting !== null) return;
 		const declared = this.#declaring >= 0 && this.ledger.parts[this.#declaring].base === bytes ? this.#declaring : -1;
 		this.#declaring = -1;
 		const place = declared >= 0 ? { i: declared } : this.ledger.locate(bytes, this.#overrun);
@@ -294,19 +260,18 @@ export class TakeMachine {
 	}
 
 	#ack(bytes) {
-		if (this.#stage !== 'attached' || this.#aborting !== null) return;
+		if (this.#conn.stage !== 'attached' || this.aborting !== null) return;
 		if (!(bytes <= this.#next)) {
 			this.#unlink('protocol', '');
 			return;
 		}
-		this.#deadline = Infinity; // set again by what is still owed
 		this.#progress(bytes);
 	}
 
 	/** The server has `bytes`. It may be fewer than before: then it was set back, and what is still here is sent again. */
 	#progress(bytes) {
 		if (bytes > this.safe) {
-			this.#attempts = 0;
+			this.#conn.fresh();
 			this.reason = null;
 			this.message = '';
 			if (this.#noteAt === Infinity) this.#noteAt = this.#now + NOTE_MS;
@@ -330,56 +295,47 @@ export class TakeMachine {
 	}
 
 	#finished(message) {
-		if (this.#aborting !== null) { // it was finished before: that can't be undone here
-			this.#aborted('');
-			return;
-		}
 		const { total } = this.ledger;
 		const { id, bytes, sha256, url } = message;
 		this.saved = { id, bytes, sha256, url };
-		this.#id = id;
+		this.id = id;
 		this.safe = Math.min(bytes, total);
-		if (bytes < total) this.#stop('saved_short', '', bytes);
+		if (this.aborting !== null) this.#leave('aborted'); // it was finished before: that can't be undone here
+		else if (bytes < total) this.#stop('saved_short', '', bytes);
 		else if (bytes > total && !this.#overrun) this.#stop('server_has_more', '', bytes);
-		else if (!this.#ended && this.#written) this.#stop('sealed', '', bytes); // what the recorder still gives is kept here
+		else if (!this.ended && this.#written) this.#stop('sealed', '', bytes); // what the recorder still gives is kept here
 		else this.#leave('saved');
 	}
 
 	#aborted(reason) {
-		if (this.#aborting !== null) this.#leave('aborted');
+		if (this.aborting !== null) this.#leave('aborted');
 		else this.#stop('aborted', reason);
 	}
 
 	#error({ code, message = '', retry, bytes = null }) {
 		// The boundary's place was right when it was asked for: the server was set back meanwhile. A plain start tells by how much.
 		const moved = code === 'position_conflict' && this.#declaring >= 0;
-		const ourselves = code === 'taken_over' && this.#stale > 0;
-		if (ourselves) this.#stale -= 1;
+		const ourselves = code === 'taken_over' && this.#conn.tookOverFromItself();
 		if (retry || ourselves || moved || MENDED_BY_START.has(code)) this.#unlink(code, message);
-		else if (this.#aborting !== null && !RESUMABLE.has(code)) this.#leave('aborted'); // deleted, sealed …: nothing is left to abort
+		else if (this.aborting !== null && !RESUMABLE.has(code)) this.#leave('aborted'); // deleted, sealed …: nothing is left to abort
 		else this.#stop(code, message, bytes);
 	}
 
 	/** Lets go of the socket, which may be half dead: nothing that it still says counts. */
 	#drop() {
-		if (this.#stage !== 'closed') this.#out.push({ type: 'close' });
-		if (this.#stage === 'starting' && !this.#answered) this.#stale += 1;
-		this.#stage = 'closed';
-		this.#deadline = Infinity;
+		if (this.#conn.stage !== 'closed') this.#out.push({ type: 'close' });
+		this.#conn.closed();
 		this.#declaring = -1;
 		this.#read = null;
 	}
 
 	/** The link is of no more use: another one after a wait. */
 	#unlink(reason, message) {
-		if (this.#stage === 'closed') return;
+		if (this.#conn.stage === 'closed') return;
 		this.#drop();
-		const first = reason === 'storage_full' ? BACKOFF_FULL_MS : BACKOFF_FIRST_MS;
-		const most = Math.min(BACKOFF_MAX_MS, first * 2 ** Math.min(this.#attempts, 10));
-		this.#attempts += 1;
+		this.#conn.wait(this.#now, reason);
 		this.reason = reason;
 		this.message = message;
-		this.retryAt = this.#now + most * this.#options.random();
 		this.link = 'waiting';
 	}
 
@@ -403,8 +359,8 @@ export class TakeMachine {
 	}
 
 	#tick() {
-		if (this.#now >= this.#deadline) this.#unlink(this.#stage === 'attached' ? 'silence' : 'timeout', '');
-		if (this.link === 'waiting' && this.#now >= this.retryAt) this.#open();
+		if (this.#now >= this.#conn.deadline) this.#unlink(this.#conn.stage === 'attached' ? 'silence' : 'timeout', '');
+		if (this.link === 'waiting' && this.#now >= this.#conn.retryAt) this.#open();
 		if (this.#now >= this.#storeRetryAt) this.#storeRetryAt = Infinity;
 		if (this.#now >= this.#noteAt) this.#note();
 	}
@@ -413,12 +369,10 @@ export class TakeMachine {
 
 	/** Sends what the window allows, boundaries between parts, and the end behind the last byte. */
 	#pump() {
-		if (this.#stage !== 'attached') return;
-		if (this.#aborting !== null) this.#sendFinal({ type: 'abort', reason: this.#aborting.slice(0, 200) || undefined });
+		if (this.#conn.stage !== 'attached') return;
+		if (this.aborting !== null) this.#sendFinal({ type: 'abort', reason: this.aborting.slice(0, 200) || undefined });
 		else while (this.#sendSome());
-		// The server's pings are invisible here, so its silence is judged while it owes an answer, and only then.
-		const owed = this.#stage === 'attached' && (this.#next > this.safe || this.#finalSent);
-		if (owed && this.#deadline === Infinity) this.#deadline = this.#now + SILENT_HEARTBEATS * this.#heartbeatMs;
+		if (this.#conn.stage === 'attached' && (this.#next > this.safe || this.#finalSent)) this.#conn.owes(this.#now);
 	}
 
 	#sendFinal(message) {
@@ -444,7 +398,7 @@ export class TakeMachine {
 	/** Bytes to send from there on, from memory or as read from the store; null if they must be waited for. */
 	#bytesAt(part, local) {
 		// From memory alone only once the store knows, or can't be told, that the server may get ahead of it.
-		const unkept = this.deviceFull && this.#overrun && this.#rows.tried;
+		const unkept = this.deviceFull && this.#rows.overrun;
 		const bytes = this.ledger.inMemory(this.#cur, local, unkept);
 		if (bytes !== null) return bytes;
 		const read = this.#read;
@@ -462,7 +416,7 @@ export class TakeMachine {
 	#partSent() {
 		const after = this.ledger.after(this.#cur);
 		if (after < 0) {
-			if (this.#ended) this.#sendFinal({ type: 'end', totalBytes: this.#next });
+			if (this.ended) this.#sendFinal({ type: 'end', totalBytes: this.#next });
 			return false;
 		}
 		if (this.safe < this.#next) return false;
@@ -485,8 +439,8 @@ export class TakeMachine {
 
 	#row() {
 		return {
-			...this.#meta, id: this.#id, overrun: this.#overrun, safe: this.safe, problem: this.problem, aborting: this.#aborting,
-			ended: this.#ended && this.ledger.unkept === 0, // an end that the bytes before it may not survive is none
+			...this.#meta, id: this.id, overrun: this.#overrun, safe: this.safe, problem: this.problem, aborting: this.aborting,
+			ended: this.ended && this.ledger.unkept === 0, // an end that the bytes before it may not survive is none
 			parts: this.ledger.rows(), next: this.ledger.nextNumber, changedAt: this.#now,
 		};
 	}
@@ -494,9 +448,10 @@ export class TakeMachine {
 	/** Gives the store what it has to keep. */
 	#work() {
 		if (this.link === 'saved' || this.link === 'aborted' || this.#lost) return;
-		if (this.#now < this.#storeRetryAt && this.#storeRetryAt !== Infinity) return;
-		const row = this.#rows.next(() => this.#row());
+		const later = this.#now < this.#storeRetryAt && this.#storeRetryAt !== Infinity;
+		const row = later && this.#rows.failed ? null : this.#rows.next(() => this.#row());
 		if (row !== null) this.#out.push(row);
+		if (later) return;
 		const append = this.#appending === null ? this.ledger.nextAppend() : null;
 		if (append === null || append.part > this.#rows.parts) return; // a part's row comes before its bytes
 		this.#appending = append;
@@ -518,12 +473,7 @@ export class TakeMachine {
 
 	/** An end is noted when all before it is on one of the two disks. */
 	#noteEnd() {
-		if (this.#ended && !this.#rows.noted && this.ledger.unkept === 0 && this.#rows.current) this.#note();
-	}
-
-	#appendFailed({ message = '' }) {
-		this.#appending = null;
-		this.#storeTrouble(message);
+		if (this.ended && !this.#rows.noted && this.ledger.unkept === 0 && this.#rows.current) this.#note();
 	}
 
 	/** The store takes nothing more at the moment: memory must do, and the server may get ahead of the store. */
@@ -531,21 +481,20 @@ export class TakeMachine {
 		this.storeMessage = message;
 		this.deviceFull = true;
 		this.#storeRetryAt = this.#now + STORE_RETRY_MS;
-		if (this.#overrun) return;
+		if (!this.#overrun) this.#note();
 		this.#overrun = true;
-		this.#note();
-		this.#storeRetryAt = this.#now; // this must be tried at once: there may be room for a row
 	}
 
+	/** As in index.d.ts, without the sessionId. */
 	view() {
 		const { ledger } = this;
-		const memory = this.inMemory;
+		const memory = this.#options.keptIn === 'memory' ? ledger.total - this.safe : ledger.unkept;
 		const kept = Math.max(this.safe, ledger.total - memory);
 		return {
-			link: this.link, done: this.done, id: this.#id, emittedBytes: ledger.total, keptBytes: kept, safeBytes: this.safe,
+			link: this.link, done: this.done, id: this.id, emittedBytes: ledger.total, keptBytes: kept, safeBytes: this.safe,
 			unsentBytes: kept - this.safe, keptIn: this.#options.keptIn, deviceFull: this.deviceFull, memoryBytes: memory,
-			writeRefused: this.refused, ended: this.#ended, parts: ledger.last.number + 1, reason: this.reason, message: this.message,
-			retryAt: this.link === 'waiting' ? this.retryAt : null, reconnects: this.reconnects, problem: this.problem, saved: this.saved,
+			writeRefused: this.refused, ended: this.ended, parts: ledger.last.number + 1, reason: this.reason, message: this.message,
+			retryAt: this.link === 'waiting' ? this.#conn.retryAt : null, reconnects: this.reconnects, problem: this.problem, saved: this.saved,
 		};
 	}
 }

@@ -3,15 +3,16 @@
 export class RowKeeper {
 	parts = -1; // the highest part of the stored row
 	noted = false; // the stored row says ended or aborting
+	overrun = false; // it was told that the server may get ahead of it, or could not be told
+	failed = false; // the last put
 	#wanted = 0;
 	#stored = -1;
-	#tried = -1; // the last version that was answered, well or not
 	#sent = null; // { version, row } that is not yet answered
 
 	/** The row was loaded: it is what is stored. */
 	loaded(parts) {
 		this.parts = parts;
-		this.#stored = this.#tried = 0;
+		this.#stored = 0;
 	}
 
 	/** Something changed that must be stored. */
@@ -24,11 +25,6 @@ export class RowKeeper {
 		return this.#stored >= this.#wanted;
 	}
 
-	/** The store has it or could not take it. */
-	get tried() {
-		return this.#tried >= this.#wanted;
-	}
-
 	/** The effect to perform now, or null. `row`: makes the row. */
 	next(row) {
 		if (this.#sent !== null || this.current) return null;
@@ -39,7 +35,8 @@ export class RowKeeper {
 	answered(ok) {
 		const { version, row } = this.#sent;
 		this.#sent = null;
-		this.#tried = version;
+		this.overrun ||= row.overrun;
+		this.failed = !ok;
 		if (!ok) return;
 		this.#stored = version;
 		this.parts = row.parts.at(-1).number;

@@ -95,6 +95,8 @@ export class Take {
 		const mine = this.#order.then(async () => {
 			const bytes = await this.#bytesOf(data);
 			this.#demand();
+			// A store that works gets the time that it needs; a full device can't be waited for.
+			await this.#when(() => this.#machine.deviceFull || this.#machine.refusal(bytes.byteLength) !== 'memory_full');
 			const code = this.#machine.refusal(bytes.byteLength);
 			if (code !== null) {
 				if (code === 'memory_full') this.feed({ type: 'refuse', code });

@@ -218,7 +218,7 @@ export class World {
 		const view = machine.view();
 		assert.ok(view.safeBytes <= view.keptBytes && view.keptBytes <= view.emittedBytes);
 		// What the user was told: so much of each part would survive.
-		if (!machine.aborting && !machine.done) machine.ledger.parts.forEach((part, i) => {
+		if (machine.aborting === null && !machine.done) machine.ledger.parts.forEach((part, i) => {
 			const entry = this.emitted.find(({ part: number }) => number === part.number);
 			const kept = Math.min(part.emitted, view.keptBytes - machine.ledger.base(i));
 			if (entry) entry.promised = Math.max(entry.promised, kept);
