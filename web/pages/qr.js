@@ -1,7 +1,7 @@
 // The desk's panel for pairing a phone: the code, what it says as text, and how long it is good. A code that was used or has
 // expired is replaced: the server is asked now and then while the page is looked at.
 import { desk as texts } from './texts.js';
-import { at, readToken, setAttribute, setText, timeText } from './ui.js';
+import { at, readToken, recordLink as link, setText, timeText } from './ui.js';
 
 const ASK_MS = 3_000; // a phone that was paired is noticed within this
 const ASK_OFF_MS = 30_000; // --lan takes a restart
@@ -10,7 +10,7 @@ export class QrPanel {
 	#api;
 	#say;
 	#shown = null; // the pairing link on show
-	#expiresAt = 0;
+	#expiresAt = null;
 	#picture = null; // its object URL
 	#timer = null;
 
@@ -33,8 +33,12 @@ export class QrPanel {
 	/** The link to the server is lost or back. */
 	connected(live) {
 		at('pair').toggleAttribute('data-old', !live);
-		if (this.#shown !== null) this.#until(live ? texts.pairUntil(timeText(this.#expiresAt)) : texts.pairStale);
+		if (this.#shown !== null) this.#until(live ? this.#validity() : texts.pairStale);
 		if (live) this.#ask();
+	}
+
+	#validity() {
+		return this.#expiresAt === null ? '' : texts.pairUntil(timeText(this.#expiresAt));
 	}
 
 	#until(sentence) {
@@ -64,7 +68,7 @@ export class QrPanel {
 
 	async #show(lan) {
 		if (lan.pairUrl === this.#shown) return;
-		const used = this.#shown !== null && Date.now() < this.#expiresAt;
+		const used = this.#expiresAt !== null && Date.now() < this.#expiresAt;
 		const token = readToken();
 		const answer = await fetch('/api/lan/qr.svg', { cache: 'no-store', headers: token ? { authorization: `Bearer ${token}` } : {} });
 		if (!answer.ok) throw new Error(answer.statusText);
@@ -74,12 +78,10 @@ export class QrPanel {
 		if (this.#picture) URL.revokeObjectURL(this.#picture);
 		this.#picture = picture;
 		this.#shown = lan.pairUrl;
-		this.#expiresAt = lan.pairExpiresAt;
-		setText(at('pair-url'), lan.url);
-		setAttribute(at('pair-url'), 'href', httpOnly(lan.url));
-		setText(at('pair-plain'), lan.plainUrl);
-		setAttribute(at('pair-plain'), 'href', httpOnly(lan.plainUrl));
-		this.#until(used ? texts.pairUsed : texts.pairUntil(timeText(lan.pairExpiresAt)));
+		this.#expiresAt = lan.pairExpiresAt ?? null;
+		link(at('pair-url'), lan.url);
+		link(at('pair-plain'), lan.plainUrl);
+		this.#until(used ? texts.pairUsed : this.#validity());
 		if (used) this.#say(texts.pairUsed);
 	}
 
@@ -93,9 +95,4 @@ export class QrPanel {
 			this.#say(texts.pairCopyFailed);
 		}
 	}
-}
-
-/** A link to what is an address of the web, and to nothing else. */
-function httpOnly(url) {
-	return /^https?:\/\//.test(url) ? url : '#';
 }

@@ -142,8 +142,8 @@ export const trust = {
 	record: 'Record',
 	why: 'A browser gives a page the microphone or the camera only over https, and https needs a certificate that the device trusts. '
 		+ 'This server is on your own network, where no public authority can vouch for it, so it has made an authority of its own.',
-	limits: 'That authority can vouch for private addresses only: those of home and office networks, and names that end in .local. It cannot '
-		+ 'speak for any site on the internet, and its key never leaves the machine that records.',
+	limits: 'That authority can vouch for private addresses only: those of home and office networks, and names that end in .local, .lan or '
+		+ '.home.arpa. It cannot speak for any site on the internet, and its key never leaves the machine that records.',
 	off: 'This server has no certificate to trust: it listens on its own machine only, or has a certificate from elsewhere. '
 		+ 'To let phones in, start it with --lan.',
 	failed: (why) => `The server could not be asked for its certificate: ${why} Reload the page to try again.`,

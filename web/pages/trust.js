@@ -1,8 +1,7 @@
 // How a device comes to trust this server's own certificate authority: the visitor's system first, with what to download and
 // the fingerprint to compare. The way without a certificate stands below.
-import { openClient } from '../client/index.js';
 import { common, trust as texts } from './texts.js';
-import { at, element, fillTexts, setText } from './ui.js';
+import { at, element, fillTexts, recordLink, setText } from './ui.js';
 
 const DATE = new Intl.DateTimeFormat('en-GB', { dateStyle: 'long' });
 
@@ -36,28 +35,30 @@ function showSystems() {
 	at(own === 'ios' ? 'profile' : 'ca').classList.add('strong');
 }
 
-function link(node, url) {
-	if (!/^https?:\/\//.test(url ?? '')) return;
-	node.textContent = url;
-	node.href = new URL('/record', url).href;
+function showCertificate(trust) {
+	setText(at('name'), trust.name);
+	setText(at('until'), DATE.format(trust.notAfter));
+	at('fingerprint').append(...fingerprintLines(trust.fingerprint).map((line) => element('span', {}, line)));
+	recordLink(at('url'), trust.url);
+	recordLink(at('plain'), trust.plainUrl);
+	at('known').hidden = false;
+	at('without').hidden = !trust.plainUrl;
+}
+
+function say(sentence) {
+	setText(at('none'), sentence);
+	at('none').hidden = false;
 }
 
 async function show() {
 	fillTexts({ ...common, ...texts });
 	showSystems();
-	const { api } = await openClient({ stores: ['memory'] });
 	try {
-		const trust = await api.trust();
-		setText(at('name'), trust.name);
-		setText(at('until'), DATE.format(trust.notAfter));
-		at('fingerprint').append(...fingerprintLines(trust.fingerprint).map((line) => element('span', {}, line)));
-		link(at('url'), trust.url);
-		link(at('plain'), trust.plainUrl);
-		at('known').hidden = false;
-		at('without').hidden = !trust.plainUrl;
+		const answer = await fetch('/api/trust');
+		if (answer.ok) showCertificate(await answer.json());
+		else say(answer.status === 404 ? texts.off : texts.failed(`${answer.status} ${answer.statusText}.`));
 	} catch (error) {
-		setText(at('none'), error.status === 404 ? texts.off : texts.failed(error.message));
-		at('none').hidden = false;
+		say(texts.failed(`${error.message}.`));
 	}
 	document.body.dataset.ready = '';
 }

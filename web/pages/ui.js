@@ -36,6 +36,14 @@ export function fillTexts(texts, root = document) {
 	for (const node of root.querySelectorAll('[data-alt]')) node.alt = texts[node.dataset.alt];
 }
 
+/** Makes a link to the record page of the server at `url`, with its address as text. */
+export function recordLink(node, url) {
+	if (!/^https?:\/\//.test(url ?? '')) return;
+	const { href } = new URL('/record', url);
+	setText(node, href);
+	setAttribute(node, 'href', href);
+}
+
 // --- figures ---
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
