@@ -16,6 +16,7 @@ export class Files {
 	}
 
 	show(insecure) {
+		setText(at('files-title'), insecure ? texts.files.insecureHeading : texts.files.secureHeading);
 		setText(at('files-text'), insecure ? texts.files.insecure : texts.files.secure);
 		for (const id of ['file-video', 'file-audio']) at(id).closest('label').hidden = !insecure;
 	}

@@ -3,7 +3,8 @@
 import { openClient } from '../client/index.js';
 import { at, bytesText, clockText, element, fillTexts, readToken, setAttribute, setText } from './ui.js';
 import { record as texts } from './texts.js';
-import { endedSentence, hiddenSentence, linkSentence, mediaSentence, minutesText, notices, problemSentence, wouldLose } from './words.js';
+import { endedSentence, hiddenSentence, linkSentence, mediaSentence, minutesText, notices, problemSentence, roomSentence,
+	wouldLose } from './words.js';
 import { USUAL_RATE, freeThere, minutesLeft } from './space.js';
 import { ability, listDevices, openSource } from './devices.js';
 import { Awake } from './awake.js';
@@ -26,7 +27,7 @@ const STALLED = new Set(['waiting', 'connecting', 'stopped', 'idle']);
 const ui = Object.fromEntries(['access', 'error', 'take', 'preview', 'level', 'level-bar', 'elapsed', 'part', 'recorded', 'safe',
 	'progress', 'link-text', 'light', 'wait', 'wait-text', 'try-now', 'notices', 'here', 'there', 'result', 'original', 'local', 'save',
 	'save-text', 'setup', 'source', 'camera', 'camera-field', 'microphone', 'microphone-field', 'name', 'controls', 'record', 'go-on',
-	'pause', 'stop', 'unfinished', 'takes', 'insecure', 'secure', 'files'].map((id) => [id, at(id)]));
+	'pause', 'stop', 'unfinished', 'takes', 'insecure', 'secure', 'files', 'fits'].map((id) => [id, at(id)]));
 const page = {
 	able: ability(), access: 'ok', client: null, live: null, unfinished: null, awake: null, meter: null,
 	hereBytes: null, thereBytes: null, loudness: 0, name: '', begunAt: 0,
@@ -143,7 +144,9 @@ function room(live) {
 }
 
 function renderRoom(live) {
-	for (const [which, minutes] of Object.entries(room(live)))
+	const all = room(live);
+	setText(ui.fits, roomSentence(all));
+	for (const [which, minutes] of Object.entries(all))
 		setText(ui[which], minutes === null ? texts.take.unknown : minutes === 0 ? texts.take.full : minutesText(minutes));
 }
 
@@ -355,6 +358,7 @@ async function explain() {
 	document.body.dataset.state = page.able;
 	if (page.able === 'no_recorder') complain(texts.media.noRecorder);
 	else {
+		ui.unfinished.before(ui.insecure, ui.files); // what can be done here comes first
 		ui.insecure.hidden = false;
 		const trust = await page.client.api.trust().catch(() => null);
 		if (typeof trust?.url === 'string' && trust.url.startsWith('https:')) {

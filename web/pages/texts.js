@@ -279,12 +279,11 @@ export const record = {
 		result: 'Open the recording',
 		goOn: 'Go on recording',
 		save: 'Save the copy on this device',
-		unfinished: 'Not finished yet',
+		unfinished: 'On this device',
 		insecureHeading: 'Why not live',
 		why: 'This page came over plain http, and browsers give the microphone and the camera only to pages that come over https.',
 		secure: 'Record live over https',
 		trust: 'How to trust this server, once',
-		filesHeading: 'Send a file',
 		fileVideo: 'Record a video',
 		fileAudio: 'Record sound',
 		fileAny: 'Choose a file',
@@ -306,6 +305,9 @@ export const record = {
 		unknown: 'not known',
 		full: 'none',
 		wait: (seconds) => `Next attempt in ${seconds} s`,
+		room: (here, there) => `Room for ${here} on this device, and for ${there} on the server.`,
+		roomHere: (here) => `Room for ${here} on this device.`,
+		roomThere: (there) => `Room for ${there} on the server.`,
 		copyBegins: (bytes) => `The saved copy begins behind the ${bytes} that the server already has, so it does not play by itself.`,
 		copyFailed: (message) => `The copy could not be read: ${message}`,
 	},
@@ -380,13 +382,13 @@ export const record = {
 
 	/* Why a part ended before Stop was pressed. */
 	ended: {
-		microphone: 'The microphone is gone: unplugged, or taken by the system. What it recorded is kept. Go on recording when it is back, or finish.',
-		camera: 'Camera and microphone are gone: unplugged, or taken by the system. What they recorded is kept. Go on recording when they are back, or finish.',
-		screen: 'The sharing of the screen was ended. What was recorded is kept. Go on recording with another screen, or finish.',
-		system: 'The system ended the recording. What was recorded is kept. Go on recording, or finish.',
-		failed: (message) => `The browser’s recorder failed (${message}). What was recorded until then is kept. Go on recording, or finish.`,
-		unreadable: (message) => `A piece of the recording could not be read (${message}). The recording ends before it. Go on recording, or finish.`,
-		memory_full: 'This device is full and the server is away, so nothing more can be kept: the recording was stopped. What was recorded until then is kept. Free some space, or wait for the server.',
+		microphone: 'The microphone is gone: unplugged, or taken by the system. What it recorded is kept. Go on recording when it is back, or press Stop.',
+		camera: 'Camera and microphone are gone: unplugged, or taken by the system. What they recorded is kept. Go on recording when they are back, or press Stop.',
+		screen: 'The sharing of the screen was ended. What was recorded is kept. Go on recording with another screen, or press Stop.',
+		system: 'The system ended the recording. What was recorded is kept. Go on recording, or press Stop.',
+		failed: (message) => `The browser’s recorder failed (${message}). What was recorded until then is kept. Go on recording, or press Stop.`,
+		unreadable: (message) => `A piece of the recording could not be read (${message}). The recording ends before it. Go on recording, or press Stop.`,
+		memory_full: 'This device is full and the server is away, so nothing more can be kept: the recording was stopped. What was recorded until then is kept. Free some space or wait for the server, then go on recording, or press Stop.',
 	},
 
 	/* What is to be known while it lasts. */
@@ -426,6 +428,9 @@ export const record = {
 
 	unfinished: {
 		take: (when, bytes) => `Your take from ${when}, ${bytes} not yet safe`,
+		takePlain: (when) => `Your take from ${when}`,
+		namedPlain: (name, when) => `“${name}” from ${when}`,
+		filePlain: (name) => `The file “${name}”`,
 		named: (name, when, bytes) => `“${name}” from ${when}, ${bytes} not yet safe`,
 		file: (name, bytes) => `The file “${name}”, ${bytes} not yet safe`,
 		takeSafe: (when) => `Your take from ${when}, all of it safe`,
@@ -447,7 +452,9 @@ export const record = {
 	},
 
 	files: {
-		insecure: 'The device’s own app can record, and this page sends what it recorded, through any number of broken links:',
+		secureHeading: 'Send a file',
+		insecureHeading: 'Record with the device’s own app',
+		insecure: 'It records, and this page sends what it recorded, however often the link drops:',
 		secure: 'A video or sound that this device has already:',
 		empty: (name) => `The file “${name}” is empty, so there is nothing to send.`,
 		failed: (name, message) => `The file “${name}” can’t be sent: ${message}`,

@@ -230,7 +230,10 @@ export class Unfinished {
 		const saved = state?.link === 'saved';
 		const mine = info.here && (row.take !== null || info.owner !== 'other');
 		const stuck = row.refused !== null || state?.link === 'stopped' || (info.problem !== null && row.take === null);
-		setText(nodes.title, unfinishedTitle(info, left, bytesText));
+		const elsewhere = row.take === null && info.owner === 'other' && !stuck;
+		setText(nodes.title, unfinishedTitle(info, elsewhere ? null : left, bytesText));
+		nodes.figures.hidden = elsewhere;
+		nodes.bar.hidden = elsewhere;
 		setText(nodes.figures, (info.file ? words.fileFigures : words.figures)(bytesText(all), bytesText(all - left)));
 		nodes.bar.value = all === 0 ? 0 : (all - left) / all;
 		setText(nodes.text, rowSentence(row));
@@ -238,7 +241,7 @@ export class Unfinished {
 		const open = mine && !saved && !stuck && !info.ended && !state?.ended && info.file === null;
 		nodes.goOn.hidden = !open || row.asking || !this.#mayGoOn();
 		nodes.finish.hidden = !open || row.asking;
-		nodes.save.hidden = saved || row.asking || info.file !== null || left === 0 || (mine && !stuck && state?.link !== 'waiting');
+		nodes.save.hidden = saved || elsewhere || row.asking || info.file !== null || left === 0 || (mine && !stuck && state?.link !== 'waiting');
 		nodes.discard.hidden = saved || row.asking || !(stuck || (mine && state?.link === 'waiting') || !info.here);
 		nodes.yes.hidden = !row.asking;
 		nodes.no.hidden = !row.asking;

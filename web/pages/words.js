@@ -122,10 +122,22 @@ export function minutesText(minutes) {
 	return days === 1 ? '1 day' : days > 999 ? 'more than 999 days' : `${days} days`;
 }
 
-/** The head line of an unfinished take (UnfinishedTake, or what its Take's state says now). */
+/** Before there is anything to see: what fits, as far as it is known. */
+export function roomSentence({ here, there }) {
+	const { room, roomHere, roomThere } = texts.take;
+	if (here === null && there === null) return '';
+	if (there === null) return roomHere(minutesText(here));
+	return here === null ? roomThere(minutesText(there)) : room(minutesText(here), minutesText(there));
+}
+
+/** The head line of an unfinished take; `notSafe` is null where another tab knows better. */
 export function unfinishedTitle(take, notSafe, bytesText, now) {
 	const { unfinished } = texts;
 	const when = whenText(take.begunAt, now);
+	if (notSafe === null) {
+		if (take.file) return unfinished.filePlain(take.file);
+		return take.name ? unfinished.namedPlain(take.name, when) : unfinished.takePlain(when);
+	}
 	if (take.file) return notSafe > 0 ? unfinished.file(take.file, bytesText(notSafe)) : unfinished.fileSafe(take.file);
 	if (take.name) return notSafe > 0 ? unfinished.named(take.name, when, bytesText(notSafe)) : unfinished.namedSafe(take.name, when);
 	return notSafe > 0 ? unfinished.take(when, bytesText(notSafe)) : unfinished.takeSafe(when);
