@@ -219,6 +219,10 @@ test('over plain http: why not live, the way to https, and the camera app’s fi
 	const { token } = mint(own, 'record');
 	const page = await openPage(t, plain, { url: `http://rec.test:${proxy.port}` }, { init: [`localStorage.setItem('holdfast.token', '${token}')`] });
 	assert.equal(await page.page.evaluate(() => isSecureContext), false);
+	await page.page.route('**/api/trust', (route) => route.fulfill({ json: { url: 'https://192.168.1.5:8443', plainUrl: '', fingerprint: '', name: '' } }));
+	await page.page.reload();
+	await page.page.waitForSelector('#secure:visible');
+	assert.equal(await page.page.getAttribute('#secure', 'href'), 'https://192.168.1.5:8443/record');
 	assert.match(await page.page.textContent('#insecure'), /came over plain http, and browsers give the microphone and the camera only/);
 	assert.equal(await page.page.getAttribute('#insecure a[href="/trust"]', 'href'), '/trust');
 	assert.equal(await page.page.isVisible('#record'), false);

@@ -17,6 +17,7 @@ test('the link in words', () => {
 	const say = (more, stage = 'recording') => linkSentence(state(more), stage);
 	assert.equal(say({ link: 'connecting', id: null }), 'Connecting to the server');
 	assert.equal(say({ link: 'connecting' }), 'Connecting to the server again');
+	assert.match(say({ link: 'connecting', reason: 'network' }), /is lost/, 'no flicker at every attempt');
 	assert.match(say({}), /sending while you record/);
 	assert.match(say({}, 'paused'), /paused/);
 	assert.match(say({ ended: true }, 'finishing'), /sending the rest/);

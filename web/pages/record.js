@@ -110,8 +110,9 @@ function renderLink(live) {
 	const { state } = live;
 	setText(ui['link-text'], linkSentence(state, live.stage));
 	ui.light.className = `dot ${LIGHTS[state.link] ?? ''}`;
-	ui.wait.hidden = state.link !== 'waiting' || state.retryAt === null;
-	if (!ui.wait.hidden) setText(ui['wait-text'], texts.take.wait(Math.max(0, Math.ceil((state.retryAt - Date.now()) / 1000))));
+	ui.wait.hidden = !(state.link === 'waiting' && state.retryAt !== null || state.link === 'connecting' && state.reason !== null);
+	const seconds = Math.ceil((state.retryAt - Date.now()) / 1000);
+	setText(ui['wait-text'], state.link === 'waiting' && seconds > 0 ? texts.take.wait(seconds) : texts.take.trying);
 }
 
 function renderResult(live) {

@@ -304,6 +304,7 @@ export const record = {
 		part: (n) => `Part ${n} of this take`,
 		unknown: 'not known',
 		full: 'none',
+		trying: 'Trying now',
 		wait: (seconds) => `Next attempt in ${seconds} s`,
 		room: (here, there) => `Room for ${here} on this device, and for ${there} on the server.`,
 		roomHere: (here) => `Room for ${here} on this device.`,

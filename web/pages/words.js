@@ -14,8 +14,9 @@ const SIMPLE = { idle: 'idle', standby: 'standby', saved: 'saved', stopped: 'sto
 export function linkSentence(state, stage) {
 	const { link } = texts;
 	if (SIMPLE[state.link]) return link[SIMPLE[state.link]];
-	if (state.link === 'connecting') return state.id === null ? link.connecting : link.again;
-	if (state.link === 'waiting') return `${link.waiting[state.reason] ?? link.lost} ${meanwhile(state, stage)}`;
+	if (state.link === 'connecting' && state.reason === null) return state.id === null ? link.connecting : link.again;
+	if (state.link === 'waiting' || state.link === 'connecting') // an attempt that may fail is no news yet
+		return `${link.waiting[state.reason] ?? link.lost} ${meanwhile(state, stage)}`;
 	if (stage === 'recording') return link.sending;
 	if (stage === 'paused') return link.paused;
 	return state.ended || state.emittedBytes > state.safeBytes || stage === 'stopping' ? link.rest : link.open;
