@@ -1,5 +1,7 @@
 // @holdfast/client in Chromium, on the device's real stores: what was kept survives, one tab owns a take, a full device loses nothing.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Profile, barePage, bytesOf, launchBare, startBare } from './support/bare.mjs';
 import { sharedServer, startServer, until } from './support/server.mjs';
@@ -22,6 +24,13 @@ async function openContext(t) {
 	const context = await browser.newContext();
 	t.after(() => context.close());
 	return context;
+}
+
+/** The server has noted that parts begin there, and nowhere else. It writes that into the take's folder when it stops. */
+async function assertParts(at, id, ...begins) {
+	await at.stop();
+	const { tracks } = JSON.parse(readFileSync(join(at.dataDir, 'spool', id, 'recording.json'), 'utf8'));
+	assert.deepEqual(tracks[0].parts, begins);
 }
 
 /** What the server has is these bytes: [seed, length] after each other. */
@@ -69,7 +78,8 @@ for (const [name, urlOf] of STORES) {
 	if (kind === 'memory') continue;
 
 	test(`${name}: a reload without a link; the take goes on as its next part`, options, async (t) => {
-		const bare = await startBare(t, server);
+		const own = await startServer(t);
+		const bare = await startBare(t, own);
 		const page = await barePage(await openContext(t), urlOf(bare), { stores });
 		const id = await page.evaluate(() => begin());
 		await page.evaluate(() => write(1, 0, 400_000));
@@ -94,7 +104,8 @@ for (const [name, urlOf] of STORES) {
 		await page.evaluate(() => write(2, 300_000, 500_000));
 		const state = await page.evaluate(() => finish());
 		assert.equal(state.link, 'saved', JSON.stringify(state));
-		await assertTake(server, state.id, [1, 900_000], [2, 500_000]);
+		await assertTake(own, state.id, [1, 900_000], [2, 500_000]);
+		await assertParts(own, state.id, 900_000);
 	});
 }
 
@@ -120,7 +131,8 @@ test('a crashed tab: the next one finds the take and sends the rest', options, a
 
 for (const store of ['opfs', 'indexeddb']) {
 	test(`${store}: kill -9 of the browser while it writes; the same profile has all that was called kept`, options, async (t) => {
-		const bare = await startBare(t, server);
+		const own = await startServer(t);
+		const bare = await startBare(t, own);
 		const profile = new Profile(t);
 		const page = await barePage(await profile.launch(), bare.url, { stores: [store] });
 		const id = await page.evaluate(() => begin());
@@ -150,7 +162,8 @@ for (const store of ['opfs', 'indexeddb']) {
 			return finish();
 		}, id);
 		assert.equal(state.link, 'saved', JSON.stringify(state));
-		await assertTake(server, state.id, [4, found.keptBytes], [5, 100_000]);
+		await assertTake(own, state.id, [4, found.keptBytes], [5, 100_000]);
+		await assertParts(own, state.id, found.keptBytes);
 	});
 }
 

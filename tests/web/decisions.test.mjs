@@ -139,9 +139,11 @@ test('the boundary waits while the store cannot be told of it', () => {
 	driver.rowsFail = true;
 	driver.started(300);
 	assert.equal(driver.opens, 1);
+	driver.feed({ type: 'connect' }).started(300); // not after a reconnect either
+	assert.equal(driver.opens, 2);
 	driver.rowsFail = false;
 	driver.later(limits.STORE_RETRY_MS);
-	assert.equal(driver.opens, 2);
+	assert.equal(driver.opens, 3);
 	assert.equal(driver.last.part, true);
 });
 

@@ -15,7 +15,7 @@ export interface ClientOptions {
 	stores?: KeptIn[];
 	/** Where `store-worker.js` is served, if not beside this module (bundlers). Without it OPFS can't be used. */
 	workerUrl?: string | URL;
-	/** Bytes of a take that may wait in memory while the device is full. Default 64 MiB. */
+	/** Bytes of a take that may wait in memory while the device is full. Default 64 MiB; with no store at all 1 GiB for all takes. */
 	memoryLimitBytes?: number;
 	WebSocket?: typeof WebSocket;
 	fetch?: typeof fetch;
@@ -42,7 +42,8 @@ export interface Client {
 	/**
 	 * Goes on with an unfinished take: it connects and sends what is kept by itself. Then `end()` it, or `part()` and write on.
 	 * If another tab owns it, the take is `standby` until that tab goes (or `signal` aborts): see TakeState.link.
-	 * Rejects with code `unknown_take` if this device does not know it.
+	 * Rejects with `unknown_take` if this device does not know it, `other_server` if it is another server's, and for a file with
+	 * `file_permission` (call it in a click), `file_changed` or `file_unreadable`.
 	 */
 	resume(sessionId: string, options?: { signal?: AbortSignal }): Promise<Take>;
 	/** What is still kept of an unfinished take, without resuming it; see Take.localCopy. */
@@ -152,7 +153,7 @@ export interface TakeState {
 	/** Bytes on this device that the server has not confirmed: keptBytes - safeBytes. */
 	unsentBytes: number;
 	keptIn: KeptIn;
-	/** The device has no room: new bytes wait in memory (up to memoryLimitBytes) until the server has them. */
+	/** The device has no room (or its store fails): new bytes wait in memory (up to memoryLimitBytes) until the server has them. */
 	deviceFull: boolean;
 	/** Of emittedBytes: in memory only, on neither disk. */
 	memoryBytes: number;
@@ -179,17 +180,20 @@ export interface TakeState {
  * `token_expired`, `token_revoked`, `forbidden_scope`, `quota_exceeded`, `sealed`, `total_mismatch`, `checksum_mismatch`, …), or:
  *   server_has_more   the server holds bytes that this device never gave: not the same take
  *   saved_short       finished from elsewhere with fewer bytes than are kept here
+ *   sealed            finished from elsewhere while it was being recorded: what the server has is all that was kept by then
+ *   unknown_take      another tab finished or discarded it while this one waited
  *   taken_over_here   another tab of this device took it (only where Web Locks are missing)
  *   file_unreadable, file_changed, file_permission   of sendFile
  *   store_failed      the device's store can't be read
- * `unauthorized`, `token_*`, `forbidden_scope`, `file_permission` and `store_failed` are over when their cause is: resume() again.
+ * `unauthorized`, `token_*`, `forbidden_scope`, `file_unreadable` and `store_failed` are over when their cause is (`resumable`): reconnect().
+ * resume() tries again whatever the problem was, also after `taken_over`.
  */
 export interface Problem {
 	code: Code;
 	message: string;
 	/** The server's byte count, where it told one. */
 	serverBytes: number | null;
-	/** resume() may help without anything being lost. */
+	/** reconnect() may help: the cause can be mended. */
 	resumable: boolean;
 }
 

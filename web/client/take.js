@@ -69,8 +69,12 @@ export class Take {
 		}
 		await unlock();
 		const problem = { code: 'unknown_take', message: '', serverBytes: null, resumable: false };
-		if (!stored) this.#show({ ...this.#state, link: 'stopped', done: true, problem }); // finished or discarded there
-		else this.#leave();
+		if (stored) {
+			this.#leave();
+			return;
+		}
+		this.#show({ ...this.#state, link: 'stopped', done: true, problem }); // finished or discarded there
+		this.#gone(this);
 	}
 
 	/** The network is known to be back. */
