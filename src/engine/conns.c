@@ -92,30 +92,6 @@ void conn_error(struct engine *e, struct conn *c, enum err err, const char *deta
 	conn_unblock(e, c);
 }
 
-enum err conn_grant(const struct engine *e, const struct conn *c, const char *token, struct grant *out)
-{
-	if (token)
-		return e->config.grant ? e->config.grant(e->config.grant_arg, token, out) : ERR_UNAUTHORIZED;
-	if (!c->granted)
-		return ERR_UNAUTHORIZED;
-	*out = c->opened;
-	return out->expires_ms > engine_wall(e) ? ERR_OK : ERR_TOKEN_EXPIRED;
-}
-
-void engine_revoke(struct engine *e, const char *token_id, struct now now)
-{
-	engine_clock(e, now);
-	for (struct list *at = e->conns.next, *next; at != &e->conns; at = next) {
-		next = at->next;
-		struct conn *c = list_entry(at, struct conn, link);
-		if (strcmp(c->opened.token_id, token_id) != 0 && strcmp(c->work.token_id, token_id) != 0)
-			continue;
-		conn_error(e, c, ERR_TOKEN_REVOKED, NULL, UINT64_MAX);
-		c->session.state = SESSION_CLOSING;
-		e->config.callbacks.close(e->config.callbacks.arg, c->id, ENGINE_CLOSE_POLICY);
-	}
-}
-
 void engine_conn_error(struct engine *e, uint64_t conn, enum err err, struct now now)
 {
 	engine_clock(e, now);
@@ -324,24 +300,13 @@ static void take_message(struct engine *e, struct conn *c, const char *text, siz
 		effects_run(e, c->take);
 }
 
-/* Would the take be larger than the token allows, all tracks together? */
-static bool above_quota(const struct conn *c, const struct take *t, uint64_t len)
-{
-	uint64_t max = c->work.max_bytes;
-	if (max == UINT64_MAX)
-		return false;
-	for (uint32_t i = 0; i < t->rec.info.track_count && max > 0; i++)
-		max -= t->rec.tracks[i].accepted < max ? t->rec.tracks[i].accepted : max;
-	return len > max;
-}
-
 /* False: it can't be taken now; nothing of it was. `whole`: with it what is known to follow of the same message. */
 static bool take_binary(struct engine *e, struct conn *c, const void *data, size_t len, uint64_t whole)
 {
 	if (c->session.state == SESSION_OPEN && c->attached && len > 0) {
 		struct take *t = c->take;
 		struct track_io *io = take_io(e, t, c->track);
-		if (above_quota(c, t, whole)) {
+		if (conn_above_quota(c, t, whole)) {
 			conn_error(e, c, ERR_QUOTA_EXCEEDED, NULL, t->rec.tracks[c->track].durable);
 			return true;
 		}

@@ -188,6 +188,8 @@ static void on_timer(struct engine *e, struct timer *timer)
 	case TIMER_CONN: {
 		struct conn *c = list_entry(timer, struct conn, timer);
 		uint64_t id = c->id;
+		if (!c->granted && !c->known && c->session.state != SESSION_CLOSING)
+			conn_cut(e, c, ERR_UNAUTHORIZED); /* a heartbeat has passed, and nobody knows who it is */
 		session_tick(&c->session, e->now.mono_ms, &e->fx);
 		effects_run(e, NULL);
 		c = conn_find(e, id);

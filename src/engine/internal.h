@@ -9,6 +9,7 @@
  *   reads.c       downloads                      recover.c     start-up
  *   reply.c       the one way out                space.c       free space, full storage
  *   catalogue.c   transactions in groups         json.c        what the API shows
+ *   granting.c    what grants let pass
  */
 #ifndef HOLDFAST_ENGINE_INTERNAL_H
 #define HOLDFAST_ENGINE_INTERNAL_H
@@ -113,6 +114,7 @@ struct conn {
 	struct grant opened; /* with `granted`: what it may do without a token in its messages */
 	struct grant work;   /* of its last `start` */
 	bool granted;
+	bool known;	     /* a message brought a good token */
 	uint64_t announced;  /* the length of the binary message whose first piece comes next; 0: not said */
 	struct take *take;   /* attached to, NULL otherwise */
 	struct uuid take_id; /* with `named`: the take that the last `start` was about */
@@ -249,9 +251,6 @@ void take_want(struct engine *e, struct engine_ref ref, struct waiter *w);
 /* … or of a start: the principal's own, else one of `local`, else made (`info` is taken over and names principal and
  * session). */
 void take_start(struct engine *e, struct recording_info *info, struct waiter *w);
-/* May the grant read or change it? `by_session`: it was asked for by the name that only its client knows. */
-enum err take_judge(const struct take *t, const struct grant *g, enum grant_use use, bool by_session);
-bool ref_by_session(const char *text);
 void take_wait(struct take *t, struct waiter *w);
 /* Everything that waits may try again. */
 void take_wake(struct engine *e, struct take *t, enum err err);
@@ -280,8 +279,17 @@ void conn_send_started(struct engine *e, struct conn *c);
 void conn_send_saved(struct engine *e, struct conn *c, struct take *t, uint16_t track);
 void conn_send_aborted(struct engine *e, struct conn *c, struct take *t);
 void conn_error(struct engine *e, struct conn *c, enum err err, const char *detail, uint64_t bytes);
+
+/* granting.c */
+/* May the grant read or change it? `by_session`: it was asked for by the name that only its client knows. */
+enum err take_judge(const struct take *t, const struct grant *g, enum grant_use use, bool by_session);
+bool ref_by_session(const char *text);
 /* What a message may do: by its token, which wins, or as the connection was opened. */
-enum err conn_grant(const struct engine *e, const struct conn *c, const char *token, struct grant *out);
+enum err conn_grant(const struct engine *e, struct conn *c, const char *token, struct grant *out);
+/* A last word, and the connection is closed: nothing more is taken from it. */
+void conn_cut(struct engine *e, struct conn *c, enum err err);
+/* Would its take be larger than the token allows, all tracks together? */
+bool conn_above_quota(const struct conn *c, const struct take *t, uint64_t len);
 
 /* starts.c */
 void conn_start(struct engine *e, struct conn *c, const struct message_start *m);

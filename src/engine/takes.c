@@ -442,18 +442,6 @@ static void want_session(struct engine *e, struct engine_ref ref, const char *se
 	catalog_pump(e);
 }
 
-bool ref_by_session(const char *text)
-{
-	return strncmp(text, "session:", 8) == 0;
-}
-
-enum err take_judge(const struct take *t, const struct grant *g, enum grant_use use, bool by_session)
-{
-	const char *owner = t->rec.info.principal;
-	bool own = strcmp(owner, g->subject) == 0 || (by_session && strcmp(owner, PRINCIPAL_LOCAL) == 0);
-	return grant_judge(g, use, own, &t->rec.info.id);
-}
-
 void take_want(struct engine *e, struct engine_ref ref, struct waiter *w)
 {
 	struct uuid id;

@@ -286,6 +286,11 @@ static void bound_to_one(void **state)
 	say_as(g, &grant, "{\"type\":\"start\",\"sessionId\":\"new\"}");
 	assert_last(g, "\"forbidden_scope\"");
 	assert_int_equal(list(g, *grant_local(), NULL), 2);
+	/* when it is gone there is nothing, and not the next one */
+	play.resource = (struct uuid){ { 0 } };
+	uuid_parse(b, &play.resource);
+	assert_int_equal(delete_as(g, b, *grant_local()), ERR_OK);
+	assert_int_equal(list(g, play, NULL), 0);
 	free(a);
 	free(b);
 }
@@ -414,14 +419,17 @@ static void revoked(void **state)
 	engine_rig_media(g, works, 0, 100);
 	uint64_t other = say_as(g, NULL, "{\"type\":\"start\",\"sessionId\":\"s\",\"token\":\"b.r\"}");
 	uint64_t idle = engine_conn_open(g->e, &bearer, g->now);
+	/* it came in by the one and works under another */
+	uint64_t both = say_as(g, &bearer, "{\"type\":\"start\",\"sessionId\":\"t\",\"token\":\"b.r\"}");
 	engine_rig_turn(g);
 	engine_rig_forget(g);
 	engine_revoke(g->e, "a.r", g->now);
 	engine_rig_turn(g);
-	assert_int_equal(g->sent_count, 2);
-	assert_non_null(strstr(g->sent[0], "\"token_revoked\""));
-	assert_non_null(strstr(g->sent[1], "\"token_revoked\""));
-	assert_int_equal(g->closed, 2);
+	assert_int_equal(g->sent_count, 3);
+	for (unsigned i = 0; i < g->sent_count; i++)
+		assert_non_null(strstr(g->sent[i], "\"token_revoked\""));
+	assert_int_equal(g->closed, 3);
+	close_conn(g, both);
 	engine_rig_media(g, works, 100, 100); /* on its way: dropped */
 	engine_rig_media(g, other, 0, 10);
 	engine_rig_turn(g);
@@ -435,12 +443,36 @@ static void revoked(void **state)
 	free(a.json);
 }
 
+/* Who never says who he is does not hold a connection. */
+static void strangers_leave(void **state)
+{
+	struct engine_rig *g = *state;
+	uint64_t silent = engine_conn_open(g->e, NULL, g->now), wrong = engine_conn_open(g->e, NULL, g->now);
+	uint64_t known = say_as(g, NULL, "{\"type\":\"start\",\"sessionId\":\"s\",\"token\":\"a.r\"}");
+	uint64_t local = engine_conn_open(g->e, grant_local(), g->now);
+	engine_rig_say(g, wrong, "{\"type\":\"start\",\"sessionId\":\"s\",\"token\":\"nonsense\"}");
+	engine_rig_forget(g);
+	for (int s = 0; s < 21; s++) {
+		engine_rig_pass(g, 1000);
+		engine_conn_alive(g->e, silent, g->now); /* it answers pings, and that is not enough */
+		engine_conn_alive(g->e, wrong, g->now);
+		engine_conn_alive(g->e, known, g->now);
+		engine_conn_alive(g->e, local, g->now);
+	}
+	assert_int_equal(g->closed, 2);
+	assert_int_equal(g->sent_count, 2);
+	assert_last(g, "\"unauthorized\"");
+	engine_rig_pass(g, 30000); /* said once */
+	assert_non_null(strstr(g->sent[1], "\"unauthorized\""));
+	assert_true(g->sent_count == 2 || !strstr(g->sent[2], "\"unauthorized\""));
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(who_may_start), TEST(who_sees_what), TEST(bound_to_one), TEST(local_goes_on_under_a_token),
-		TEST(both_at_once),  TEST(quota),	  TEST(revoked),
+		TEST(both_at_once),  TEST(quota),	  TEST(revoked),      TEST(strangers_leave),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
