@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Writes the files of web/ into a C table for the server: embed.py OUTPUT FILE …. A page FILE.html is served as /FILE,
-index.html as /, everything else under its own name. The entity tag is made of the content."""
+"""Writes the built files of web/ into a C table for the server: embed.py OUTPUT LIST, with the files' names in LIST, one
+a line. A page NAME.html is served as /NAME unless PAGES says otherwise, everything else as /assets/NAME. The entity tag
+is made of the content."""
 import hashlib
 import pathlib
 import sys
@@ -12,16 +13,19 @@ TYPES = {
     ".svg": "image/svg+xml",
 }
 
+# The routes of pages that are not called as their file is; the same text as in src/net/routes.c.
+PAGES = {"desk.html": "/", "play.html": "/play/{id}"}
+
 
 def served_as(path):
-    if path.name == "index.html":
-        return "/"
-    return "/" + (path.stem if path.suffix == ".html" else path.name)
+    if path.suffix == ".html":
+        return PAGES.get(path.name, "/" + path.stem)
+    return "/assets/" + path.name
 
 
-def main(output, *files):
+def main(output, listed):
     arrays, rows = [], []
-    for number, name in enumerate(files):
+    for number, name in enumerate(pathlib.Path(listed).read_text().splitlines()):
         path = pathlib.Path(name)
         data = path.read_bytes()
         lines = [", ".join(str(byte) for byte in data[at:at + 24]) for at in range(0, len(data), 24)]

@@ -12,10 +12,10 @@
 	"'none'\r\n"                                                                                                   \
 	"Cross-Origin-Opener-Policy: same-origin\r\n"
 
-void page_run(struct request *r)
+static void page_answer(struct request *r, const char *path)
 {
 	const struct page *page = pages;
-	while (page->path && strcmp(page->path, r->route->path) != 0)
+	while (page->path && strcmp(page->path, path) != 0)
 		page++;
 	if (!page->path) {
 		request_problem(r, ERR_NOT_FOUND, NULL, NULL);
@@ -32,4 +32,17 @@ void page_run(struct request *r)
 						    .headers = headers,
 						    .body = page->data,
 						    .len = page->len });
+}
+
+/* A page has the name of its route, whatever stands in place of {id}: the page itself asks for that. */
+void page_run(struct request *r)
+{
+	page_answer(r, r->route->path);
+}
+
+void asset_run(struct request *r)
+{
+	char path[128];
+	int len = snprintf(path, sizeof path, "/assets/%s", r->id);
+	page_answer(r, (size_t)len < sizeof path ? path : "");
 }

@@ -262,6 +262,7 @@ void lan_qr_run(struct request *r);
 void trust_run(struct request *r);
 void trust_certificate_run(struct request *r);
 void trust_profile_run(struct request *r);
+void asset_run(struct request *r);
 void original_run(struct request *r);
 
 /* A piece of the download was sent: the next. */
@@ -302,7 +303,8 @@ void ws_drained(struct ws *w);
 /* --- pages.c --- */
 
 struct page {
-	const char *path, *type, *etag; /* etag with quotes */
+	const char *path;	 /* a route of routes.c, or /assets/NAME */
+	const char *type, *etag; /* etag with quotes */
 	const unsigned char *data;
 	size_t len;
 };

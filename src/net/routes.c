@@ -6,9 +6,9 @@
 static const struct route routes[] = {
 	{ "GET", "/", ROUTE_OPEN, page_run },
 	{ "GET", "/record", ROUTE_OPEN, page_run },
-	{ "GET", "/record.css", ROUTE_OPEN, page_run },
-	{ "GET", "/record.js", ROUTE_OPEN, page_run },
-	{ "GET", "/client.js", ROUTE_OPEN, page_run },
+	{ "GET", "/play/{id}", ROUTE_OPEN, page_run },
+	{ "GET", "/trust", ROUTE_OPEN, page_run },
+	{ "GET", "/assets/{id}", ROUTE_OPEN, asset_run },
 	{ "GET", "/ws", ROUTE_UPGRADE | ROUTE_ANONYMOUS, ws_upgrade },
 	{ "GET", "/api/recordings", 0, api_list },
 	{ "GET", "/api/recordings/{id}", 0, api_get },

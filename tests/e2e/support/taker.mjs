@@ -1,33 +1,42 @@
-// A take sent by the page's own sender (web/client.js) from Node, and what is asked of it in the end.
+// A take sent by the pages' own client (web/client/) from Node, kept in memory, and what is asked of it in the end.
 import assert from 'node:assert/strict';
-import { TakeSender } from '../../../web/client.js';
+import { openClient } from '../../../web/client/index.js';
 import { atEnd, within } from './server.mjs';
 import { assertOriginal, recording, sessionId, sha256, WebSocket } from './wire.mjs';
 
 export class Taker {
 	bytes = [];
 	#watchers = new Set();
+	#take = null;
+	#begun;
 
 	/** `at`: anything with a `url`: the server or a proxy in front of it. */
 	constructor(t, at, start = {}) {
-		this.sender = new TakeSender({
-			url: at.url.replace(/^http/, 'ws') + '/ws',
-			start: { sessionId: sessionId(), mime: 'video/webm', ext: 'webm', ...start },
-			WebSocket,
-			onchange: () => {
-				for (const watcher of this.#watchers) watcher();
-			},
-		});
+		this.#begun = this.#begin(t, at, { sessionId: sessionId(), mime: 'video/webm', ext: 'webm', ...start });
+		this.#begun.catch(() => {}); // who waits for something hears of it
+	}
+
+	async #begin(t, at, start) {
+		const client = await openClient({ server: at.url, stores: ['memory'], storeName: start.sessionId, WebSocket });
 		atEnd(t, () => {
 			this.stop();
-			this.sender.close();
+			return client.close();
 		});
-		this.sender.connect();
+		this.#take = await client.begin(start);
+		this.#take.onState(() => {
+			for (const watcher of this.#watchers) watcher();
+		});
+	}
+
+	/** What is known of it: link, reason, message, id, saved, reconnects; recorded and safe in bytes. */
+	get sender() {
+		const { emittedBytes = 0, safeBytes = 0, problem = null, ...state } = this.#take?.state ?? { link: 'idle', id: null };
+		return { ...state, recorded: emittedBytes, safe: safeBytes, reason: problem?.code ?? state.reason ?? null };
 	}
 
 	push(bytes) {
 		this.bytes.push(Buffer.from(bytes));
-		this.sender.push(bytes);
+		this.#begun.then(() => this.#take.write(bytes)).catch(() => {}); // the state tells
 	}
 
 	/** Pushes pieces at a steady pace until stop() or end(). */
@@ -57,7 +66,8 @@ export class Taker {
 	/** Ends the take and asserts that the server has exactly its bytes. */
 	async finish(server, ms = 30_000) {
 		this.stop();
-		this.sender.end();
+		await this.#begun;
+		await this.#take.end();
 		await this.when((sender) => sender.link === 'saved', ms, 'saved');
 		const bytes = Buffer.concat(this.bytes);
 		assert.equal(this.sender.saved.bytes, bytes.length);

@@ -1,0 +1,341 @@
+// @holdfast/client: takes recordings and files to a Holdfast server and keeps every byte until the server has it on disk.
+// Knows nothing of pages: no sentence for people is made here except those that the server itself sent (`message`).
+
+/** A code of docs/protocol.md, or one of this client's own (see `Problem` and `TakeState.reason`). */
+export type Code = string;
+
+export interface ClientOptions {
+	/** The server's address, for instance `https://192.168.1.5:8443`. Default: the page's own origin. */
+	server?: string;
+	/** The token, or a function that gives the present one (asked before each `start` and each request). null: none. */
+	token?: string | null | (() => string | null);
+	/** Names the stores on the device. Clients of one origin that use the same name share their takes. Default `holdfast`. */
+	storeName?: string;
+	/** Kinds of store to try, in this order. Default `['opfs', 'indexeddb', 'memory']`. */
+	stores?: KeptIn[];
+	/** Where `store-worker.js` is served, if not beside this module (bundlers). Without it OPFS can't be used. */
+	workerUrl?: string | URL;
+	/** Bytes of a take that may wait in memory while the device is full. Default 64 MiB; with no store at all 1 GiB for all takes. */
+	memoryLimitBytes?: number;
+	WebSocket?: typeof WebSocket;
+	fetch?: typeof fetch;
+}
+
+/** `opfs`, `indexeddb`: survives reload, crash and kill. `file`: the user's own File is read again. `memory`: dies with the page. */
+export type KeptIn = 'opfs' | 'indexeddb' | 'file' | 'memory';
+
+/** Opens the stores of this device. Give-ups of takes (`abort`) that no server has heard of yet are sent in the background. */
+export function openClient(options?: ClientOptions): Promise<Client>;
+
+export interface Client {
+	readonly server: string;
+	/** Where new takes are kept. `memory` only if nothing else works: say so to the user. */
+	readonly keptIn: KeptIn;
+	/** Why not in something better: what the better store answered. null if the first choice works. */
+	readonly keptInReason: string | null;
+	readonly api: Api;
+
+	/** Begins a take. Nothing needs to be connected: bytes are kept, and sent when there is a server. */
+	begin(start: StartOptions): Promise<Take>;
+	/** What is neither saved nor aborted, on this device, for every server; newest first. Takes with a `problem` are included. */
+	unfinished(): Promise<UnfinishedTake[]>;
+	/**
+	 * Goes on with an unfinished take: it connects and sends what is kept by itself. Then `end()` it, or `part()` and write on.
+	 * If another tab owns it, the take is `standby` until that tab goes (or `signal` aborts): see TakeState.link.
+	 * Rejects with `unknown_take` if this device does not know it, `other_server` if it is another server's, and for a file with
+	 * `file_permission` (call it in a click), `file_changed` or `file_unreadable`.
+	 */
+	resume(sessionId: string, options?: { signal?: AbortSignal }): Promise<Take>;
+	/** What is still kept of an unfinished take, without resuming it; see Take.localCopy. */
+	localCopy(sessionId: string): Promise<LocalCopy>;
+	/** Forgets a take on this device. What the server has of it stays there. Rejects with `busy` while another tab owns it. */
+	discard(sessionId: string): Promise<void>;
+	/**
+	 * Sends a file. It is not copied while it can be read again; for a reload its handle (if given), else the File, is put into
+	 * IndexedDB. A file that was begun before and not finished (same name, size and date) goes on where it was.
+	 */
+	sendFile(file: File, options?: FileOptions): Promise<Take>;
+	/** navigator.storage.persist() and estimate(). */
+	space(): Promise<DeviceSpace>;
+	/** Asks the browser not to evict what is kept. true: granted. Also asked by begin(). */
+	persist(): Promise<boolean>;
+	follow(options: FollowOptions): Follower;
+	/** Try now instead of waiting: the user asked, or the network is known to be back (the `online` event is heard by itself). */
+	reconnect(): void;
+	/** Lets go of all takes, locks and stores. What is kept stays for the next visit. */
+	close(): Promise<void>;
+}
+
+export interface StartOptions {
+	/** 1 to 200 characters; made here (128 random bits) if not given. */
+	sessionId?: string;
+	mime: string;
+	ext: string;
+	name?: string;
+	/** When it was begun, ms since 1970. Default: now. */
+	ts?: number;
+	track?: string;
+	tracks?: string[];
+}
+
+export interface FileOptions {
+	/** Default: the file's name. */
+	name?: string;
+	ext?: string;
+	mime?: string;
+	/** A handle of the file (file picker): kept instead of the file. */
+	handle?: FileSystemFileHandle;
+}
+
+export interface Take {
+	readonly sessionId: string;
+	/** The newest state; a new object at each change, never changed itself. */
+	readonly state: TakeState;
+	/** Calls back now and at every change (changes within one turn are told once). Returns what unsubscribes. */
+	onState(listener: (state: TakeState) => void): () => void;
+	/**
+	 * Bytes in the order of the calls. Resolves when they are kept (on the device; while it is full: in memory).
+	 * Need not be awaited: order is kept, and end() waits for the last one. A Uint8Array must not be changed afterwards.
+	 * Rejects with `memory_full` (device full and no link: stop the recorder, then end(); what was kept before is safe), with
+	 * `unreadable` (the Blob could not be read: the take can be ended before it, no later bytes are taken: there are no gaps),
+	 * with `ended`, or with `state.problem`'s code.
+	 */
+	write(bytes: Blob | ArrayBuffer | Uint8Array): Promise<void>;
+	/**
+	 * What comes now begins with a container header of its own, as after a reload: the next part of the same take.
+	 * To be called before its first write. mime and ext may differ; they are kept with the part.
+	 */
+	part(options?: { mime?: string; ext?: string }): void;
+	/**
+	 * No more bytes come (those written before are awaited). Resolves when the end is noted on the device: from here on the rest
+	 * needs no user, `whenDone` tells. May be called in any state but done.
+	 */
+	end(): Promise<void>;
+	/** Throws the take away, here and on the server, as soon as that can be reached; it is not listed any more. */
+	abort(reason?: string): Promise<void>;
+	/** Resolves when state.done, whatever the end was: look at it. */
+	whenDone(): Promise<TakeState>;
+	/** The bytes that this device still has. Works in every state, also when `problem` is set; changes nothing. */
+	localCopy(): Promise<LocalCopy>;
+	/** Stops working on it and lets other tabs have it. Everything stays kept. */
+	release(): Promise<void>;
+	/** Forgets it on this device, also after a problem. What the server has stays there. */
+	discard(): Promise<void>;
+	reconnect(): void;
+}
+
+/**
+ * idle        not connected: nothing to do
+ * standby     another tab owns the take; this one takes over when that goes
+ * connecting  a connection is being made, or `start` waits for its answer
+ * sending     attached
+ * waiting     for the next attempt, at `retryAt`; `reason` says why
+ * saved       sealed on the server; final
+ * aborted     thrown away by abort(); final
+ * stopped     it will not go on by itself; `problem` says why, and nothing was thrown away; final
+ * released    release() or close() was called; final for this object
+ */
+export type Link = 'idle' | 'standby' | 'connecting' | 'sending' | 'waiting' | 'saved' | 'aborted' | 'stopped' | 'released';
+
+export interface TakeState {
+	sessionId: string;
+	link: Link;
+	/** saved, aborted, stopped or released. */
+	done: boolean;
+	/** The recording's id on the server, once known. */
+	id: string | null;
+	/** Handed to write(), its conversion finished. For a file: its size. */
+	emittedBytes: number;
+	/** Of those: on this device's disk or on the server's. What a crash of the page would leave. emitted - kept is at risk. */
+	keptBytes: number;
+	/** Of those: on the server's disk. */
+	safeBytes: number;
+	/** Bytes on this device that the server has not confirmed: keptBytes - safeBytes. */
+	unsentBytes: number;
+	keptIn: KeptIn;
+	/** The device has no room (or its store fails): new bytes wait in memory (up to memoryLimitBytes) until the server has them. */
+	deviceFull: boolean;
+	/** Of emittedBytes: in memory only, on neither disk. */
+	memoryBytes: number;
+	/** write() refuses: memoryLimitBytes is reached, or a Blob could not be read. */
+	writeRefused: 'memory_full' | 'unreadable' | null;
+	/** end() was called (in this or an earlier page). */
+	ended: boolean;
+	/** Parts so far, 1 or more. */
+	parts: number;
+	/** Why it waits: a code of the protocol, or `network`, `closed`, `timeout`, `silence`, `protocol`. Kept until the next progress. */
+	reason: Code | null;
+	/** What the server said with it; '' if nothing. */
+	message: string;
+	/** When the next attempt is due (Date.now's clock); null if none is planned. */
+	retryAt: number | null;
+	reconnects: number;
+	problem: Problem | null;
+	/** Set when saved. */
+	saved: { id: string; bytes: number; sha256: string; url: string } | null;
+}
+
+/**
+ * Why a take stopped. Codes of the protocol that are final (`taken_over`, `position_conflict`, `deleted`, `aborted`, `unauthorized`,
+ * `token_expired`, `token_revoked`, `forbidden_scope`, `quota_exceeded`, `sealed`, `total_mismatch`, `checksum_mismatch`, …), or:
+ *   server_has_more   the server holds bytes that this device never gave: not the same take
+ *   saved_short       finished from elsewhere with fewer bytes than are kept here
+ *   sealed            finished from elsewhere while it was being recorded: what the server has is all that was kept by then
+ *   unknown_take      another tab finished or discarded it while this one waited
+ *   taken_over_here   another tab of this device took it (only where Web Locks are missing)
+ *   file_unreadable, file_changed, file_permission   of sendFile
+ *   store_failed      the device's store can't be read
+ * `unauthorized`, `token_*`, `forbidden_scope`, `file_unreadable` and `store_failed` are over when their cause is (`resumable`): reconnect().
+ * resume() tries again whatever the problem was, also after `taken_over`.
+ */
+export interface Problem {
+	code: Code;
+	message: string;
+	/** The server's byte count, where it told one. */
+	serverBytes: number | null;
+	/** reconnect() may help: the cause can be mended. */
+	resumable: boolean;
+}
+
+export interface UnfinishedTake {
+	sessionId: string;
+	server: string;
+	/** It belongs to this client's server, so resume() will work. */
+	here: boolean;
+	id: string | null;
+	name: string;
+	mime: string;
+	ext: string;
+	/** When it was begun (`ts`), ms since 1970. */
+	begunAt: number;
+	/** Last byte kept or confirmed, ms since 1970; begunAt if not known. */
+	changedAt: number;
+	/** As in TakeState; safeBytes as last heard, so possibly too low. */
+	keptBytes: number;
+	safeBytes: number;
+	/** Bytes that can be had by localCopy(). */
+	heldBytes: number;
+	keptIn: KeptIn;
+	parts: number;
+	/** Its end was declared: resume() is all it needs. */
+	ended: boolean;
+	/** A tab (`other`, or this client: `here`) works on it now. */
+	owner: 'here' | 'other' | null;
+	problem: Problem | null;
+	/** The file's name for sendFile(), else null. */
+	file: string | null;
+}
+
+export interface LocalCopy {
+	/** Position in the take of the first byte. 0: the copy is whole. Above: what is below was confirmed by the server and dropped here. */
+	from: number;
+	bytes: number;
+	mime: string;
+	ext: string;
+	/** Positions in the take at which a new part (a container header of its own) begins. */
+	parts: number[];
+	/** Reads from the disk as it is read; also of 10 GB. */
+	stream(): ReadableStream<Uint8Array>;
+	/** The same as a Blob; made of the device's files where it can. */
+	blob(): Promise<Blob>;
+}
+
+export interface DeviceSpace {
+	/** null: the browser does not tell. */
+	usedBytes: number | null;
+	quotaBytes: number | null;
+	leftBytes: number | null;
+	persisted: boolean;
+}
+
+export interface FollowOptions {
+	/** All recordings this token may see, or one. Default: all. */
+	id?: string;
+	/** Called at every change, at most once a turn of the event loop. */
+	onChange: (view: FollowerView) => void;
+}
+
+export interface FollowerView {
+	/** `live`: what is shown is up to date. `waiting`: the link is lost, shown is what was last heard. */
+	link: 'connecting' | 'live' | 'waiting' | 'stopped';
+	reason: Code | null;
+	message: string;
+	retryAt: number | null;
+	/** Newest first. Deleted ones are gone. */
+	recordings: Recording[];
+	server: ServerStatus | null;
+}
+
+export interface Follower {
+	readonly view: FollowerView;
+	reconnect(): void;
+	close(): void;
+}
+
+export interface ServerStatus {
+	freeBytes: number;
+	totalBytes: number;
+	reserveBytes: number;
+	/** Attached takes. */
+	recordings: number;
+}
+
+export interface Recording {
+	id: string;
+	sessionId: string;
+	name: string | null;
+	owner: string;
+	phase: 'uploading' | 'queued' | 'processing' | 'generating_thumbnail' | 'complete' | 'error' | 'aborted' | 'deleted';
+	attached: boolean;
+	interrupted: boolean;
+	revision: number;
+	bytes: number;
+	sha256: string | null;
+	mime: string;
+	error: { code: Code; message: string } | null;
+	tracks: { track: string; bytes: number; attached: boolean; sealed: boolean }[];
+	createdAt: number;
+	updatedAt: number;
+	graceLeftMs: number | null;
+}
+
+/** Every call rejects with ApiError. `id`: the recording's id, or `session:` and the take's own name. */
+export interface Api {
+	server(): Promise<{
+		version: string; time: number; freeBytes: number; totalBytes: number; reserveBytes: number; secure: boolean; lan: boolean;
+		grant: { subject: string; scopes: string[]; local: boolean; expiresAt: number | null };
+	}>;
+	list(options?: { before?: string; search?: string; phase?: string }): Promise<{ items: Recording[]; next: string | null }>;
+	get(id: string): Promise<Recording>;
+	rename(id: string, name: string): Promise<Recording>;
+	delete(id: string): Promise<void>;
+	/** An old server's 409 without a problem `code` counts as success: `{status: 'alreadyComplete', phase: null}`. */
+	complete(id: string, tracks?: { track: string; bytes: number; sha256?: string }[]): Promise<{ status: string; phase: string | null }>;
+	sign(id: string, options?: { what?: 'original'; track?: string }): Promise<{ url: string; expiresAt: number }>;
+	/** One pairing. `nonce` is made here and kept over the tries of this call: a lost reply is asked for again. */
+	pair(pairing: string, options?: { nonce?: string; device?: string; token?: string | null }):
+		Promise<{ token: string; subject: string; scopes: string[]; expiresAt: number }>;
+	lan(): Promise<Record<string, unknown>>;
+	trust(): Promise<Record<string, unknown>>;
+	/** Anything else: JSON in, JSON out, with the token. */
+	request(method: string, path: string, body?: unknown): Promise<unknown>;
+	/** The address of a recording's bytes (without a token: sign() it for a media element). */
+	originalUrl(id: string, track?: string): string;
+}
+
+/** Thrown by Api and by Client and Take (there `status` is 0). */
+export class ApiError extends Error {
+	/** The problem's code; `network` (no answer), `timeout`, `http_N` (an answer without a code) or `unknown_take`, `busy` … */
+	readonly code: Code;
+	/** HTTP status; 0: there was no answer. */
+	readonly status: number;
+	/** Whether the same thing may work later. */
+	readonly retry: boolean;
+	/** What the server said for people, or the last real error in words. */
+	readonly message: string;
+	readonly cause?: unknown;
+}
+
+/** A name for a take that no one else uses: 128 random bits, also over plain http. */
+export function newSessionId(): string;
+export const SUBPROTOCOL: 'holdfast.v1';

@@ -1,0 +1,98 @@
+// The desk's panel for pairing a phone: the code, what it says as text, and how long it is good. A code that was used or has
+// expired is replaced: the server is asked now and then while the page is looked at.
+import { desk as texts } from './texts.js';
+import { at, readToken, recordLink as link, setText, timeText } from './ui.js';
+
+const ASK_MS = 3_000; // a phone that was paired is noticed within this
+const ASK_OFF_MS = 30_000; // --lan takes a restart
+
+export class QrPanel {
+	#api;
+	#say;
+	#shown = null; // the pairing link on show
+	#expiresAt = null;
+	#picture = null; // its object URL
+	#timer = null;
+
+	constructor(api, say) {
+		this.#api = api;
+		this.#say = say;
+		at('pair-copy').addEventListener('click', () => this.#copy());
+		document.addEventListener('visibilitychange', () => this.#ask());
+	}
+
+	start() {
+		return this.#ask();
+	}
+
+	stop() {
+		clearTimeout(this.#timer);
+		at('pair').hidden = true;
+	}
+
+	/** The link to the server is lost or back. */
+	connected(live) {
+		at('pair').toggleAttribute('data-old', !live);
+		if (this.#shown !== null) this.#until(live ? this.#validity() : texts.pairStale);
+		if (live) this.#ask();
+	}
+
+	#validity() {
+		return this.#expiresAt === null ? '' : texts.pairUntil(timeText(this.#expiresAt));
+	}
+
+	#until(sentence) {
+		setText(at('pair-until'), sentence);
+	}
+
+	async #ask() {
+		clearTimeout(this.#timer);
+		if (document.hidden) return;
+		let wait = ASK_MS;
+		try {
+			const lan = await this.#api.lan();
+			if (lan.enabled) await this.#show(lan);
+			else wait = ASK_OFF_MS;
+			at('pair-on').hidden = !lan.enabled;
+			at('pair-off').hidden = lan.enabled;
+			at('pair').hidden = false;
+		} catch (error) {
+			if (error.status === 401 || error.status === 403) {
+				this.stop(); // this browser may not pair others
+				return;
+			}
+		}
+		clearTimeout(this.#timer);
+		this.#timer = setTimeout(() => this.#ask(), wait);
+	}
+
+	async #show(lan) {
+		if (lan.pairUrl === this.#shown) return;
+		const used = this.#expiresAt !== null && Date.now() < this.#expiresAt;
+		const token = readToken();
+		const answer = await fetch('/api/lan/qr.svg', { cache: 'no-store', headers: token ? { authorization: `Bearer ${token}` } : {} });
+		if (!answer.ok) throw new Error(answer.statusText);
+		const picture = URL.createObjectURL(new Blob([await answer.arrayBuffer()], { type: 'image/svg+xml' }));
+		at('qr').src = picture;
+		at('qr').hidden = false;
+		if (this.#picture) URL.revokeObjectURL(this.#picture);
+		this.#picture = picture;
+		this.#shown = lan.pairUrl;
+		this.#expiresAt = lan.pairExpiresAt ?? null;
+		link(at('pair-url'), lan.url);
+		link(at('pair-plain'), lan.plainUrl);
+		this.#until(used ? texts.pairUsed : this.#validity());
+		if (used) this.#say(texts.pairUsed);
+	}
+
+	async #copy() {
+		try {
+			await navigator.clipboard.writeText(this.#shown);
+			this.#until(texts.pairCopied);
+			this.#say(texts.pairCopied);
+		} catch {
+			this.#until(texts.pairCopyFailed);
+			this.#say(texts.pairCopyFailed);
+		}
+	}
+}
