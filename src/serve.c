@@ -76,6 +76,8 @@ static void on_timer(uv_timer_t *handle)
 static void on_turn(uv_prepare_t *handle)
 {
 	struct serve *s = handle->data;
+	if (s->net && s->engine)
+		engine_time(s->engine, net_now(s->net));
 	exec_threads_turn(s->threads);
 	if (!s->net) /* closed; the engine is next */
 		return;

@@ -39,6 +39,18 @@ enum {
 	LIMIT_HTTP_HEADER_FIELDS = 128, /* headers of one request, whatever their size */
 	LIMIT_LIST_ITEMS = 100,		/* recordings a page of the list */
 
+	/* Following: what subscribers are told */
+	LIMIT_SUBSCRIPTIONS = 32,	  /* recordings that a connection follows by id: for more there is `all` */
+	LIMIT_STATUS_QUEUE = 4,		  /* unread messages of a connection above which no status joins them */
+	LIMIT_STATUS_BACKLOG = 16 * 1024, /* recordings changed and not told, a MiB; beyond it `all` begins anew */
+	LIMIT_STATUS_ROWS = 32,		  /* rows read for a connection at a time: each may be 100 KiB of parts */
+	LIMIT_STATUS_TURN = 16,		  /* told to one connection before it is another's turn */
+	LIMIT_STATUS_SLICE_MS = 100,	  /* in so long at most so many … */
+	LIMIT_STATUS_SLICE = 100,	  /* … to all together: 1,000 a second are a tenth of a core at most */
+	LIMIT_STATUS_GROWN = 20, /* … because of byte counts alone: as many as a page shows, not as are recorded */
+	LIMIT_STATUS_BYTES_MS = 500,   /* between two byte counts of one recording: what eyes follow */
+	LIMIT_STATUS_SERVER_MS = 2000, /* between two states of the server itself */
+
 	/* Timing, in ms where nothing else is said */
 	LIMIT_HEARTBEAT_MIN_MS = 1000,	  /* below that, phones lose links that are fine */
 	LIMIT_END_SILENCE_MS = 10 * 1000, /* after `end`: no byte for this long is bytes_missing */

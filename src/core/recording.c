@@ -440,3 +440,11 @@ uint64_t recording_next_wake(const struct recording *r)
 	}
 	return wake;
 }
+
+uint64_t recording_time_left(const struct recording *r, uint64_t now)
+{
+	uint64_t from = r->frozen_ms == UINT64_MAX ? now : r->frozen_ms;
+	if (r->idle_deadline == UINT64_MAX)
+		return UINT64_MAX;
+	return r->idle_deadline > from ? r->idle_deadline - from : 0;
+}

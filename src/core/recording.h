@@ -143,6 +143,8 @@ void recording_detach_all(struct recording *r, enum err err, uint64_t now, struc
 void recording_listen(struct recording *r, uint64_t now, struct effects *fx);
 void recording_tick(struct recording *r, uint64_t now, struct effects *fx);
 uint64_t recording_next_wake(const struct recording *r);
+/* Until it is ended because nobody is attached; UINT64_MAX: it will not be, as things are. */
+uint64_t recording_time_left(const struct recording *r, uint64_t now);
 
 bool recording_attached(const struct recording *r);
 /* Every track is sealed. */

@@ -239,6 +239,7 @@ static void track_durable(struct engine *e, struct track_io *io, uint64_t end)
 		return;
 	e->bytes_durable += end - t->rec.tracks[io->number].durable;
 	recording_durable(&t->rec, io->number, end, &e->fx);
+	follow_grew(e, t);
 	chain_settle(e, io);
 	spool_update(e, io);
 	effects_run(e, t);

@@ -94,6 +94,7 @@ static void batch_done(struct task *task)
 	}
 	free(b);
 	replies_release(e);
+	follow_settled(e);
 	catalog_pump(e);
 }
 

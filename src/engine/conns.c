@@ -107,6 +107,7 @@ void engine_conn_closed(struct engine *e, uint64_t conn, struct now now)
 	conn_detach(e, c);
 	held_drop(e, c);
 	timer_set(&e->timers, &c->timer, UINT64_MAX);
+	follow_conn_closed(e, c);
 	list_remove(&c->link);
 	list_remove(&c->ready);
 	e->conn_slots[conn & ((1u << SLOT_BITS) - 1)] = NULL;
@@ -277,6 +278,11 @@ static void take_message(struct engine *e, struct conn *c, const char *text, siz
 	struct message m;
 	char detail[160];
 	enum err err = message_parse(text, len, &m, detail, sizeof detail);
+	if (err && m.type == MESSAGE_SUBSCRIBE) {
+		conn_subscribe_refuse(e, c, err, detail, &m.subscribe);
+		message_release(&m);
+		return;
+	}
 	if (err) {
 		conn_error(e, c, err, detail, UINT64_MAX);
 		return;
@@ -291,6 +297,9 @@ static void take_message(struct engine *e, struct conn *c, const char *text, siz
 		break;
 	case MESSAGE_ABORT:
 		on_abort(e, c, m.abort_reason);
+		break;
+	case MESSAGE_SUBSCRIBE:
+		conn_subscribe(e, c, &m.subscribe);
 		break;
 	}
 	message_release(&m);

@@ -134,6 +134,7 @@ static void take_op_done(struct engine *e, struct catalog_op *op)
 	if (!op->err && !t->gone) {
 		switch (o->kind) {
 		case EFFECT_PUT_TRACKS:
+			t->rec.info.updated_ms = o->info.updated_ms;
 			recording_tracks_put(&t->rec, o->track, e->now.mono_ms, &e->fx);
 			break;
 		case EFFECT_CLAIM:
@@ -144,6 +145,11 @@ static void take_op_done(struct engine *e, struct catalog_op *op)
 			break;
 		case EFFECT_LOG_ABORT:
 			recording_aborted(&t->rec, &o->row, &e->fx);
+			break;
+		case EFFECT_FAIL:
+			t->failing = false;
+			if (o->outcome == CATALOG_CHANGED)
+				t->rec.info.updated_ms = o->info.updated_ms;
 			break;
 		default:
 			break;
@@ -180,6 +186,7 @@ static void take_transact(struct engine *e, struct take *t, enum effect_type kin
 		if (t->io[i]->failed && t->io[i]->spooled < o->info.tracks[i].bytes)
 			o->info.tracks[i].bytes = t->io[i]->spooled;
 	}
+	t->failing = t->failing || kind == EFFECT_FAIL;
 	if (kind == EFFECT_LOG_ABORT)
 		o->reason = must(strdup(t->rec.info.abort_reason ? t->rec.info.abort_reason : ""));
 	take_pin(t);

@@ -55,8 +55,10 @@ void engine_rearm_conn(struct engine *e, struct conn *c)
 
 void engine_rearm_take(struct engine *e, struct take *t)
 {
-	if (!t->loading && !t->gone)
-		timer_set(&e->timers, &t->timer, e->listening ? recording_next_wake(&t->rec) : UINT64_MAX);
+	if (t->loading || t->gone)
+		return;
+	follow_look(e, t);
+	timer_set(&e->timers, &t->timer, e->listening ? recording_next_wake(&t->rec) : UINT64_MAX);
 }
 
 static void on_durable(void *arg, uint64_t sequence)
@@ -65,6 +67,7 @@ static void on_durable(void *arg, uint64_t sequence)
 	append_durable(e, sequence);
 	checkpoint_durable(e, sequence);
 	replies_release(e);
+	follow_settled(e);
 	append_pump(e);
 	spool_pump(e);
 	checkpoint_maybe(e);
@@ -122,6 +125,7 @@ static void init(struct engine *e, const struct engine_config *config, struct no
 	list_init(&e->checkpoint.todo);
 	list_init(&e->checkpoint.ready);
 	list_init(&e->rescues);
+	follow_init(e);
 	for (int i = 0; i < SIZE_CLASSES; i++)
 		list_init(&e->spoolable[i]);
 	e->space_timer.kind = TIMER_SPACE;
@@ -212,6 +216,8 @@ static void on_timer(struct engine *e, struct timer *timer)
 		else
 			timer_set(&e->timers, timer, e->now.mono_ms + LIMIT_CHECKPOINT_MS);
 		break;
+	case TIMER_FOLLOW:
+		break; /* the turn ends with it */
 	}
 }
 
@@ -233,6 +239,11 @@ static void stop_pump(struct engine *e)
 	stopped(e->stopped_arg);
 }
 
+void engine_time(struct engine *e, struct now now)
+{
+	engine_clock(e, now);
+}
+
 void engine_turn(struct engine *e, struct now now)
 {
 	engine_clock(e, now);
@@ -246,6 +257,7 @@ void engine_turn(struct engine *e, struct now now)
 	append_pump(e);
 	spool_pump(e);
 	checkpoint_maybe(e);
+	follow_turn(e);
 	stop_pump(e);
 }
 
@@ -264,7 +276,8 @@ void engine_status(const struct engine *e, struct engine_status *out)
 		.bytes_received = e->bytes_received,
 		.bytes_durable = e->bytes_durable,
 		.free_bytes = e->free_bytes,
-		.reserve_bytes = space_floor(e) * 4,
+		.total_bytes = e->total_bytes,
+		.reserve_bytes = space_reserve(e),
 		.checkpoints = e->checkpoint.done_count,
 		.paused = e->paused,
 	};
@@ -332,6 +345,7 @@ void engine_close(struct engine *e)
 	effects_release(&e->fx);
 	timers_release(&e->timers);
 	free(e->in_flight.items);
+	follow_release(e);
 	free(e->conn_slots);
 	free(e->by_id);
 	free(e->by_key);

@@ -40,6 +40,10 @@ struct engine_callbacks {
 	/* Stop or go on reading from one connection: nothing that was delivered is ever dropped. */
 	void (*pause)(void *arg, uint64_t conn, bool paused);
 	void (*ping)(void *arg, uint64_t conn);
+	/* May a status be sent, because hardly anything sent before waits for the peer? After a false
+	 * engine_conn_drained comes when all is sent. What is newest is told then: slow readers are sent less, not
+	 * later. */
+	bool (*roomy)(void *arg, uint64_t conn);
 	/* A sync failed or storage can't be trusted any more: say so and end the process with a failure. Nothing is
 	 * acked after this. */
 	void (*fatal)(void *arg, enum err err, const char *what);
@@ -79,6 +83,8 @@ const struct engine_recovery *engine_recovery(const struct engine *e);
 /* The server listens now: every unfinished take gets a full grace from here. */
 void engine_listening(struct engine *e, struct now now);
 
+/* It is so late now. To be said before completions run: they may begin or end what is timed. */
+void engine_time(struct engine *e, struct now now);
 /* At the end of every loop turn: runs what is due, starts a commit of what gathered. */
 void engine_turn(struct engine *e, struct now now);
 /* When engine_turn must be called next at the latest (monotonic ms), UINT64_MAX for never. */
@@ -94,6 +100,8 @@ void engine_conn_binary(struct engine *e, uint64_t conn, const void *data, size_
 size_t engine_conn_room(struct engine *e, uint64_t conn);
 /* Anything came from the peer that is not one of the above (a pong, a piece of a frame). */
 void engine_conn_alive(struct engine *e, uint64_t conn, struct now now);
+/* callbacks->roomy said no, and all is sent now. */
+void engine_conn_drained(struct engine *e, uint64_t conn, struct now now);
 void engine_conn_closed(struct engine *e, uint64_t conn, struct now now);
 /* The network refuses something on the connection (a text message above the limit): answered and detached as any error.
  */
@@ -149,7 +157,7 @@ struct engine_status {
 	unsigned connections, attached, takes;	/* takes: unfinished, in memory */
 	uint64_t memory_used, memory_bytes;	/* media that waits */
 	uint64_t bytes_received, bytes_durable; /* since start */
-	uint64_t free_bytes, reserve_bytes;
+	uint64_t free_bytes, total_bytes, reserve_bytes;
 	uint64_t checkpoints;
 	bool paused; /* reading is stopped for all: memory or journal full */
 	struct journal_status journal;

@@ -9,6 +9,7 @@
  *   reads.c       downloads                      recover.c     start-up
  *   reply.c       the one way out                space.c       free space, full storage
  *   catalogue.c   transactions in groups         json.c        what the API shows
+ *   subscriptions.c  who follows what            telling.c     what they are told, and when
  */
 #ifndef HOLDFAST_ENGINE_INTERNAL_H
 #define HOLDFAST_ENGINE_INTERNAL_H
@@ -28,6 +29,8 @@
 struct take;
 struct engine;
 struct request;
+struct follow;
+struct watch;
 
 /* Bytes of a track that wait in memory: a ring of blocks; slot 0 covers file block `first`. */
 struct chain {
@@ -92,6 +95,11 @@ struct take {
 	struct position opened;	   /* the newest OPEN record: what is sent must wait for it */
 	struct request *deleting;  /* who asked for its deletion */
 	struct list waiting;	   /* struct waiter */
+	bool failing;		   /* that its phase is `error` is not durable yet */
+	struct list changed;	   /* in engine.following.changed or .unsettled: subscribers are to hear of it */
+	struct list grown;	   /* in engine.following.grown or .grown_watched: … of its bytes */
+	uint64_t shown;		   /* a digest of what subscribers were last told of, but for the bytes */
+	uint64_t grown_ms;	   /* when they were last told of its bytes */
 	struct timer timer;
 	struct list link; /* engine.takes */
 	struct take *next_by_id, *next_by_key;
@@ -123,6 +131,7 @@ struct conn {
 	uint64_t start_bytes;
 	struct held *held, **held_tail;
 	struct waiter *starting; /* its `start` that waits */
+	struct follow *follow;	 /* what it subscribed to, NULL: nothing */
 	struct timer timer;
 	struct list link;  /* engine.conns */
 	struct list ready; /* in engine.ready while what was held may go on */
@@ -152,7 +161,7 @@ struct in_flight_queue {
 	size_t head, count, capacity;
 };
 
-enum { SIZE_CLASSES = 12, TIMER_CONN = 1, TIMER_TAKE, TIMER_SPACE, TIMER_CHECKPOINT };
+enum { SIZE_CLASSES = 12, TIMER_CONN = 1, TIMER_TAKE, TIMER_SPACE, TIMER_CHECKPOINT, TIMER_FOLLOW };
 
 struct checkpoint {
 	bool running, wanted;
@@ -166,6 +175,23 @@ struct checkpoint {
 	bool stalled;	    /* a manifest could not be written: again when space_check finds space */
 	bool recording;	    /* the record is on its way … */
 	struct position at; /* … here */
+};
+
+/* Who is to hear of changes, see subscriptions.h. */
+struct following {
+	unsigned count;		   /* connections that follow anything; with 0 nothing is noted */
+	struct list alls;	   /* struct follow, of those that follow all */
+	struct list ready;	   /* struct follow, of those that may have something to be told */
+	struct watch **watches;	   /* a table by id */
+	struct list changed;	   /* takes whose change is to be passed on */
+	struct list unsettled;	   /* … once it is durable */
+	struct list grown_watched; /* takes with more bytes, that somebody follows by id … */
+	struct list grown;	   /* … and the others */
+	unsigned told;		   /* in the slice that began at … */
+	uint64_t slice_ms;
+	struct timer timer;
+	struct server_figures figures; /* as they were at … */
+	uint64_t figures_ms;
 };
 
 struct engine {
@@ -216,6 +242,8 @@ struct engine {
 	struct list readers;
 	uint64_t reader_next;
 	unsigned reader_count;
+
+	struct following following;
 
 	uint64_t bytes_received, bytes_durable;
 	bool listening, stopping, failed;
@@ -335,6 +363,8 @@ enum err checkpoint_tracks(struct engine *e, struct checkpoint_track **out, size
 /* space.c */
 void space_check(struct engine *e);
 bool space_refuses_new(const struct engine *e);
+/* What is kept free, and the part of it below which running takes are stopped. */
+uint64_t space_reserve(const struct engine *e);
 uint64_t space_floor(const struct engine *e);
 void space_full(struct engine *e);
 
@@ -350,7 +380,40 @@ void readers_free(struct engine *e);
 /* recover.c */
 enum err engine_recover(struct engine *e);
 
-/* json.c */
-void recording_json(struct buf *out, const struct recording_info *info, const struct recording *live);
+/* subscriptions.c */
+void follow_init(struct engine *e);
+void follow_release(struct engine *e);
+void conn_subscribe(struct engine *e, struct conn *c, const struct message_subscribe *m);
+/* It was refused: says so, and leaves the take alone. */
+void conn_subscribe_refuse(struct engine *e, struct conn *c, enum err err, const char *detail,
+			   const struct message_subscribe *m);
+void follow_conn_closed(struct engine *e, struct conn *c);
+/* The take shows something else now. */
+void follow_change(struct engine *e, struct take *t);
+/* … if it does, compared to what was passed on last. */
+void follow_compare(struct engine *e, struct take *t);
+void follow_bytes(struct engine *e, struct take *t);
+static inline void follow_look(struct engine *e, struct take *t)
+{
+	if (e->following.count > 0)
+		follow_compare(e, t);
+}
+static inline void follow_grew(struct engine *e, struct take *t)
+{
+	if (e->following.count > 0)
+		follow_bytes(e, t);
+}
+/* What it shows was not changed just now: it was read. */
+void follow_seen(struct take *t);
+/* It leaves memory. */
+void follow_gone(struct engine *e, struct take *t);
+/* More is durable. */
+void follow_settled(struct engine *e);
+/* The end of a turn: passes on what changed, and tells what there is room for. */
+void follow_turn(struct engine *e);
+
+/* json.c. `live` NULL: it is not in memory. */
+void recording_json(const struct engine *e, struct buf *out, const struct recording_info *info,
+		    const struct recording *live);
 
 #endif

@@ -45,7 +45,14 @@ static json_t *error_json(const struct recording_info *info)
 	return json_pack("{s:s, s:s}", "code", err_code(info->error), "message", message);
 }
 
-void recording_json(struct buf *out, const struct recording_info *info, const struct recording *live)
+static json_t *grace_json(const struct engine *e, const struct recording *live)
+{
+	uint64_t left = live ? recording_time_left(live, e->now.mono_ms) : UINT64_MAX;
+	return left == UINT64_MAX ? json_null() : json_integer((json_int_t)left);
+}
+
+void recording_json(const struct engine *e, struct buf *out, const struct recording_info *info,
+		    const struct recording *live)
 {
 	char id[UUID_TEXT];
 	uuid_format(&info->id, id);
@@ -55,10 +62,12 @@ void recording_json(struct buf *out, const struct recording_info *info, const st
 	must(object);
 	json_object_set_new(object, "id", json_string(id));
 	json_object_set_new(object, "sessionId", text_or_null(info->session_id));
+	json_object_set_new(object, "owner", text_or_null(info->principal));
 	json_object_set_new(object, "ref", text_or_null(info->ref));
 	json_object_set_new(object, "name", text_or_null(info->name));
 	json_object_set_new(object, "phase", json_string(phase_name(info->phase)));
 	json_object_set_new(object, "attached", json_boolean(live && recording_attached(live)));
+	json_object_set_new(object, "graceLeftMs", grace_json(e, live));
 	json_object_set_new(object, "interrupted", json_boolean(info->interrupted));
 	json_object_set_new(object, "revision", json_integer(info->revision));
 	json_object_set_new(object, "bytes", json_integer((json_int_t)recording_info_bytes(info)));
@@ -68,7 +77,8 @@ void recording_json(struct buf *out, const struct recording_info *info, const st
 	json_object_set_new(object, "duration", json_null());
 	json_object_set_new(object, "attempt", json_integer(info->attempt));
 	json_object_set_new(object, "error", error_json(info));
-	json_object_set_new(object, "abortReason", text_or_null(info->abort_reason));
+	json_object_set_new(object, "abortReason",
+			    text_or_null(info->phase == PHASE_ABORTED ? info->abort_reason : NULL));
 	json_object_set_new(object, "warnings", json_array());
 	json_object_set_new(object, "show", json_null());
 	json_object_set_new(object, "version", json_null());

@@ -79,6 +79,16 @@ static enum err claim_found(struct catalog *c, const struct recording_info *info
 	return err;
 }
 
+/* A new name stands in the catalog alone; manifests follow. True when there was one. */
+static bool name_take(struct recording_info *info, const struct recording_info *row)
+{
+	if (!row->name || (info->name && strcmp(info->name, row->name) == 0))
+		return false;
+	free(info->name);
+	info->name = must(strdup(row->name));
+	return true;
+}
+
 /* Brings the row up to the journal: the same functions that the running server uses. The journal leads but where the
  * catalog knows an end that is no business of the journal's. */
 static enum err reconcile(struct engine *e, struct found *f)
@@ -92,6 +102,7 @@ static enum err reconcile(struct engine *e, struct found *f)
 	if (err)
 		return err;
 	bool sealed = info->phase != PHASE_UPLOADING && info->phase != PHASE_ABORTED;
+	f->renamed = name_take(info, &row);
 	if (row.phase == PHASE_UPLOADING && sealed) {
 		err = claim_found(c, info);
 	} else if (row.phase == PHASE_UPLOADING && info->phase == PHASE_ABORTED) {
@@ -164,10 +175,13 @@ static enum err settle(struct recovery *r, struct found *f)
 	if (f->bad)
 		return quarantine(e, f);
 	enum err err = reconcile(e, f);
+	if (!err && f->info.phase != PHASE_UPLOADING && f->renamed)
+		err = manifest_write(e->config.vfs, &f->info);
 	if (err || f->info.phase != PHASE_UPLOADING)
 		return err;
 	struct take *t = take_adopt(e, &f->info);
 	t->manifest_on_disk = true;
+	t->manifest_dirty = f->renamed;
 	e->recovery.takes++;
 	return ERR_OK;
 }
@@ -209,6 +223,7 @@ static enum err unknown_row(void *arg, const struct recording_info *row)
 		read = recording_info_copy(&info, row);
 	if (read)
 		return read;
+	name_take(&info, row);
 	for (uint32_t i = 0; i < info.track_count; i++) {
 		struct vfs_file *file;
 		char path[SPOOL_PATH];

@@ -18,6 +18,7 @@ struct found {
 	struct recording_info info;
 	bool known; /* info stands */
 	bool bad, deleted;
+	bool renamed; /* the catalog knew a newer name */
 	bool touched; /* a record named it: its spools and manifest are behind */
 	const char *why;
 	struct found_track tracks[LIMIT_TRACKS];

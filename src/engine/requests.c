@@ -7,6 +7,7 @@
 
 struct request {
 	struct waiter waiter;
+	struct engine *engine;
 	char *principal, *text; /* text: a new name */
 	engine_json_fn *done;
 	void *arg;
@@ -15,11 +16,12 @@ struct request {
 	bool began; /* this very call started the completion */
 };
 
-static struct request *request_new(struct engine_ref ref, engine_json_fn *done, void *arg,
+static struct request *request_new(struct engine *e, struct engine_ref ref, engine_json_fn *done, void *arg,
 				   void (*go)(struct engine *e, struct waiter *w, struct take *t, enum err err))
 {
 	struct request *r = must(calloc(1, sizeof *r));
 	r->waiter.go = go;
+	r->engine = e;
 	r->principal = must(strdup(ref.principal));
 	r->done = done;
 	r->arg = arg;
@@ -58,7 +60,7 @@ static void answer_json(struct request *r, const struct take *t)
 {
 	struct buf body;
 	buf_init(&body);
-	recording_json(&body, &t->rec.info, &t->rec);
+	recording_json(r->engine, &body, &t->rec.info, &t->rec);
 	answer(r, ERR_OK, &body);
 	buf_release(&body);
 }
@@ -77,7 +79,7 @@ static void get_go(struct engine *e, struct waiter *w, struct take *t, enum err 
 
 void engine_get(struct engine *e, struct engine_ref ref, engine_json_fn *done, void *arg)
 {
-	take_want(e, ref, &request_new(ref, done, arg, get_go)->waiter);
+	take_want(e, ref, &request_new(e, ref, done, arg, get_go)->waiter);
 }
 
 /* --- complete --- */
@@ -150,7 +152,7 @@ static void complete_go(struct engine *e, struct waiter *w, struct take *t, enum
 void engine_complete(struct engine *e, struct engine_ref ref, const struct engine_total *totals, size_t count,
 		     engine_json_fn *done, void *arg)
 {
-	struct request *r = request_new(ref, done, arg, complete_go);
+	struct request *r = request_new(e, ref, done, arg, complete_go);
 	r->totals = must(calloc(count ? count : 1, sizeof *r->totals));
 	r->total_count = count;
 	for (size_t i = 0; i < count; i++) {
@@ -208,6 +210,7 @@ static void change_done(struct engine *e, struct catalog_op *op)
 			t->rec.info.name = o->name;
 			o->name = NULL;
 			t->manifest_dirty = true;
+			follow_change(e, t);
 		}
 		if (o->request)
 			answer_json(o->request, t);
@@ -257,7 +260,7 @@ void engine_rename(struct engine *e, struct engine_ref ref, const char *name, en
 		done(arg, ERR_BAD_FIELD, NULL, 0);
 		return;
 	}
-	struct request *r = request_new(ref, done, arg, rename_go);
+	struct request *r = request_new(e, ref, done, arg, rename_go);
 	r->text = must(strdup(name));
 	take_want(e, ref, &r->waiter);
 }
@@ -301,7 +304,7 @@ static void delete_go(struct engine *e, struct waiter *w, struct take *t, enum e
 
 void engine_delete(struct engine *e, struct engine_ref ref, engine_json_fn *done, void *arg)
 {
-	take_want(e, ref, &request_new(ref, done, arg, delete_go)->waiter);
+	take_want(e, ref, &request_new(e, ref, done, arg, delete_go)->waiter);
 }
 
 /* --- the list --- */
@@ -336,11 +339,13 @@ static void list_json(struct engine *e, struct list_op *o, struct buf *body)
 	for (unsigned i = 0; i < o->count; i++) {
 		const struct take *t = take_by_id(e, &o->rows[i].id);
 		bool live = t && !t->loading;
-		if (live && t->rec.info.phase == PHASE_DELETED)
+		/* the row may be behind: a deletion, or storage that failed */
+		if (live && (t->rec.info.phase == PHASE_DELETED ||
+			     (o->filter.phase >= 0 && (int)t->rec.info.phase != o->filter.phase)))
 			continue;
 		if (body->data[body->len - 1] != '[')
 			buf_add_text(body, ",");
-		recording_json(body, live ? &t->rec.info : &o->rows[i], live ? &t->rec : NULL);
+		recording_json(e, body, live ? &t->rec.info : &o->rows[i], live ? &t->rec : NULL);
 	}
 	if (o->count == LIMIT_LIST_ITEMS) {
 		char id[UUID_TEXT];

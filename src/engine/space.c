@@ -15,7 +15,7 @@ struct space_op {
 	enum err err;
 };
 
-static uint64_t reserve_bytes(const struct engine *e)
+uint64_t space_reserve(const struct engine *e)
 {
 	if (e->config.reserve_bytes)
 		return e->config.reserve_bytes;
@@ -25,12 +25,12 @@ static uint64_t reserve_bytes(const struct engine *e)
 
 uint64_t space_floor(const struct engine *e)
 {
-	return reserve_bytes(e) / 4;
+	return space_reserve(e) / 4;
 }
 
 bool space_refuses_new(const struct engine *e)
 {
-	return e->storage_full || e->free_bytes < reserve_bytes(e);
+	return e->storage_full || e->free_bytes < space_reserve(e);
 }
 
 /* Timers of all unfinished takes stop or go on. */

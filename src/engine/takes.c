@@ -83,6 +83,8 @@ static struct take *take_new(struct engine *e)
 {
 	struct take *t = must(calloc(1, sizeof *t));
 	list_init(&t->waiting);
+	list_init(&t->changed);
+	list_init(&t->grown);
 	t->timer.kind = TIMER_TAKE;
 	list_push(&e->takes, &t->link);
 	e->take_count++;
@@ -123,6 +125,7 @@ static void take_fill(struct engine *e, struct take *t, struct recording_info *i
 	table_add(e, t);
 	if (e->storage_full)
 		recording_freeze(&t->rec, true, e->now.mono_ms);
+	follow_seen(t);
 }
 
 struct take *take_adopt(struct engine *e, struct recording_info *info)
@@ -235,6 +238,7 @@ void take_evict(struct engine *e, struct take *t)
 void take_free(struct engine *e, struct take *t)
 {
 	table_remove(e, t);
+	follow_gone(e, t);
 	timer_set(&e->timers, &t->timer, UINT64_MAX);
 	for (uint32_t i = 0; i < t->io_count; i++) {
 		struct track_io *io = t->io[i];
@@ -323,6 +327,7 @@ static void shell_done(struct engine *e, struct load_op *l)
 			list_entry(t->waiting.next, struct waiter, link)->created = true;
 		if (e->listening)
 			recording_listen(&t->rec, e->now.mono_ms, &e->fx);
+		follow_change(e, t);
 		effects_add(&e->fx, (struct effect){ .type = EFFECT_LOG_OPEN, .track = EFFECT_NO_TRACK });
 		effects_run(e, t);
 	}

@@ -318,3 +318,20 @@ void ws_ping(void *arg, uint64_t id)
 	if (w && !w->closing && w->peer->out_count < LIMIT_SEND_QUEUE)
 		frame_write(w->peer, FRAME_PING, NULL, 0, false);
 }
+
+bool ws_roomy(void *arg, uint64_t id)
+{
+	struct ws *w = ws_find(arg, id);
+	if (!w || w->closing)
+		return false;
+	w->full = w->peer->out_count >= LIMIT_STATUS_QUEUE;
+	return !w->full;
+}
+
+void ws_drained(struct ws *w)
+{
+	if (!w->full)
+		return;
+	w->full = false;
+	engine_conn_drained(w->peer->net->engine, w->id, net_now(w->peer->net));
+}

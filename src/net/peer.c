@@ -78,6 +78,8 @@ static void drained(struct peer *p)
 {
 	if (p->request)
 		request_drained(p);
+	if (p->ws)
+		ws_drained(p->ws);
 	if (!p->finish || p->out || p->doomed || p->state == PEER_LINGER)
 		return;
 	p->state = PEER_LINGER;

@@ -207,6 +207,7 @@ struct ws {
 	struct buf text;   /* a text message of several pieces */
 	bool text_dropped; /* it was too large: the rest is dropped */
 	bool closing;	   /* the engine closed it, or the peer did */
+	bool full;	   /* the engine waits for room */
 };
 
 /* Answers the upgrade; from then on the peer is in PEER_WS. */
@@ -221,6 +222,9 @@ void ws_send(void *arg, uint64_t id, const char *text, size_t len, bool is_ack);
 void ws_end(void *arg, uint64_t id, enum engine_close_code code);
 void ws_pause(void *arg, uint64_t id, bool paused);
 void ws_ping(void *arg, uint64_t id);
+bool ws_roomy(void *arg, uint64_t id);
+/* All that was written is sent. */
+void ws_drained(struct ws *w);
 
 /* --- pages.c --- */
 

@@ -146,6 +146,7 @@ void net_callbacks(struct net *n, struct engine_callbacks *out)
 		.close = ws_end,
 		.pause = ws_pause,
 		.ping = ws_ping,
+		.roomy = ws_roomy,
 		.fatal = fatal,
 		.arg = n,
 	};

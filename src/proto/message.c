@@ -166,6 +166,19 @@ static enum err abort_read(const struct fields *f, struct message *m)
 	return text_read(f, "reason", LIMIT_REASON_CHARS, &m->abort_reason);
 }
 
+enum { ID_CHARS = sizeof "session:" - 1 + LIMIT_SESSION_ID_CHARS };
+
+static enum err subscribe_read(const struct fields *f, struct message *m)
+{
+	const json_t *id = field_get(f, "id");
+	enum err err = bool_read(f, "all", &m->subscribe.all);
+	if (!err && id)
+		err = text_copy(f, "id", id, ID_CHARS, &m->subscribe.id);
+	if (!err && m->subscribe.all == (id != NULL))
+		err = refuse(f, ERR_BAD_FIELD, "", "Either all must be true or id be given.");
+	return err;
+}
+
 static const struct {
 	const char *name;
 	enum message_type type;
@@ -174,6 +187,7 @@ static const struct {
 	{ "start", MESSAGE_START, start_read },
 	{ "end", MESSAGE_END, end_read },
 	{ "abort", MESSAGE_ABORT, abort_read },
+	{ "subscribe", MESSAGE_SUBSCRIBE, subscribe_read },
 };
 
 static enum err typed_read(const struct fields *f, struct message *m)
@@ -209,12 +223,10 @@ enum err message_parse(const char *text, size_t len, struct message *out, char *
 	struct message m = { 0 };
 	err = typed_read(&f, &m);
 	json_decref(json);
-	if (err) {
+	if (err && m.type != MESSAGE_SUBSCRIBE)
 		message_release(&m);
-		return err == ERR_NO_MEMORY ? refuse(&f, err, "", err_text(err)) : err;
-	}
 	*out = m;
-	return ERR_OK;
+	return err == ERR_NO_MEMORY ? refuse(&f, err, "", err_text(err)) : err;
 }
 
 void message_release(struct message *m)
@@ -231,6 +243,8 @@ void message_release(struct message *m)
 		free(start->tracks);
 	} else if (m->type == MESSAGE_ABORT) {
 		free(m->abort_reason);
+	} else if (m->type == MESSAGE_SUBSCRIBE) {
+		free(m->subscribe.id);
 	}
 	*m = (struct message){ 0 };
 }

@@ -17,6 +17,7 @@ enum message_type {
 	MESSAGE_START,
 	MESSAGE_END,
 	MESSAGE_ABORT,
+	MESSAGE_SUBSCRIBE,
 };
 
 /* Strings are owned by the message, NULL when absent. */
@@ -36,18 +37,26 @@ struct message_end {
 	uint8_t sha256[32];
 };
 
+/* Exactly one of the two. */
+struct message_subscribe {
+	bool all;
+	char *id; /* as an {id} of a route, not judged further; owned */
+};
+
 struct message {
 	enum message_type type;
 	union {
 		struct message_start start;
 		struct message_end end;
 		char *abort_reason; /* NULL when absent */
+		struct message_subscribe subscribe;
 	};
 };
 
 /* Parses one control message. Errors: MESSAGE_TOO_LARGE, BAD_MESSAGE (no JSON object, no type, too deep, duplicate
  * keys), UNKNOWN_TYPE, BAD_FIELD; then *out is empty and `detail` (of detail_size bytes) is a sentence that names the
- * field. */
+ * field. But of a `subscribe` that is refused *out says what it is about, as far as that is understood (to be
+ * released): its errors leave the take alone. */
 enum err message_parse(const char *text, size_t len, struct message *out, char *detail, size_t detail_size);
 void message_release(struct message *m);
 
@@ -60,6 +69,19 @@ void message_saved(struct buf *out, const struct uuid *id, uint64_t bytes, const
 void message_aborted(struct buf *out, const struct uuid *id, const char *reason);
 /* `message` NULL: err_text. `id` NULL and `bytes` MESSAGE_NO_BYTES: left out. */
 void message_error(struct buf *out, enum err err, const char *message, const struct uuid *id, uint64_t bytes);
+
+/* An error about a subscription, which detaches nothing: to all, or to `id` (NULL: it named none). */
+void message_subscription_error(struct buf *out, enum err err, const char *message, bool all, const char *id);
+/* The state as it is was told: of all (`id` NULL), or of one. */
+void message_subscribed(struct buf *out, const char *id);
+/* Of a recording: `object` is its JSON object. */
+void message_status_recording(struct buf *out, const char *object);
+/* What the server itself shows; recordings: with somebody attached. */
+struct server_figures {
+	uint64_t free_bytes, total_bytes, reserve_bytes;
+	unsigned recordings;
+};
+void message_status_server(struct buf *out, const struct server_figures *figures);
 
 /* Lower-case hex of 32 bytes into out[65], and back (64 characters, either case). */
 void sha256_format(const uint8_t sha256[32], char *out);

@@ -159,3 +159,43 @@ void message_error(struct buf *out, enum err err, const char *message, const str
 		buf_addf(out, ",\"bytes\":%" PRIu64, bytes);
 	buf_add_text(out, "}");
 }
+
+void message_subscription_error(struct buf *out, enum err err, const char *message, bool all, const char *id)
+{
+	buf_addf(out, "{\"type\":\"error\",\"code\":\"%s\",\"message\":", err_code(err));
+	add_string(out, message ? message : err_text(err));
+	buf_addf(out, ",\"retry\":%s,\"of\":\"subscription\"", err_retry(err) ? "true" : "false");
+	if (all)
+		buf_add_text(out, ",\"all\":true");
+	if (id) {
+		buf_add_text(out, ",\"id\":");
+		add_string(out, id);
+	}
+	buf_add_text(out, "}");
+}
+
+void message_subscribed(struct buf *out, const char *id)
+{
+	buf_add_text(out, "{\"type\":\"subscribed\",");
+	if (id) {
+		buf_add_text(out, "\"id\":");
+		add_string(out, id);
+	} else {
+		buf_add_text(out, "\"all\":true");
+	}
+	buf_add_text(out, "}");
+}
+
+void message_status_recording(struct buf *out, const char *object)
+{
+	buf_add_text(out, "{\"type\":\"status\",\"of\":\"recording\",");
+	buf_add_text(out, object + 1);
+}
+
+void message_status_server(struct buf *out, const struct server_figures *figures)
+{
+	buf_addf(out,
+		 "{\"type\":\"status\",\"of\":\"server\",\"freeBytes\":%" PRIu64 ",\"totalBytes\":%" PRIu64
+		 ",\"reserveBytes\":%" PRIu64 ",\"recordings\":%u}",
+		 figures->free_bytes, figures->total_bytes, figures->reserve_bytes, figures->recordings);
+}

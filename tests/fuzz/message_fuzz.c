@@ -39,6 +39,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			judge(m.start.tracks[i], LIMIT_TRACK_CHARS);
 	} else if (err == ERR_OK && m.type == MESSAGE_ABORT) {
 		judge(m.abort_reason, LIMIT_REASON_CHARS);
+	} else if (m.type == MESSAGE_SUBSCRIBE) { /* also when it was refused */
+		judge(m.subscribe.id, LIMIT_SESSION_ID_CHARS + 8);
+		assert(err != ERR_OK || m.subscribe.all != (m.subscribe.id != NULL));
+	} else {
+		assert(err == ERR_OK || !m.start.session_id);
 	}
 	message_release(&m);
 	return 0;

@@ -128,6 +128,8 @@ static void check_row_phase(struct world *w, const struct take_truth *take, cons
 		sim_fail(s, "the end is the end", "%s is %s", take->session, phase);
 	if (take->aborted && row->phase != PHASE_ABORTED && row->phase != PHASE_DELETED)
 		sim_fail(s, "the end is the end", "%s was aborted and is %s", take->session, phase);
+	if (take->told_error && row->phase == PHASE_UPLOADING)
+		sim_fail(s, "the status is the truth", "%s was said to be in error and is %s", take->session, phase);
 	if (take->in_error || take->aborted || deleted)
 		return;
 	if (take->fate == FATE_WRONG_SHA && row->phase == PHASE_ERROR)

@@ -72,6 +72,8 @@ static void got(void *arg, enum err err, const char *text, size_t len)
 		if (!json)
 			sim_fail(&w->sim, "wire", "not JSON: %.*s", (int)len, text);
 		oracle_status(w, r->take, &r->known, json);
+		if (w->quiet)
+			watchers_compare(w, r->take, json);
 		json_decref(json);
 	} else if (!(err == ERR_DELETED && r->take->deleting) && !passing(r, err)) {
 		unexpected(r, "the state", err);

@@ -29,7 +29,7 @@ struct client {
 	uint64_t abort_at;   /* BYTES_UNKNOWN: never */
 	uint64_t give_up_us; /* with FATE_SILENT_END: says nothing more after this */
 	unsigned starts;
-	bool says_sha, says_from, says_part, long_away;
+	bool says_sha, says_from, says_part, long_away, follows;
 	bool end_sent, pumping, yielded, repeated, has_repeated;
 	const char *why; /* how it ended */
 };
@@ -178,6 +178,8 @@ static void started(struct client *c, const struct message_in *m)
 	c->repeated = false;
 	c->state = CLIENT_SENDING;
 	c->acked = c->sent = m->bytes;
+	if (c->follows)
+		link_text(c->link, "{\"type\":\"subscribe\",\"all\":true}", 31);
 	pump_later(c, 0);
 }
 
@@ -256,6 +258,13 @@ static void on_message(void *arg, struct link *link, const struct message_in *m)
 	case SAID_ERROR:
 		refused(c, link, m);
 		break;
+	case SAID_NOT_SUBSCRIBED:
+		if (!m->retry)
+			sim_fail(&c->w->sim, "honest clients are served", "client %u may not follow: %s", c->number,
+				 m->code);
+		break;
+	case SAID_STATUS:
+	case SAID_SUBSCRIBED:
 	case SAID_OTHER:
 		break;
 	}
@@ -347,6 +356,7 @@ static void client_new(struct world *w, struct take_truth *take, unsigned track,
 	c->says_from = rng_chance(&c->rng, 50);
 	c->says_part = rng_chance(&c->rng, 30);
 	c->long_away = rng_chance(&c->rng, 30);
+	c->follows = rng_chance(&c->rng, 15);
 	c->heard_us = w->sim.now_us + begins_us;
 	c->began_us = w->sim.now_us + begins_us;
 	w->clients[w->client_count++] = c;

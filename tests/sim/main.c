@@ -72,6 +72,7 @@ static void run_seed(uint64_t seed, bool trace, struct result *result)
 	liars_begin(&w);
 	clients_begin(&w);
 	callers_begin(&w);
+	watchers_begin(&w);
 	world_start(&w);
 	plan_begin(&w);
 	world_run(&w, w.plan.calm_us + 10 * MINUTE, calm_and_done);
@@ -81,8 +82,11 @@ static void run_seed(uint64_t seed, bool trace, struct result *result)
 		sim_fail(&w.sim, "liveness", "%s", w.up ? text : "the server is down");
 	}
 	/* What was left to grace is sealed now. */
-	world_run(&w, w.sim.now_us + (uint64_t)w.plan.grace_ms * MS + 15 * SECOND, NULL);
+	world_run(&w, w.sim.now_us + (uint64_t)w.plan.grace_ms * MS + 25 * SECOND, NULL);
+	watchers_check(&w);
+	w.quiet = true;
 	read_all_back(&w);
+	w.quiet = false;
 	oracle_final(&w);
 	if (rng_chance(&w.sim.rng, 40)) { /* and again after a power cut that forgives nothing */
 		world_crash(&w, CRASH_POWER);

@@ -38,7 +38,12 @@ struct link {
 	unsigned life;
 	bool client_open, server_open;
 	bool paused, silent, cut, told;
-	uint64_t heard_us; /* when the client got something last */
+	bool deaf;		/* its client reads nothing */
+	bool full;		/* the engine waits for room */
+	unsigned unread;	/* messages on their way down */
+	unsigned room;		/* so many may be when a status is sent */
+	unsigned told_of, owed; /* takes, by their bits */
+	uint64_t heard_us;	/* when the client got something last */
 	struct pipe_sim up, down;
 };
 
@@ -49,7 +54,7 @@ static void pipe_schedule(struct link *link, struct pipe_sim *pipe)
 {
 	if (pipe->scheduled || !pipe->head || link->silent)
 		return;
-	if (pipe == &link->up && link->paused)
+	if (pipe == &link->up ? link->paused : link->deaf)
 		return;
 	pipe->scheduled = true;
 	uint64_t now = link->w->sim.now_us, at = pipe->head->at > now ? pipe->head->at : now;
@@ -107,6 +112,7 @@ static void pipe_cut(struct link *link, struct pipe_sim *pipe)
 	pipe->tail = at;
 	while (rest) {
 		struct frame *next = rest->next;
+		link->unread -= rest->kind == FRAME_MESSAGE;
 		free(rest->text);
 		free(rest);
 		rest = next;
@@ -152,6 +158,8 @@ static void note_end(struct link *link, const char *text)
 		link->take->tracks[link->track].end_delivered = true;
 	if (link->take && strstr(text, "\"abort\""))
 		link->take->aborting = true;
+	if (strstr(text, "\"subscribe\",\"all\":true}"))
+		oracle_subscribes(link->w, link);
 }
 
 static void up_step(void *arg, uint64_t x)
@@ -192,13 +200,26 @@ static void client_closed(struct link *link)
 	link->peer->closed(link->arg, link);
 }
 
+/* A message was read: with the last of them there is room again. */
+static void unread_less(struct link *link)
+{
+	struct world *w = link->w;
+	if (--link->unread > 0 || !link->full)
+		return;
+	link->full = false;
+	if (!link->server_open || !w->engine || w->life != link->life)
+		return;
+	engine_conn_drained(w->engine, link->conn, world_now(w));
+	world_touched(w);
+}
+
 static void down_step(void *arg, uint64_t x)
 {
 	struct link *link = arg;
 	struct world *w = link->w;
 	link->down.scheduled = false;
 	struct frame *frame = link->down.head;
-	if (!frame || link->silent)
+	if (!frame || link->silent || link->deaf)
 		return;
 	link->down.head = frame->next;
 	if (!link->down.head)
@@ -211,8 +232,12 @@ static void down_step(void *arg, uint64_t x)
 			pipe_push(link, &link->up, FRAME_PONG);
 		pipe_schedule(link, &link->up);
 	} else if (link->client_open) {
+		frame->message.text = frame->text;
 		link->peer->message(link->arg, link, &frame->message);
 	}
+	if (frame->kind == FRAME_MESSAGE)
+		unread_less(link);
+	free(frame->text);
 	free(frame);
 	pipe_schedule(link, &link->down);
 }
@@ -248,6 +273,7 @@ struct link *link_open(struct world *w, const struct peer *peer, void *arg, stru
 	link->track = track;
 	link->number = w->link_count;
 	link->client_open = true;
+	link->room = 1 + (unsigned)rng_below(&w->net_rng, LIMIT_STATUS_QUEUE);
 	link->up.tail = &link->up.head;
 	link->down.tail = &link->down.head;
 	w->links[w->link_count++] = link;
@@ -308,6 +334,22 @@ void link_cut(struct link *link, bool silent)
 	pipe_push(link, &link->down, FRAME_CLOSE);
 	pipe_schedule(link, &link->up);
 	pipe_schedule(link, &link->down);
+}
+
+void link_read(struct link *link, bool reading)
+{
+	link->deaf = !reading;
+	pipe_schedule(link, &link->down);
+}
+
+unsigned *link_told_of(struct link *link)
+{
+	return &link->told_of;
+}
+
+unsigned *link_owed(struct link *link)
+{
+	return &link->owed;
 }
 
 bool link_usable(const struct link *link)
@@ -388,13 +430,33 @@ static void on_send(void *arg, uint64_t conn, const char *text, size_t len, bool
 		sim_fail(&w->sim, "an error detaches", "started without a start: %.*s", (int)len, text);
 	if (m.said == SAID_ERROR)
 		link->starts = 0;
+	m.text = text;
+	if (m.said == SAID_STATUS && link->unread >= link->room)
+		sim_fail(&w->sim, "queues are bounded", "a status where %u messages wait", link->unread);
 	oracle_sent(w, link, &m);
+	m.text = NULL;
 	if (w->crash_at_send > 0 && --w->crash_at_send == 0)
 		disk_die_after(w->disk, 1);
 	if (link->cut && !link->silent)
 		return;
-	pipe_push(link, &link->down, FRAME_MESSAGE)->message = m;
+	struct frame *frame = pipe_push(link, &link->down, FRAME_MESSAGE);
+	frame->message = m;
+	if (m.said == SAID_STATUS)
+		frame->text = strndup(text, len);
+	link->unread++;
 	pipe_schedule(link, &link->down);
+}
+
+static bool on_roomy(void *arg, uint64_t conn)
+{
+	struct world *w = arg;
+	struct link *link = link_of(w, conn);
+	if (!link)
+		sim_fail(&w->sim, "wire", "an unknown connection is asked for its room");
+	link->full = link->unread >= link->room;
+	if (link->full)
+		world_tally(w, TALLY_FOLDS);
+	return !link->full;
 }
 
 static void server_hangs_up(void *arg, uint64_t x)
@@ -453,7 +515,7 @@ static void on_fatal(void *arg, enum err err, const char *what)
 
 void net_callbacks(struct world *w, struct engine_callbacks *out)
 {
-	*out = (struct engine_callbacks){ on_send, on_close, on_pause, on_ping, on_fatal, w };
+	*out = (struct engine_callbacks){ on_send, on_close, on_pause, on_ping, on_roomy, on_fatal, w };
 }
 
 void net_crashed(struct world *w)
@@ -463,7 +525,7 @@ void net_crashed(struct world *w)
 		if (!link->server_open)
 			continue;
 		link->server_open = false;
-		link->paused = link->told = false;
+		link->paused = link->told = link->full = false;
 		pipe_clear(&link->up);
 		if (link->silent || link->cut)
 			continue;

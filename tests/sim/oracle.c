@@ -142,8 +142,110 @@ static void sent_saved(struct world *w, struct link *link, struct take_truth *ta
 	detach(w, take, link);
 }
 
+static struct take_truth *take_named(struct world *w, const json_t *status)
+{
+	const char *session = json_string_value(json_object_get(status, "sessionId"));
+	for (unsigned i = 0; session && i < TAKES; i++) {
+		if (strcmp(w->takes[i].session, session) == 0)
+			return &w->takes[i];
+	}
+	return NULL;
+}
+
+/* What a status says of a track is as durable as an ack. */
+static void told_tracks(struct world *w, struct take_truth *take, const json_t *status)
+{
+	const json_t *tracks = json_object_get(status, "tracks");
+	for (size_t i = 0; i < json_array_size(tracks); i++) {
+		const json_t *item = json_array_get(tracks, i);
+		const char *name = json_string_value(json_object_get(item, "track"));
+		for (unsigned k = 0; k < take->track_count; k++) {
+			if (strcmp(take->tracks[k].name, name) == 0)
+				promise(w, take, &take->tracks[k],
+					(uint64_t)json_integer_value(json_object_get(item, "bytes")));
+		}
+	}
+}
+
+static void told_recording(struct world *w, struct link *link, const struct message_in *m, const json_t *status)
+{
+	struct take_truth *take = take_named(w, status);
+	const char *phase = json_string_value(json_object_get(status, "phase"));
+	struct known known;
+	if (!take || !phase)
+		sim_fail(&w->sim, "wire", "a status of nobody: %s", m->text);
+	*link_told_of(link) |= 1u << (take - w->takes);
+	if (!take->honest)
+		return;
+	check_id(w, take, m);
+	if (strcmp(phase, "deleted") == 0) {
+		if (!take->deleting)
+			sim_fail(&w->sim, "the end is the end", "%s is deleted, and nobody said so", take->session);
+		take->deleted = true;
+		return;
+	}
+	oracle_know(take, &known);
+	oracle_status(w, take, &known, status);
+	if (strcmp(phase, "error") == 0)
+		take->told_error = true;
+	else if (strcmp(phase, "uploading") == 0)
+		take->told_open = take->revision;
+	if (!take->in_error && !take->aborted)
+		told_tracks(w, take, status);
+}
+
+void oracle_subscribes(struct world *w, struct link *link)
+{
+	if (*link_owed(link)) /* the answer that is on its way serves both */
+		return;
+	*link_owed(link) = 1u << TAKES; /* the answer itself */
+	for (unsigned i = 0; i < w->plan.takes; i++) {
+		if (w->takes[i].tracks[0].known && !w->takes[i].deleting)
+			*link_owed(link) |= 1u << i;
+	}
+}
+
+/* What there was is told before. */
+static void told_all(struct world *w, struct link *link, const struct message_in *m)
+{
+	for (unsigned i = 0; i < w->plan.takes; i++) {
+		const struct take_truth *take = &w->takes[i];
+		bool owed = m->id[0] ? strcmp(take->id, m->id) == 0 : *link_owed(link) & 1u << i;
+		if (owed && !take->deleting && !(*link_told_of(link) & 1u << i))
+			sim_fail(&w->sim, "the status is the truth", "subscribed, and nothing told of %s",
+				 take->session);
+	}
+	if (!m->id[0])
+		*link_owed(link) = 0;
+}
+
+static void oracle_told(struct world *w, struct link *link, const struct message_in *m)
+{
+	struct sim *s = &w->sim;
+	if (m->said == SAID_SUBSCRIBED)
+		told_all(w, link, m);
+	if (m->said != SAID_STATUS)
+		return;
+	if (s->now_us / SECOND != w->status_second)
+		w->statuses = 0;
+	w->status_second = s->now_us / SECOND;
+	if (++w->statuses > LIMIT_STATUS_SLICE * (1000 / LIMIT_STATUS_SLICE_MS + 1))
+		sim_fail(s, "queues are bounded", "%u statuses in a second", w->statuses);
+	json_t *status = json_loads(m->text, 0, NULL);
+	const char *of = json_string_value(json_object_get(status, "of"));
+	if (!of)
+		sim_fail(s, "wire", "a status of nothing: %s", m->text);
+	if (strcmp(of, "recording") == 0)
+		told_recording(w, link, m, status);
+	json_decref(status);
+}
+
 void oracle_sent(struct world *w, struct link *link, const struct message_in *m)
 {
+	if (m->said >= SAID_STATUS) {
+		oracle_told(w, link, m);
+		return;
+	}
 	struct take_truth *take = link_take(link);
 	if (!take || !take->honest)
 		return;
@@ -173,7 +275,7 @@ void oracle_sent(struct world *w, struct link *link, const struct message_in *m)
 			take->in_error = true; /* also if the client never hears it */
 		detach(w, take, link);
 		break;
-	case SAID_OTHER:
+	default:
 		break;
 	}
 }
@@ -195,7 +297,11 @@ void oracle_crashed(struct world *w)
 
 void oracle_know(const struct take_truth *take, struct known *out)
 {
-	*out = (struct known){ .revision = take->revision, .aborted = take->aborted, .deleted = take->deleted };
+	*out = (struct known){ .revision = take->revision,
+			       .aborted = take->aborted,
+			       .deleted = take->deleted,
+			       .error = take->told_error,
+			       .open = take->told_open };
 	out->saved = true;
 	for (unsigned i = 0; i < take->track_count; i++) {
 		out->promised += take->tracks[i].promised;
@@ -218,6 +324,8 @@ static void check_phase(struct world *w, struct take_truth *take, const struct k
 		sim_fail(s, "the status is the truth", "%s was saved and is %s", take->session, phase);
 	if (error && take->fate != FATE_WRONG_SHA && !oracle_excused(w, take))
 		sim_fail(s, "the status is the truth", "%s is in error without a fault", take->session);
+	if (known->error && uploading)
+		sim_fail(s, "the status is the truth", "%s was said to be in error and is uploading", take->session);
 	take->in_error = take->in_error || error;
 	take->aborted = take->aborted || aborted;
 }
@@ -244,6 +352,8 @@ void oracle_status(struct world *w, struct take_truth *take, const struct known 
 	if (revision < known->revision)
 		sim_fail(s, "finished once", "%s went from revision %" PRIu32 " to %" PRIu32, take->session,
 			 known->revision, revision);
+	if (strcmp(phase, "queued") == 0 && revision > 0 && revision == known->open)
+		sim_fail(s, "the status is the truth", "%s was said to be open again, and is not", take->session);
 	if (revision > take->revision) {
 		if (revision == 2)
 			world_tally(w, TALLY_REVISIONS);

@@ -45,6 +45,7 @@ void plan_make(struct world *w)
 	p->io = rng_chance(&rng, 50) ? JOURNAL_IO_AUTO : JOURNAL_IO_BUFFERED;
 	p->latency_us = one_of(&rng, latencies, 4);
 	p->capacity = 64 * GIB;
+	p->watchers = (unsigned)rng_below(&rng, WATCHERS + 1);
 	if (p->burst) {
 		p->takes = 1 + (unsigned)rng_below(&rng, 3);
 		p->memory_bytes = 8 * MIB;

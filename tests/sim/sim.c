@@ -94,7 +94,7 @@ void sim_trace(struct sim *s, const char *what, const char *text, uint64_t a, ui
 
 void sim_fail(struct sim *s, const char *invariant, const char *format, ...)
 {
-	char text[512];
+	char text[2048];
 	va_list args;
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);

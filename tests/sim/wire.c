@@ -7,8 +7,10 @@
 static void tally_message(struct world *w, const struct message_in *m)
 {
 	static const enum tally_item items[] = { TALLY_STARTED, TALLY_ACKS, TALLY_SAVED, TALLY_ERRORS, TALLY_ERRORS };
-	if (m->said < SAID_OTHER)
+	if (m->said < SAID_STATUS)
 		world_tally(w, items[m->said]);
+	if (m->said == SAID_STATUS)
+		world_tally(w, TALLY_STATUSES);
 	if (m->said == SAID_STARTED && m->resumed)
 		world_tally(w, TALLY_RESUMED);
 	if (strcmp(m->code, "taken_over") == 0)
@@ -19,7 +21,7 @@ static void tally_message(struct world *w, const struct message_in *m)
 
 void wire_parse(struct world *w, const char *text, size_t len, struct message_in *out)
 {
-	static const char *const types[] = { "started", "ack", "saved", "aborted", "error" };
+	static const char *const types[] = { "started", "ack", "saved", "aborted", "error", "status", "subscribed" };
 	memset(out, 0, sizeof *out);
 	out->said = SAID_OTHER;
 	out->bytes = BYTES_UNKNOWN;
@@ -31,12 +33,15 @@ void wire_parse(struct world *w, const char *text, size_t len, struct message_in
 		if (strcmp(type, types[i]) == 0)
 			out->said = (enum said)i;
 	}
+	const char *of = json_string_value(json_object_get(json, "of"));
+	if (out->said == SAID_ERROR && of && strcmp(of, "subscription") == 0)
+		out->said = SAID_NOT_SUBSCRIBED;
 	const char *id = json_string_value(json_object_get(json, "id"));
 	snprintf(out->id, sizeof out->id, "%s", id ? id : "");
 	const char *code = json_string_value(json_object_get(json, "code"));
 	snprintf(out->code, sizeof out->code, "%s", code ? code : "");
 	const json_t *bytes = json_object_get(json, "bytes");
-	if (bytes)
+	if (bytes && out->said < SAID_STATUS)
 		out->bytes = (uint64_t)json_integer_value(bytes);
 	out->resumed = json_is_true(json_object_get(json, "resumed"));
 	out->retry = json_is_true(json_object_get(json, "retry"));

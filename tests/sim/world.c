@@ -270,6 +270,8 @@ static bool step(struct world *w, uint64_t until_us)
 		turn(w);
 	} else if (lanes <= at) {
 		bool completed;
+		if (w->engine && !w->fatal)
+			engine_time(w->engine, world_now(w));
 		exec_sim_step(w->exec, s->now_us, &completed);
 		if (completed)
 			world_touched(w);

@@ -14,13 +14,24 @@ enum {
 	TAKES = 12,
 	TRACKS = 3,
 	CLIENTS = 32,
+	WATCHERS = 4,
 	LINKS = 4096,
 	ID_TEXT = UUID_TEXT,
 	LATE_FOR_EVER = 3600 * 1000, /* a late resume that no seed outlives, ms */
 };
 
 /* What the server said, parsed. */
-enum said { SAID_STARTED, SAID_ACK, SAID_SAVED, SAID_ABORTED, SAID_ERROR, SAID_OTHER };
+enum said {
+	SAID_STARTED,
+	SAID_ACK,
+	SAID_SAVED,
+	SAID_ABORTED,
+	SAID_ERROR,
+	SAID_STATUS,
+	SAID_SUBSCRIBED,
+	SAID_NOT_SUBSCRIBED,
+	SAID_OTHER
+};
 
 struct message_in {
 	enum said said;
@@ -29,6 +40,7 @@ struct message_in {
 	bool resumed, retry, has_sha256;
 	uint8_t sha256[32];
 	char code[40];
+	const char *text; /* of a status, as it came */
 };
 
 /* One track of a take: the truth, what the server took in, and what it promised. */
@@ -72,6 +84,8 @@ struct take_truth {
 	uint64_t detached_us; /* when the last of them left */
 	bool may_be_sealed;   /* grace may have run out since the last `started` */
 	unsigned begun;	      /* complete answered `started` so often */
+	bool told_error;      /* a status said so */
+	uint32_t told_open;   /* a status said that it is open again behind this revision */
 	/* a liar's: what was read once stays */
 	uint64_t read_bytes, read_hash;
 };
@@ -106,6 +120,8 @@ enum crash { CRASH_KILL, CRASH_POWER };
 	X(PAUSES, "pauses")                                                                                            \
 	X(CHECKPOINTS, "checkpoints")                                                                                  \
 	X(REVISIONS, "second revisions")                                                                               \
+	X(STATUSES, "statuses")                                                                                        \
+	X(FOLDS, "times without room")                                                                                 \
 	X(READS, "pieces read back")                                                                                   \
 	X(STEPS, "steps")
 
@@ -132,6 +148,7 @@ struct plan {
 	bool hash_early;
 	enum journal_io io;
 	uint64_t latency_us;
+	unsigned watchers;
 };
 
 struct world {
@@ -154,6 +171,10 @@ struct world {
 	struct take_truth takes[TAKES];
 	struct link *links[LINKS];
 	unsigned link_count, first_link;
+	struct watcher *watchers[WATCHERS];
+	unsigned statuses; /* in this second */
+	uint64_t status_second;
+	bool quiet; /* nothing changes any more: statuses and states must be the same */
 	struct client *clients[CLIENTS];
 	unsigned client_count;
 };
@@ -195,6 +216,11 @@ unsigned link_track(const struct link *link);
 /* The server told it `started` and has not detached it since. */
 bool *link_told(struct link *link);
 void link_set_take(struct link *link, struct take_truth *take, unsigned track);
+/* Its client reads nothing for a while. */
+void link_read(struct link *link, bool reading);
+/* Takes, by their bits: those it was told of, and those it must be told of before the next `subscribed`. */
+unsigned *link_told_of(struct link *link);
+unsigned *link_owed(struct link *link);
 /* A random one that is open, or NULL. */
 struct link *link_pick(struct world *w);
 void net_callbacks(struct world *w, struct engine_callbacks *out);
@@ -211,6 +237,12 @@ void liars_begin(struct world *w);
 /* The first client that is not done, for the report of a broken liveness. */
 void clients_describe(struct world *w, char *out, size_t size);
 
+/* watcher.c: they follow recordings */
+void watchers_begin(struct world *w);
+/* The state of a take as it was answered, when all is quiet. */
+void watchers_compare(struct world *w, const struct take_truth *take, const json_t *state);
+void watchers_check(struct world *w);
+
 /* caller.c: requests over HTTP */
 void callers_begin(struct world *w);
 /* Asks for every take, and reads each back and compares; over when world.open_requests is 0. */
@@ -218,6 +250,8 @@ void callers_check_all(struct world *w);
 
 /* oracle.c: what was promised */
 void oracle_sent(struct world *w, struct link *link, const struct message_in *m);
+/* A subscription to all reached the server. */
+void oracle_subscribes(struct world *w, struct link *link);
 void oracle_delivered(struct world *w, struct link *link, uint64_t off, uint64_t len);
 void oracle_detached(struct world *w, struct link *link);
 void oracle_listening(struct world *w);
@@ -226,8 +260,8 @@ void oracle_step(struct world *w);
 /* What was known of a take when somebody asked for it: the answer must not say less. */
 struct known {
 	uint64_t promised;
-	uint32_t revision;
-	bool saved, aborted, deleted, started_since;
+	uint32_t revision, open;
+	bool saved, aborted, deleted, error;
 };
 void oracle_know(const struct take_truth *take, struct known *out);
 void oracle_status(struct world *w, struct take_truth *take, const struct known *known, const json_t *json);

@@ -2,6 +2,7 @@
 #include "support/engine_rig.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,13 @@ static void on_ping(void *arg, uint64_t conn)
 	(void)conn;
 }
 
+static bool on_roomy(void *arg, uint64_t conn)
+{
+	(void)conn;
+	struct engine_rig *g = arg;
+	return g->room != 0 && (g->room == UINT_MAX || g->room-- > 0);
+}
+
 static void on_fatal(void *arg, enum err err, const char *what)
 {
 	(void)what;
@@ -61,6 +69,7 @@ struct engine_rig *engine_rig_new(struct vfs *below)
 	assert(g);
 	g->now = (struct now){ 1000000, 1700000000000 };
 	g->random = 42;
+	g->room = UINT_MAX;
 	g->foreign = below != NULL;
 	g->below = below;
 	if (!below) {
@@ -123,7 +132,7 @@ enum err engine_rig_open(struct engine_rig *g)
 		.vfs = g->vfs,
 		.exec = exec_inline_exec(g->exec),
 		.catalog = catalog,
-		.callbacks = { on_send, on_close, on_pause, on_ping, on_fatal, g },
+		.callbacks = { on_send, on_close, on_pause, on_ping, on_roomy, on_fatal, g },
 		.memory_bytes = 4 * MIB,
 		.journal_bytes = 8ULL * RIG_SEGMENT_BYTES,
 		.segment_bytes = RIG_SEGMENT_BYTES,

@@ -19,6 +19,7 @@ struct engine_rig {
 	uint64_t random;
 	char *sent[RIG_SENT]; /* the newest texts, in order */
 	unsigned sent_count, paused, closed;
+	unsigned room; /* statuses that the network takes; UINT_MAX: any number */
 	enum err fatal;
 	/* NULL, or told of each text before it is remembered */
 	void (*heard)(void *arg, uint64_t conn, const char *text);

@@ -245,6 +245,32 @@ static void a_start_that_is_said_again_at_once_is_no_other_take(void **state)
 	assert_last(g, "\"started\"");
 }
 
+static void renamed(void *arg, enum err err, const char *json, size_t len)
+{
+	(void)json;
+	(void)len;
+	*(enum err *)arg = err;
+}
+
+/* The journal knows the first name only. */
+static void a_new_name_survives_a_restart(void **state)
+{
+	struct engine_rig *g = *state;
+	enum err err = ERR_INTERNAL;
+	uint64_t conn = engine_rig_say(g, 0, "{\"type\":\"start\",\"sessionId\":\"a\",\"name\":\"old\"}");
+	engine_rig_media(g, conn, 0, 100);
+	engine_rig_turn(g);
+	engine_rename(g->e, (struct engine_ref){ "session:a", "local" }, "new", renamed, &err);
+	engine_rig_turn(g);
+	assert_int_equal(err, ERR_OK);
+	restart(g);
+	assert_state(g, "\"name\":\"new\"");
+	engine_rig_say(g, 0, START);
+	engine_rig_pass(g, 61000); /* a checkpoint, and what it writes is what the next start reads */
+	restart(g);
+	assert_state(g, "\"name\":\"new\"");
+}
+
 static void errors_detach(void **state)
 {
 	struct engine_rig *g = *state;
@@ -291,6 +317,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(many_takes_are_checkpointed_together, setup, teardown),
 		cmocka_unit_test_setup_teardown(room_is_what_can_be_taken_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_start_that_is_said_again_at_once_is_no_other_take, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_new_name_survives_a_restart, setup, teardown),
 		cmocka_unit_test_setup_teardown(errors_detach, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -230,6 +230,74 @@ static void nesting_is_bounded(void **state)
 	message_release(&m);
 }
 
+static void subscriptions(void **state)
+{
+	struct message m = parsed("{\"type\":\"subscribe\",\"all\":true,\"id\":null,\"new\":1}");
+	assert_int_equal(m.type, MESSAGE_SUBSCRIBE);
+	assert_true(m.subscribe.all);
+	assert_null(m.subscribe.id);
+	message_release(&m);
+	m = parsed("{\"type\":\"subscribe\",\"all\":false,\"id\":\"session:a/b\"}");
+	assert_false(m.subscribe.all);
+	assert_string_equal(m.subscribe.id, "session:a/b");
+	message_release(&m);
+}
+
+/* What is refused says what it is about. */
+static void subscriptions_refused(void **state)
+{
+	static const struct {
+		const char *text, *word, *id;
+		bool all;
+	} cases[] = {
+		{ "{\"type\":\"subscribe\"}", "Either", NULL, false },
+		{ "{\"type\":\"subscribe\",\"all\":false}", "Either", NULL, false },
+		{ "{\"type\":\"subscribe\",\"all\":true,\"id\":\"x\"}", "Either", "x", true },
+		{ "{\"type\":\"subscribe\",\"all\":true,\"id\":5}", "id", NULL, true },
+		{ "{\"type\":\"subscribe\",\"id\":\"\"}", "id", NULL, false },
+		{ "{\"type\":\"subscribe\",\"id\":\"a\\u0000b\"}", "control", NULL, false },
+		{ "{\"type\":\"subscribe\",\"all\":1}", "all", NULL, false },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct message m;
+		char detail[128];
+		enum err err = message_parse(cases[i].text, strlen(cases[i].text), &m, detail, sizeof detail);
+		assert_int_equal(err, ERR_BAD_FIELD);
+		assert_non_null(strstr(detail, cases[i].word));
+		assert_int_equal(m.type, MESSAGE_SUBSCRIBE);
+		assert_int_equal(m.subscribe.all, cases[i].all);
+		if (cases[i].id)
+			assert_string_equal(m.subscribe.id, cases[i].id);
+		else
+			assert_null(m.subscribe.id);
+		message_release(&m);
+	}
+}
+
+static void states_are_written(void **state)
+{
+	struct server_figures figures = { 1, 9007199254740992, 3, 4 };
+	struct buf out;
+	buf_init(&out);
+	message_subscribed(&out, NULL);
+	assert_string_equal(out.data, "{\"type\":\"subscribed\",\"all\":true}");
+	out.len = 0;
+	message_subscribed(&out, "a\"b");
+	assert_string_equal(out.data, "{\"type\":\"subscribed\",\"id\":\"a\\\"b\"}");
+	out.len = 0;
+	message_status_recording(&out, "{\"id\":1}");
+	assert_string_equal(out.data, "{\"type\":\"status\",\"of\":\"recording\",\"id\":1}");
+	out.len = 0;
+	message_status_server(&out, &figures);
+	assert_string_equal(out.data, "{\"type\":\"status\",\"of\":\"server\",\"freeBytes\":1,\"totalBytes\":"
+				      "9007199254740992,\"reserveBytes\":3,\"recordings\":4}");
+	out.len = 0;
+	message_subscription_error(&out, ERR_BUSY, NULL, true, NULL);
+	assert_string_equal(out.data, "{\"type\":\"error\",\"code\":\"busy\",\"message\":\"The state is changing; ask "
+				      "again.\",\"retry\":true,\"of\":\"subscription\",\"all\":true}");
+	buf_release(&out);
+}
+
 static void the_server_writes(void **state)
 {
 	struct uuid id = { .bytes = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 } };
@@ -319,6 +387,9 @@ int main(void)
 		cmocka_unit_test(limits_hold),
 		cmocka_unit_test(nesting_is_bounded),
 		cmocka_unit_test(the_server_writes),
+		cmocka_unit_test(subscriptions),
+		cmocka_unit_test(subscriptions_refused),
+		cmocka_unit_test(states_are_written),
 		cmocka_unit_test(texts_are_judged),
 		cmocka_unit_test(hashes_are_judged),
 	};

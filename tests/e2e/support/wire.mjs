@@ -66,8 +66,10 @@ export class Wire {
 		const promise = new Promise((resolve, reject) => {
 			waiter = () => {
 				const value = check();
-				if (value) resolve(value);
-				else if (this.socket.readyState === WebSocket.CLOSED) reject(new Error(`${what}: the connection closed`));
+				if (value) {
+					this.#waiters.delete(waiter); // before the next message, which may come at once
+					resolve(value);
+				} else if (this.socket.readyState === WebSocket.CLOSED) reject(new Error(`${what}: the connection closed`));
 			};
 			this.#waiters.add(waiter);
 			waiter();
