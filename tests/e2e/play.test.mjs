@@ -97,7 +97,7 @@ test('failed, thrown away, empty: said, and what there is can be had', options, 
 	const { seen, page } = await standin(t, failed);
 	await seen.until('#state', 'It failed: The disk lost a block.');
 	assert.equal(await page.getByRole('link', { name: 'Download the original' }).isVisible(), true);
-	assert.equal(await page.getByRole('button', { name: 'Play what is here so far' }).isVisible(), true);
+	assert.equal(await page.getByRole('button', { name: 'Try to play what was received' }).isVisible(), true);
 	const dropped = await standin(t, take({ phase: 'aborted', bytes: 0 }));
 	await dropped.seen.until('#state', 'Nothing was received of it.');
 	assert.equal(await dropped.page.locator('#download').isVisible(), false);

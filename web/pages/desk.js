@@ -192,7 +192,7 @@ function draw() {
 	const more = (searching ? search.next : next) !== null;
 	at('list').toggleAttribute('data-long', shown.length > LONG_LIST);
 	at('more').hidden = !more;
-	at('legend').hidden = takes.size === 0;
+	at('legend').hidden = shown.length === 0;
 	setText(at('count'), !listRead ? texts.loading : searching ? texts.found(found.length, more) : texts.count(takes.size, more));
 	at('empty').hidden = !listRead || shown.length > 0;
 	setText(at('empty-text'), searching ? texts.emptySearch(search.text.trim()) : texts.empty);
@@ -401,6 +401,7 @@ function lock(code) {
 	at('locked').hidden = false;
 	at('takes').hidden = true;
 	at('banner').hidden = true;
+	at('link').hidden = true;
 	qr.stop();
 }
 

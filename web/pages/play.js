@@ -68,7 +68,7 @@ function showFacts() {
 		fact(texts.recorded, element('time', { datetime: new Date(take.createdAt).toISOString(), title: fullTimeText(take.createdAt) }, dateText(take.createdAt))),
 		fact(texts.length, length === null ? texts.unknownLength : clockText(length * 1000)),
 		fact(texts.origin, take.owner === 'local' ? desk.from('local').replace(/^from /, '') : take.owner),
-		fact(texts.type, take.mime ?? ''),
+		fact(texts.type, (take.mime ?? '').replace(/;\s*codecs=/, ', ')),
 	];
 	if (take.sha256) facts.push(element('div', { class: 'whole' }, element('dt', {}, texts.sha256), element('dd', { class: 'mono small' }, take.sha256)));
 	at('facts').replaceChildren(...facts);
@@ -86,6 +86,7 @@ function showState() {
 	else if (take.bytes === 0) say(texts.empty);
 	else say(kind === 'short' ? texts.short : '', 'warn');
 	at('so-far').hidden = SEALED.has(kind) || take.bytes === 0 || media !== null;
+	setText(at('so-far'), waits ? texts.playSoFar : texts.playReceived);
 	at('again').hidden = true;
 	document.body.dataset.state = kind;
 }

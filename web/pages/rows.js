@@ -92,7 +92,7 @@ export class Row {
 		const { take } = this;
 		const kind = kindOf(take);
 		const clock = this.#clock();
-		setText(this.span, kind === 'live' ? texts.running(clockText(clock.wall - take.createdAt)) : '');
+		setText(this.span, kind === 'live' && clock.live ? texts.running(clockText(clock.wall - take.createdAt)) : '');
 		let why = '';
 		if (kind === 'lost') {
 			why = clock.live ? texts.why.lost(clockText(graceLeft(take, clock.heardAt(take.id) ?? clock.now, clock.now)))

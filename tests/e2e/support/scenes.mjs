@@ -43,6 +43,18 @@ async function play(t, open, one, { selector, pattern, prepare = () => {} }) {
 	return seen;
 }
 
+/** Twenty seconds of nothing, as a WAV file. */
+const TONE = Buffer.alloc(44 + 20 * 8000 * 2);
+TONE.write('RIFF____WAVEfmt ', 0, 'latin1');
+TONE.writeUInt32LE(TONE.length - 8, 4);
+TONE.writeUInt32LE(16, 16);
+[1, 1].forEach((value, i) => TONE.writeUInt16LE(value, 20 + 2 * i)); // PCM, one channel
+TONE.writeUInt32LE(8000, 24);
+TONE.writeUInt32LE(16_000, 28);
+[2, 16].forEach((value, i) => TONE.writeUInt16LE(value, 32 + 2 * i)); // bytes and bits a sample
+TONE.write('data', 36, 'latin1');
+TONE.writeUInt32LE(TONE.length - 44, 40);
+
 const refused = (server) => {
 	server.refuse = [401, 'unauthorized', 'This needs a token.'];
 };
@@ -86,8 +98,10 @@ export const SCENES = {
 		await seen.until('#locked', 'token');
 		return seen;
 	},
-	'play, audio': (t, open) => play(t, open, take({ name: 'Interview with R. Okafor', owner: 'phone-9c41', mime: 'audio/webm;codecs=opus', sha256: '5f'.repeat(32) }),
-		{ selector: '#facts', pattern: 'Saved' }),
+	'play, audio': (t, open) => play(t, open, take({ name: 'Interview with R. Okafor', owner: 'phone-9c41', mime: 'audio/wav', bytes: TONE.length,
+		sha256: '5f0c2e9d'.repeat(8) }), { selector: '#facts', pattern: '0:20', prepare: (server, { id }) => {
+		server.originals.set(id, { type: 'audio/wav', data: TONE });
+	} }),
 	'play, still recording': (t, open) => play(t, open, recordingNow({ name: 'Piano, take 4' }), { pattern: 'still being recorded' }),
 	'play, failed': (t, open) => play(t, open, take({ name: 'Stage left', phase: 'error', error: { code: 'corrupt', message: 'The disk lost a block.' } }),
 		{ pattern: 'It failed' }),
