@@ -49,7 +49,7 @@ void access_server(struct request *r)
 	json_answer(r, json_pack("{s:s, s:I, s:I, s:I, s:I, s:b, s:b, s:o}", "version", version ? version : "", "time",
 				 (json_int_t)net_now(r->net).wall_ms, "freeBytes", (json_int_t)s.free_bytes,
 				 "totalBytes", (json_int_t)s.total_bytes, "reserveBytes", (json_int_t)s.reserve_bytes,
-				 "secure", r->peer->tls, "lan", 0, "grant", grant));
+				 "secure", r->peer->tls, "lan", r->net->lan != NULL, "grant", grant));
 }
 
 /* --- POST /api/pair --- */
