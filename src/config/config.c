@@ -1,6 +1,6 @@
 /* The one table of options, and where their values are taken from. Nothing is applied before everything was read: a
  * wrong command line leaves no half of a configuration behind. */
-#include "config/config.h"
+#include "config/config_private.h"
 
 #include "base/limits.h"
 #include "config/config_value.h"
@@ -14,31 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A switch may be given everywhere, with yes or no; a flag is for the command line alone. */
-enum kind {
-	KIND_TEXT,
-	KIND_LISTEN,
-	KIND_MS32,
-	KIND_MS64,
-	KIND_SIZE,
-	KIND_COUNT,
-	KIND_CHOICE,
-	KIND_FLAG,
-	KIND_SWITCH,
-	KIND_ORIGINS
-};
-
-enum { ALL = CONFIG_SERVE | CONFIG_VERIFY | CONFIG_TOKEN | CONFIG_STATUS, EXIT_USAGE = 2 };
-
-struct row {
-	const char *name, *arg; /* arg as --help shows it; for a choice its words */
-	enum kind kind;
-	unsigned commands;
-	size_t offset;
-	const char *fallback; /* NULL: none */
-	uint64_t min, max;
-	const char *help;
-};
+enum { ALL = CONFIG_SERVE | CONFIG_VERIFY | CONFIG_TOKEN | CONFIG_STATUS };
 
 #define AT(member) offsetof(struct config, member)
 
@@ -83,12 +59,6 @@ static const struct row rows[] = {
 };
 
 enum { ROWS = sizeof rows / sizeof rows[0], OPTION_HELP = 1000, OPTION_VERSION, OPTION_CONFIG };
-
-/* A value as it was found; `where` names the place in a sentence. */
-struct found {
-	const char *text;
-	char where[96];
-};
 
 struct load {
 	struct config *out;
@@ -343,110 +313,6 @@ static int read_file(struct load *l)
 }
 
 /* The place of `text` among the words of "a|b|c", or -1. */
-static int choice_find(const char *words, const char *text)
-{
-	size_t len = strlen(text);
-	for (int i = 0;; i++) {
-		size_t word = strcspn(words, "|");
-		if (word == len && memcmp(words, text, len) == 0)
-			return i;
-		if (!words[word])
-			return -1;
-		words += word + 1;
-	}
-}
-
-static int complain(const struct found *f, const char *what)
-{
-	fprintf(stderr, "holdfast: invalid value '%s' for %s: %s\n", f->text, f->where, what);
-	return EXIT_USAGE;
-}
-
-static int apply_number(struct config *c, const struct row *row, const struct found *f)
-{
-	char low[32], high[32], what[128];
-	void *to = (char *)c + row->offset;
-	uint64_t value = 0;
-	bool ok;
-	if (row->kind == KIND_SIZE) {
-		ok = config_size_parse(f->text, &value);
-		value_size_format(row->min, low);
-		value_size_format(row->max, high);
-		snprintf(what, sizeof what, "it must be a size like 96M, from %s to %s", low, high);
-	} else if (row->kind == KIND_COUNT) {
-		ok = value_count_parse(f->text, row->max, &value);
-		snprintf(what, sizeof what, "it must be a number from %llu to %llu", (unsigned long long)row->min,
-			 (unsigned long long)row->max);
-	} else {
-		ok = config_duration_parse(f->text, &value);
-		value_duration_format(row->min, low);
-		value_duration_format(row->max, high);
-		snprintf(what, sizeof what, "it must be a duration like 30s, from %s to %s", low, high);
-	}
-	if (!ok || value < row->min || value > row->max)
-		return complain(f, what);
-	if (row->kind == KIND_MS32)
-		*(uint32_t *)to = (uint32_t)value;
-	else if (row->kind == KIND_COUNT)
-		*(unsigned *)to = (unsigned)value;
-	else
-		*(uint64_t *)to = value;
-	return CONFIG_GO;
-}
-
-static int apply_choice(struct config *c, const struct row *row, const struct found *f)
-{
-	char what[128];
-	int choice = choice_find(row->arg, f->text);
-	if (choice < 0) {
-		snprintf(what, sizeof what, "it must be one of %s", row->arg);
-		return complain(f, what);
-	}
-	switch (row->offset) {
-	case AT(journal_io):
-		c->journal_io = (enum journal_io)choice;
-		break;
-	case AT(log_level):
-		c->log_level = (enum log_level)choice;
-		break;
-	default:
-		assert(row->offset == AT(hash_early));
-		c->hash_early = choice == 0;
-	}
-	return CONFIG_GO;
-}
-
-static int apply(struct config *c, const struct row *row, const struct found *f)
-{
-	const char *problem;
-	switch (row->kind) {
-	case KIND_TEXT:
-		if (!*f->text)
-			return complain(f, "it is empty");
-		*(char **)((char *)c + row->offset) = strdup(f->text);
-		return CONFIG_GO;
-	case KIND_LISTEN:
-		return value_listen_parse(f->text, &c->listen_host, &c->listen_port, &problem) ? CONFIG_GO
-											       : complain(f, problem);
-	case KIND_ORIGINS:
-		return value_origins_parse(f->text, (char **)((char *)c + row->offset), &problem)
-			       ? CONFIG_GO
-			       : complain(f, problem);
-	case KIND_CHOICE:
-		return apply_choice(c, row, f);
-	case KIND_FLAG:
-		*(bool *)((char *)c + row->offset) = true;
-		return CONFIG_GO;
-	case KIND_SWITCH:
-		return value_switch_parse(f->text, (bool *)((char *)c + row->offset))
-			       ? CONFIG_GO
-			       : complain(f, "it must be yes or no");
-	default:
-		return apply_number(c, row, f);
-	}
-}
-
-/* What no option can say alone. */
 static int judge_whole(const struct load *l)
 {
 	const struct config *c = l->out;
@@ -462,9 +328,10 @@ static int judge_whole(const struct load *l)
 	for (unsigned i = 0; i < ROWS; i++)
 		if (rows[i].kind == KIND_LISTEN && l->found[i].text && !c->tls_cert && c->listen_host &&
 		    !value_is_loopback(c->listen_host))
-			return complain(&l->found[i],
-					"only loopback addresses can be listened on without TLS (127.0.0.0/8, [::1], "
-					"localhost): give --tls-cert and --tls-key, or use --lan");
+			return config_complain(
+				&l->found[i],
+				"only loopback addresses can be listened on without TLS (127.0.0.0/8, [::1], "
+				"localhost): give --tls-cert and --tls-key, or use --lan");
 	return CONFIG_GO;
 }
 
@@ -482,7 +349,7 @@ static int load_all(struct load *l, int argc, char **argv, char **env)
 		/* what only the other command uses may stand in the shared file and environment */
 		if (!l->found[i].text || !(rows[i].commands & l->command))
 			continue;
-		status = apply(l->out, &rows[i], &l->found[i]);
+		status = config_apply(l->out, &rows[i], &l->found[i]);
 		if (status != CONFIG_GO)
 			return status;
 	}

@@ -497,8 +497,14 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(who_may_start), TEST(who_sees_what), TEST(bound_to_one), TEST(local_goes_on_under_a_token),
-		TEST(both_at_once),  TEST(quota),	  TEST(revoked),      TEST(strangers_leave),
+		TEST(who_may_start),
+		TEST(who_sees_what),
+		TEST(bound_to_one),
+		TEST(local_goes_on_under_a_token),
+		TEST(both_at_once),
+		TEST(quota),
+		TEST(revoked),
+		TEST(strangers_leave),
 		TEST(following_needs_a_grant),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,116 @@
+/* From the text of an option to its value. */
+#include "config/config_private.h"
+
+#include "base/limits.h"
+#include "config/config_value.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int choice_find(const char *words, const char *text)
+{
+	size_t len = strlen(text);
+	for (int i = 0;; i++) {
+		size_t word = strcspn(words, "|");
+		if (word == len && memcmp(words, text, len) == 0)
+			return i;
+		if (!words[word])
+			return -1;
+		words += word + 1;
+	}
+}
+
+int config_complain(const struct found *f, const char *what)
+{
+	fprintf(stderr, "holdfast: invalid value '%s' for %s: %s\n", f->text, f->where, what);
+	return EXIT_USAGE;
+}
+
+static int apply_number(struct config *c, const struct row *row, const struct found *f)
+{
+	char low[32], high[32], what[128];
+	void *to = (char *)c + row->offset;
+	uint64_t value = 0;
+	bool ok;
+	if (row->kind == KIND_SIZE) {
+		ok = config_size_parse(f->text, &value);
+		value_size_format(row->min, low);
+		value_size_format(row->max, high);
+		snprintf(what, sizeof what, "it must be a size like 96M, from %s to %s", low, high);
+	} else if (row->kind == KIND_COUNT) {
+		ok = value_count_parse(f->text, row->max, &value);
+		snprintf(what, sizeof what, "it must be a number from %llu to %llu", (unsigned long long)row->min,
+			 (unsigned long long)row->max);
+	} else {
+		ok = config_duration_parse(f->text, &value);
+		value_duration_format(row->min, low);
+		value_duration_format(row->max, high);
+		snprintf(what, sizeof what, "it must be a duration like 30s, from %s to %s", low, high);
+	}
+	if (!ok || value < row->min || value > row->max)
+		return config_complain(f, what);
+	if (row->kind == KIND_MS32)
+		*(uint32_t *)to = (uint32_t)value;
+	else if (row->kind == KIND_COUNT)
+		*(unsigned *)to = (unsigned)value;
+	else
+		*(uint64_t *)to = value;
+	return CONFIG_GO;
+}
+
+static int apply_choice(struct config *c, const struct row *row, const struct found *f)
+{
+	char what[128];
+	int choice = choice_find(row->arg, f->text);
+	if (choice < 0) {
+		snprintf(what, sizeof what, "it must be one of %s", row->arg);
+		return config_complain(f, what);
+	}
+	switch (row->offset) {
+	case offsetof(struct config, journal_io):
+		c->journal_io = (enum journal_io)choice;
+		break;
+	case offsetof(struct config, log_level):
+		c->log_level = (enum log_level)choice;
+		break;
+	default:
+		assert(row->offset == offsetof(struct config, hash_early));
+		c->hash_early = choice == 0;
+	}
+	return CONFIG_GO;
+}
+
+int config_apply(struct config *c, const struct row *row, const struct found *f)
+{
+	const char *problem;
+	switch (row->kind) {
+	case KIND_TEXT:
+		if (!*f->text)
+			return config_complain(f, "it is empty");
+		*(char **)((char *)c + row->offset) = strdup(f->text);
+		return CONFIG_GO;
+	case KIND_LISTEN:
+		return value_listen_parse(f->text, &c->listen_host, &c->listen_port, &problem)
+			       ? CONFIG_GO
+			       : config_complain(f, problem);
+	case KIND_ORIGINS:
+		return value_origins_parse(f->text, (char **)((char *)c + row->offset), &problem)
+			       ? CONFIG_GO
+			       : complain(f, problem);
+	case KIND_CHOICE:
+		return apply_choice(c, row, f);
+	case KIND_FLAG:
+		*(bool *)((char *)c + row->offset) = true;
+		return CONFIG_GO;
+	case KIND_SWITCH:
+		return value_switch_parse(f->text, (bool *)((char *)c + row->offset))
+			       ? CONFIG_GO
+			       : complain(f, "it must be yes or no");
+	default:
+		return apply_number(c, row, f);
+	}
+}
+
+/* What no option can say alone. */
