@@ -103,7 +103,7 @@ static bool is_within(const char *name, const char *base, size_t base_len)
 	       (len == base_len || name[len - base_len - 1] == '.');
 }
 
-/* What may be signed. A machine's own name counts if it has a dot: a bare one could be a top-level domain. */
+/* What may be signed. Of the machine's own names (names_init tells why none is bare) those that are not covered yet. */
 static void constraints_format(struct buf *out, const struct names *names)
 {
 	static const char *const bases[] = { "localhost", "local", "lan", "home.arpa" };
@@ -115,7 +115,7 @@ static void constraints_format(struct buf *out, const struct names *names)
 	for (unsigned i = 0; i < BASES; i++)
 		buf_addf(out, ",permitted;DNS:%s", bases[i]);
 	for (unsigned i = 0; i < names->host_count; i++) {
-		bool covered = strchr(names->hosts[i], '.') == NULL;
+		bool covered = false;
 		for (unsigned k = 0; k < BASES; k++)
 			covered |= is_within(names->hosts[i], bases[k], strlen(bases[k]));
 		if (!covered)

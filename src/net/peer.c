@@ -108,8 +108,12 @@ static void drained(struct peer *p)
 		return;
 	if (p->secure) {
 		tls_goodbye(p->secure);
-		if (!secure_flush(p) || peer_unsent(p))
-			return; /* doomed, or called again */
+		if (!secure_flush(p))
+			return;
+		if (peer_unsent(p)) { /* called again when it is not */
+			peer_deadline(p, LIMIT_CLOSE_WAIT_MS);
+			return;
+		}
 	}
 	p->state = PEER_LINGER;
 	buf_release(&p->in);

@@ -7,13 +7,12 @@
 
 #include <cmocka.h>
 
-#include "net/lan.h"
-#include "net/server.h"
-#include "net/tls.h"
+#include "net/private.h"
 #include "support/names_rig.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
@@ -105,6 +104,9 @@ static void client_open(struct client *c, uint16_t port, bool tls)
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port) };
 	inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
 	*c = (struct client){ .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
+	/* as over a network: on loopback a segment is larger than small buffers are, and windows open late */
+	setsockopt(c->fd, IPPROTO_TCP, TCP_MAXSEG, &(int){ 1400 }, sizeof(int));
+	setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &(int){ 16384 }, sizeof(int));
 	assert_int_equal(connect(c->fd, (struct sockaddr *)&to, sizeof to), 0);
 	fcntl(c->fd, F_SETFL, O_NONBLOCK);
 	if (!tls)
@@ -297,7 +299,6 @@ static void a_slow_reader(void **state)
 		struct buf all;
 		buf_init(&all);
 		client_open(&c, lan_port(lan), i);
-		setsockopt(c.fd, SOL_SOCKET, SO_RCVBUF, &(int){ 32768 }, sizeof(int));
 		for (unsigned k = 0; k < REQUESTS; k++)
 			buf_add(&all, one, sizeof one - 1);
 		buf_add(&all, last, sizeof last - 1);
@@ -316,6 +317,37 @@ static void a_slow_reader(void **state)
 		buf_release(&all);
 		client_close(&c);
 	}
+}
+
+/* The last answer may be the one that fills the socket, at every place: it comes whole, and the goodbye behind it. The
+ * client asks to close by a header, or says goodbye itself while its answers still wait. */
+static void the_last_answer_waits_for_the_socket(void **state)
+{
+	enum { MOST = 40 };
+	static const char one[] = GET("/record"), last[] = "GET /record HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+							   "Connection: close\r\n\r\n";
+	setsockopt(net->listeners[1].fd, SOL_SOCKET, SO_SNDBUF, &(int){ 4096 },
+		   sizeof(int)); /* accepted ones inherit it */
+	for (unsigned i = 0; i < 3 * MOST; i++) {
+		struct client c;
+		struct buf all;
+		buf_init(&all);
+		client_open(&c, lan_port(lan), i % 3 > 0);
+		for (unsigned k = 0; k < i / 3; k++)
+			buf_add_text(&all, one);
+		buf_add_text(&all, i % 3 == 2 ? one : last);
+		assert_int_equal(client_send(&c, all.data, all.len), all.len);
+		if (i % 3 == 2)
+			SSL_shutdown(c.ssl);
+		for (unsigned k = 0; k < 20; k++)
+			uv_run(&loop, UV_RUN_NOWAIT);
+		until_ended(&c);
+		assert_int_equal(answers(&c), i / 3 + 1);
+		assert_true(c.goodbye);
+		buf_release(&all);
+		client_close(&c);
+	}
+	setsockopt(net->listeners[1].fd, SOL_SOCKET, SO_SNDBUF, &(int){ 1 << 20 }, sizeof(int));
 }
 
 static void a_client_that_says_goodbye_gets_its_answers(void **state)
@@ -346,9 +378,12 @@ static void broken_handshakes(void **state)
 		struct client c;
 		char rest[600] = { 0 };
 		client_open(&c, i % 2 ? lan_port(lan) : tls_only_port, false);
+		uint64_t began = uv_hrtime();
 		client_send(&c, texts[i / 2], strlen(texts[i / 2]));
 		client_send(&c, rest, sizeof rest);
 		until_ended(&c);
+		/* at once, not when the time for a head is over */
+		assert_true(uv_hrtime() - began < LIMIT_HTTP_HEADER_WAIT_S * 1000000000ULL / 2);
 		assert_true(c.got.len == 0 || c.got.data[0] == 0x15); /* at most an alert */
 		client_close(&c);
 	}
@@ -363,6 +398,7 @@ int main(void)
 		cmocka_unit_test(what_is_open_and_what_is_not),
 		cmocka_unit_test(a_port_for_tls_alone),
 		cmocka_unit_test(a_slow_reader),
+		cmocka_unit_test(the_last_answer_waits_for_the_socket),
 		cmocka_unit_test(a_client_that_says_goodbye_gets_its_answers),
 		cmocka_unit_test(broken_handshakes),
 	};
