@@ -98,7 +98,7 @@ int config_apply(struct config *c, const struct row *row, const struct found *f)
 	case KIND_ORIGINS:
 		return value_origins_parse(f->text, (char **)((char *)c + row->offset), &problem)
 			       ? CONFIG_GO
-			       : complain(f, problem);
+			       : config_complain(f, problem);
 	case KIND_CHOICE:
 		return apply_choice(c, row, f);
 	case KIND_FLAG:
@@ -107,7 +107,7 @@ int config_apply(struct config *c, const struct row *row, const struct found *f)
 	case KIND_SWITCH:
 		return value_switch_parse(f->text, (bool *)((char *)c + row->offset))
 			       ? CONFIG_GO
-			       : complain(f, "it must be yes or no");
+			       : config_complain(f, "it must be yes or no");
 	default:
 		return apply_number(c, row, f);
 	}

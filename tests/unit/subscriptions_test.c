@@ -124,6 +124,21 @@ static void done(void *arg, enum err err, const char *json, size_t len)
 	*(enum err *)arg = err;
 }
 
+static void listed(void *arg, enum err err, const char *json, size_t len)
+{
+	assert_int_equal(err, ERR_OK);
+	*(char **)arg = strndup(json, len);
+}
+
+static void assert_none_in_phase(struct engine_rig *g, const char *phase)
+{
+	char *json = NULL;
+	engine_list(g->e, &(struct engine_query){ .principal = "local", .phase = phase }, listed, &json);
+	engine_rig_turn(g);
+	assert_string_equal(json, "{\"items\":[],\"next\":null}");
+	free(json);
+}
+
 static void finish(struct engine_rig *g, enum err *err)
 {
 	engine_rig_turn(g);
@@ -393,6 +408,7 @@ static void a_slow_reader_gets_the_newest_only(void **state)
 static void churn(struct engine_rig *g, unsigned from, unsigned count)
 {
 	uint64_t conns[512];
+	enum err errs[512];
 	char text[96];
 	assert_true(count <= 512);
 	for (unsigned i = 0; i < count; i++) {
@@ -402,12 +418,14 @@ static void churn(struct engine_rig *g, unsigned from, unsigned count)
 	}
 	engine_rig_turn(g);
 	for (unsigned i = 0; i < count; i++) {
-		enum err err = ERR_INTERNAL;
 		snprintf(text, sizeof text, "session:churn-%u", from + i);
 		engine_conn_closed(g->e, conns[i], g->now);
-		engine_delete(g->e, (struct engine_ref){ text, grant_local() }, done, &err);
+		errs[i] = ERR_INTERNAL;
+		engine_delete(g->e, (struct engine_ref){ text, grant_local() }, done, &errs[i]);
 	}
 	engine_rig_turn(g);
+	for (unsigned i = 0; i < count; i++)
+		assert_int_equal(errs[i], ERR_OK);
 }
 
 static void a_backlog_that_runs_over_begins_anew(void **state)
@@ -480,6 +498,7 @@ static void an_error_is_told_when_it_is_durable(void **state)
 	assert_part(engine_rig_last(g), "\"poisoned\""); /* the recorder knows */
 	assert_part(h->status, "\"phase\":\"uploading\"");
 	disk_heal(the_disk);
+	assert_none_in_phase(g, "uploading"); /* its row still says so */
 	engine_rig_pass(g, 10000);
 	assert_part(h->status, "\"phase\":\"error\"");
 	assert_part(h->status, "\"code\":\"poisoned\"");
