@@ -178,7 +178,7 @@ test('thousands: page by page, and search on the server beyond what was read', o
 	await page.keyboard.type('number 007');
 	await seen.row('Number 007').waitFor();
 	await seen.until('#count', '1 found');
-	assert.ok(server.asked.some((line) => /search=number\+007/.test(line)));
+	await until(() => server.asked.some((line) => /search=number(\+|%20)007/.test(line)), 5000, 'the server was asked');
 	await page.reload();
 	await seen.row('Number 007').waitFor();
 	assert.equal(await page.locator('.take').count(), 1, 'a reload finds the search again');

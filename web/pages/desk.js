@@ -318,10 +318,18 @@ function tell(changed, first) {
 	}
 }
 
+/** Deleted by somebody else. */
+function removeGone(ids) {
+	for (const id of ids) {
+		if (rows.has(id) && !deleting.has(id)) voice.event(texts.sayDeleted(nameOf(rows.get(id).take)));
+	}
+	if (ids.length > 0) removeTakes(ids);
+}
+
 async function checkGone(ids) {
 	for (const id of ids) {
 		await api.get(id).then((take) => takes.set(take, performance.now()), (error) => {
-			if (error.status === 404 || error.status === 410) removeTakes([id]);
+			if (error.status === 404 || error.status === 410) removeGone([id]);
 		});
 	}
 	render();
@@ -333,10 +341,7 @@ function viewChanged(now) {
 	view = now;
 	if (isLive()) {
 		const { gone, unsure } = takes.follow(view.recordings, performance.now());
-		for (const id of gone) {
-			if (rows.has(id) && !deleting.has(id)) voice.event(texts.sayDeleted(nameOf(rows.get(id).take)));
-		}
-		if (gone.length > 0) removeTakes(gone);
+		removeGone(gone);
 		if (unsure.length > 0) checkGone(unsure);
 		tell(view.recordings, first);
 		lastLiveAt = Date.now();

@@ -1,6 +1,8 @@
 // The desk's picture of the recordings, without a page: what the link tells live and what was read page by page become one
 // list, newest first, that never claims a recording which is gone. Also what state a recording is in, for people.
 
+const FOLLOWED_LEAST = 100; // of all recordings the link tells at least so many, the newest, if there are as many
+
 const byAge = (a, b) => b.createdAt - a.createdAt || (a.id < b.id ? 1 : a.id > b.id ? -1 : 0);
 const folded = (text) => text.normalize('NFC').toLocaleLowerCase();
 
@@ -41,7 +43,7 @@ export class Takes {
 		for (const id of this.#followed) {
 			const take = this.get(id);
 			if (!take || shown.has(id)) continue;
-			if (!oldest || byAge(take, oldest) > 0) unsure.push(id);
+			if (recordings.length >= FOLLOWED_LEAST && byAge(take, oldest) > 0) unsure.push(id);
 			else gone.push(id);
 		}
 		for (const id of gone) this.remove(id);
