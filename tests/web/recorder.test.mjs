@@ -175,6 +175,34 @@ test('a taker that refuses a piece gets no later one, and the end still comes', 
 	assert.match(recorder.error.message, /full/);
 });
 
+test('a slow disk holds up no later piece, only the end', async () => {
+	const got = [];
+	let kept;
+	const recorder = new Recorder({
+		stream: { getTracks: () => [new Track('audio')] }, MediaRecorder: FakeMedia,
+		onbytes: (bytes) => {
+			got.push(bytes.byteLength);
+			return got.length === 1 ? new Promise((resolve) => {
+				kept = resolve;
+			}) : Promise.resolve();
+		},
+	});
+	recorder.start();
+	FakeMedia.last.emit(new Blob(['a']));
+	FakeMedia.last.emit(new Blob(['bb']));
+	recorder.stop();
+	FakeMedia.last.fire('stop');
+	let ended = false;
+	recorder.stopped.then(() => {
+		ended = true;
+	});
+	while (got.length < 2) await turn();
+	await turn();
+	assert.equal(ended, false);
+	kept();
+	await recorder.stopped;
+});
+
 test('time counts what was recorded, not pauses; a pause flushes first', () => {
 	const { recorder, media, clock } = setup();
 	clock.now = 1000;

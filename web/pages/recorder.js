@@ -29,7 +29,8 @@ function optionsFor(mimeType) {
  * Records one part. `state` is new, recording, paused, stopping (the last pieces are being read) or stopped.
  * `why` tells the reason of the end: asked (stop() was called), ended (every device is gone, or sharing was ended), system (the
  * browser stopped it by itself), failed (`error` is the recorder's) or unreadable (a piece could not be read; the part ends before it).
- * `onbytes` gets each piece; a promise that it returns is awaited before the next one. `onchange` hears of everything else.
+ * `onbytes` gets each piece. What it returns is awaited before `stopped` resolves, not before the next piece: a slow disk holds up no
+ * sending. If that rejects, no later piece is handed over. `onchange` hears of everything else.
  */
 export class Recorder {
 	state = 'new';
@@ -47,7 +48,9 @@ export class Recorder {
 	#now;
 	#elapsedMs = 0;
 	#since = null; // when it began to run, while it does
-	#order = Promise.resolve();
+	#order = Promise.resolve(); // of the pieces' reading
+	#taken = Promise.resolve(); // all that onbytes has returned
+	#refused = false;
 	#finish;
 
 	constructor({ stream, video, onbytes, onchange = () => {}, MediaRecorder = globalThis.MediaRecorder, now = () => performance.now() }) {
@@ -127,7 +130,7 @@ export class Recorder {
 	}
 
 	async #hand(blob) {
-		if (this.why === 'unreadable') return; // a piece behind the gap
+		if (this.#refused || this.why === 'unreadable') return; // a piece behind the gap
 		let bytes;
 		try {
 			bytes = new Uint8Array(await blob.arrayBuffer());
@@ -137,7 +140,12 @@ export class Recorder {
 			this.#stop('unreadable');
 			return;
 		}
-		await this.#onbytes(bytes);
+		const taken = Promise.resolve(this.#onbytes(bytes));
+		taken.catch(() => {
+			this.#refused = true;
+		});
+		this.#taken = this.#taken.then(() => taken);
+		this.#taken.catch(() => {}); // heard of at the end
 		this.handed += bytes.byteLength;
 		this.#onchange(this);
 	}
@@ -150,6 +158,7 @@ export class Recorder {
 		for (const track of this.#tracks) track.stop();
 		try {
 			await this.#order;
+			await this.#taken;
 		} catch (error) {
 			this.error ??= error; // whoever takes the bytes has said so already
 		}
