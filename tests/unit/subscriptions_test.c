@@ -133,7 +133,7 @@ static void listed(void *arg, enum err err, const char *json, size_t len)
 static void assert_none_in_phase(struct engine_rig *g, const char *phase)
 {
 	char *json = NULL;
-	engine_list(g->e, &(struct engine_query){ .principal = "local", .phase = phase }, listed, &json);
+	engine_list(g->e, &(struct engine_query){ .grant = grant_local(), .phase = phase }, listed, &json);
 	engine_rig_turn(g);
 	assert_string_equal(json, "{\"items\":[],\"next\":null}");
 	free(json);
