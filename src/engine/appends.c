@@ -242,6 +242,8 @@ static void track_durable(struct engine *e, struct track_io *io, uint64_t end)
 		return;
 	e->bytes_durable += end - t->rec.tracks[io->number].durable;
 	recording_durable(&t->rec, io->number, end, &e->fx);
+	if (io->failed && !t->failing)
+		spool_failed_lengths(t, &t->rec.info); /* as its row has it */
 	follow_grew(e, t);
 	chain_settle(e, io);
 	spool_update(e, io);

@@ -148,6 +148,7 @@ static void take_op_done(struct engine *e, struct catalog_op *op)
 			break;
 		case EFFECT_FAIL:
 			t->failing = false;
+			spool_failed_lengths(t, &t->rec.info);
 			if (o->outcome == CATALOG_CHANGED)
 				t->rec.info.updated_ms = o->info.updated_ms;
 			break;
@@ -181,11 +182,8 @@ static void take_transact(struct engine *e, struct take *t, enum effect_type kin
 	o->track = track;
 	must(recording_info_copy(&o->info, info) ? NULL : o);
 	o->info.updated_ms = engine_wall(e);
-	/* of a take whose storage failed only what its spool holds for sure may be served; the rest is in quarantine */
-	for (uint32_t i = 0; kind == EFFECT_FAIL && i < t->io_count; i++) {
-		if (t->io[i]->failed && t->io[i]->spooled < o->info.tracks[i].bytes)
-			o->info.tracks[i].bytes = t->io[i]->spooled;
-	}
+	if (kind == EFFECT_FAIL)
+		spool_failed_lengths(t, &o->info);
 	t->failing = t->failing || kind == EFFECT_FAIL;
 	if (kind == EFFECT_LOG_ABORT)
 		o->reason = must(strdup(t->rec.info.abort_reason ? t->rec.info.abort_reason : ""));

@@ -138,3 +138,11 @@ void spool_failed(struct engine *e, struct track_io *io, enum err err)
 	recording_poison(&t->rec, ERR_POISONED, &e->fx);
 	effects_run(e, t);
 }
+
+void spool_failed_lengths(const struct take *t, struct recording_info *info)
+{
+	for (uint32_t i = 0; i < t->io_count; i++) {
+		if (t->io[i]->failed && t->io[i]->spooled < info->tracks[i].bytes)
+			info->tracks[i].bytes = t->io[i]->spooled;
+	}
+}

@@ -365,6 +365,8 @@ void spool_hash_finish(struct engine *e, struct track_io *io);
 
 /* failing.c */
 void spool_failed(struct engine *e, struct track_io *io, enum err err);
+/* Of a take whose storage failed only what its spool holds for sure may be served; the rest is in quarantine. */
+void spool_failed_lengths(const struct take *t, struct recording_info *info);
 void rescue_again(struct engine *e);
 /* Frees one that waits and will not be done (engine_close). */
 void rescue_drop(struct list *link);
