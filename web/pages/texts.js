@@ -261,7 +261,6 @@ export const record = {
 		microphone: 'Microphone',
 		camera: 'Camera',
 		screen: 'Screen',
-		which: 'Which one',
 		name: 'Name',
 		optional: '(optional)',
 		record: 'Record',
