@@ -1,7 +1,7 @@
 // web/pages/space.js: rates and minutes.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Rate, freeHere, freeThere, minutesLeft } from '../../web/pages/space.js';
+import { Rate, freeThere, minutesLeft } from '../../web/pages/space.js';
 
 test('the rate is that of the last minute, and unknown at first', () => {
 	const rate = new Rate();
@@ -30,11 +30,7 @@ test('minutes', () => {
 	assert.equal(minutesLeft(100, 0), null);
 });
 
-test('what is free, here and there', async () => {
-	assert.equal(await freeHere(undefined), null);
-	assert.equal(await freeHere({ estimate: async () => ({ quota: 100, usage: 30 }) }), 70);
-	assert.equal(await freeHere({ estimate: async () => ({ quota: 100, usage: 130 }) }), 0);
-	assert.equal(await freeHere({ estimate: async () => { throw new Error('no'); } }), null);
+test('what is free on the server', () => {
 	assert.equal(freeThere({ freeBytes: 100, reserveBytes: 30 }), 70);
 	assert.equal(freeThere({ freeBytes: 10, reserveBytes: 30 }), 0);
 	assert.equal(freeThere(null), null);

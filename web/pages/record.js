@@ -29,7 +29,7 @@ const ui = Object.fromEntries(['access', 'error', 'take', 'preview', 'level', 'l
 	'save-text', 'setup', 'source', 'camera', 'camera-field', 'microphone', 'microphone-field', 'name', 'controls', 'record', 'go-on',
 	'pause', 'stop', 'unfinished', 'takes', 'insecure', 'secure', 'files', 'fits'].map((id) => [id, at(id)]));
 const page = {
-	able: ability(), access: 'ok', client: null, live: null, unfinished: null, awake: null, meter: null,
+	able: ability(), access: 'ok', accessSentence: '', accessKind: '', client: null, live: null, unfinished: null, awake: null, meter: null,
 	hereBytes: null, thereBytes: null, loudness: 0, name: '', begunAt: 0,
 };
 fillTexts(texts.page);
@@ -47,11 +47,16 @@ function unexpected(error) {
 }
 
 function showAccess(code, { sentence = texts.access[code] ?? '', kind = 'warn' } = {}) {
-	page.access = code;
-	setText(ui.access, sentence);
-	ui.access.className = `notice ${kind}`;
-	ui.access.hidden = sentence === '';
+	Object.assign(page, { access: code, accessSentence: sentence, accessKind: kind });
 	render();
+}
+
+function renderAccess(live) {
+	const asking = live.stage === 'asking';
+	const sentence = asking ? texts.asking : page.accessSentence;
+	setText(ui.access, sentence);
+	setAttribute(ui.access, 'class', `notice ${asking ? '' : page.accessKind}`);
+	ui.access.hidden = sentence === '';
 }
 
 const mayRecord = () => page.able === 'live' && ['ok', 'away', 'paired'].includes(page.access);
@@ -69,6 +74,7 @@ function render() {
 	ui.setup.hidden = page.able !== 'live' || live.busy && live.stage !== 'asking' || live.stage === 'interrupted';
 	ui.source.disabled = live.busy;
 	ui.files.hidden = live.busy || live.stage === 'interrupted';
+	renderAccess(live);
 	renderControls(live);
 	if (live.take !== null) {
 		renderFigures(live);

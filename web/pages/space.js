@@ -37,17 +37,6 @@ export function minutesLeft(freeBytes, perSecond) {
 	return Math.max(0, Math.floor(freeBytes / perSecond / 60));
 }
 
-/** What the browser lets this site keep, less what it keeps already; null where it does not say. */
-export async function freeHere(storage) {
-	if (!storage?.estimate) return null;
-	try {
-		const { quota, usage } = await storage.estimate();
-		return Number.isFinite(quota) ? Math.max(0, quota - (usage ?? 0)) : null;
-	} catch {
-		return null;
-	}
-}
-
 /** What the server has for recordings, of its `GET /api/server` or its status; null where it does not say. */
 export function freeThere(server) {
 	if (!Number.isFinite(server?.freeBytes)) return null;

@@ -262,7 +262,6 @@ export const record = {
 		microphone: 'Microphone',
 		camera: 'Camera',
 		screen: 'Screen',
-		which: 'Which one',
 		name: 'Name',
 		optional: '(optional)',
 		record: 'Record',
