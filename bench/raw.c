@@ -1,11 +1,13 @@
 /* The raw limit of a disk for anything that syncs what it acknowledges: 1 MiB pwrite and fdatasync, again and again,
- * over a zero-filled file of 256 MiB, through the page cache and past it (O_DIRECT).
+ * over a zero-filled file of 256 MiB, through the page cache and past it (O_DIRECT); and past it into space that is
+ * only reserved, as takes are written: what is new to the disk may cost more than what is written again.
  *
  *   raw DIR [SECONDS]    prints one line of JSON; the file is gone afterwards */
 #include "stat.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +19,7 @@ enum {
 };
 
 struct figure {
+	bool once; /* stop at the end of the file */
 	double mb_per_s, cpu_s_per_gb;
 	struct histogram sync;
 };
@@ -46,7 +49,7 @@ static int measure(const char *path, bool direct, unsigned seconds, const void *
 		return fail("open");
 	double cpu_s = own_cpu_s();
 	uint64_t begin_us = clock_us(), now_us = begin_us, pieces = 0;
-	while (now_us < begin_us + seconds * 1000000ULL) {
+	while (now_us < begin_us + seconds * 1000000ULL && !(out->once && pieces == FILE_PIECES)) {
 		off_t at = (off_t)(pieces++ % FILE_PIECES) * PIECE_BYTES;
 		if (pwrite(fd, piece, PIECE_BYTES, at) != PIECE_BYTES || fdatasync(fd)) {
 			close(fd);
@@ -63,6 +66,18 @@ static int measure(const char *path, bool direct, unsigned seconds, const void *
 	return 0;
 }
 
+/* Once through a new file. */
+static int measure_new(const char *path, unsigned seconds, const void *piece, struct figure *out)
+{
+	unlink(path);
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int bad = fd < 0 || fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)FILE_PIECES * PIECE_BYTES);
+	if (fd >= 0)
+		close(fd);
+	out->once = true;
+	return bad ? fail("a new file") : measure(path, true, seconds, piece, out);
+}
+
 static void figure_print(const char *name, const struct figure *f)
 {
 	printf("\"%s\":{\"mbPerS\":%.1f,\"p50Ms\":%.2f,\"p99Ms\":%.2f,\"maxMs\":%.2f,\"cpuPerGb\":%.3f}", name,
@@ -72,7 +87,7 @@ static void figure_print(const char *name, const struct figure *f)
 
 int main(int argc, char **argv)
 {
-	static struct figure buffered, direct;
+	static struct figure buffered, direct, fresh;
 	char path[4096];
 	void *piece;
 	if (argc < 2 || argc > 3) {
@@ -91,6 +106,7 @@ int main(int argc, char **argv)
 	bad = bad || measure(path, false, seconds, piece, &buffered);
 	/* Not every file system takes O_DIRECT: then there is only the first figure. */
 	bool without = !bad && measure(path, true, seconds, piece, &direct) != 0;
+	without = without || (!bad && measure_new(path, seconds, piece, &fresh) != 0);
 	unlink(path);
 	if (!bad) {
 		putchar('{');
@@ -98,6 +114,8 @@ int main(int argc, char **argv)
 		if (!without) {
 			putchar(',');
 			figure_print("direct", &direct);
+			putchar(',');
+			figure_print("fresh", &fresh);
 		}
 		puts("}");
 	}

@@ -170,7 +170,8 @@ function rawMedian(runs) {
 	if (runs.length === 0) return undefined;
 	const median = (key) => [...runs].sort((a, b) => a[key].mbPerS - b[key].mbPerS)[runs.length >> 1][key];
 	const all = runs.map((run) => Math.round(run.buffered.mbPerS));
-	return { buffered: median('buffered'), direct: runs.every((run) => run.direct) ? median('direct') : undefined, all };
+	return { buffered: median('buffered'), direct: runs.every((run) => run.direct) ? median('direct') : undefined,
+		fresh: runs.every((run) => run.fresh) ? median('fresh') : undefined, all };
 }
 
 const fixed = (value, digits) => (value === undefined ? '–' : value.toFixed(digits));
@@ -187,6 +188,7 @@ function flatTable(r, raw) {
 		r.peer ? fixed(f.serverCpuPerGb / r.peer.serverCpuPerGb, 2) : '–', fixed(f.p50Ms, 1), fixed(f.p99Ms, 1), fixed(f.peakRssMb, 0), synced]);
 	rawRow('raw disk, 1 MiB + fdatasync', r.raw?.buffered);
 	rawRow('raw disk, the same, O_DIRECT', r.raw?.direct);
+	rawRow('raw disk, O_DIRECT into new files', r.raw?.fresh);
 	row('holdfast, SHA-256 as it comes', r.early, 'yes');
 	row('holdfast, SHA-256 at the seal', r.late, 'yes');
 	row('plain Node ws, appending', r.peer, 'no');
@@ -226,6 +228,8 @@ async function main() {
 	const r = {};
 	const flat = ['flat', '--seconds', options.seconds, '--end'];
 	const raws = [];
+	// First: thousands of files that were deleted in the last minute make ext4 without a journal slow at making new ones.
+	if (on('paced')) r.paced = await holdfast('holdfast paced', ['paced', '--seconds', options.pacedSeconds, '--end']);
 	if (on('raw') || on('flat')) raws.push(await rawRun());
 	if (on('flat')) {
 		r.early = await flatRuns('holdfast flat out, SHA-256 as it comes', (what) => holdfast(what, flat, '--hash', 'early'));
@@ -237,7 +241,6 @@ async function main() {
 	if (on('peer')) {
 		r.peer = await flatRuns('plain Node ws', (what) => against(what, process.execPath, [path.join(here, 'peer_ws.mjs')], flat));
 	}
-	if (on('paced')) r.paced = await holdfast('holdfast paced', ['paced', '--seconds', options.pacedSeconds, '--end']);
 
 	const raw = r.raw?.buffered.mbPerS;
 	const verdicts = judge(r, raw);

@@ -11,13 +11,13 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-enum { THREADS_MAX = 7 };
+enum { THREADS_MAX = 9 };
 
 static const struct {
 	const char *name;
 	unsigned threads;
 } lanes[LANE_COUNT] = {
-	[LANE_COMMIT] = { "commit", 1 },   [LANE_SPOOL] = { "spool", 2 }, [LANE_CHECKPOINT] = { "checkpoint", 1 },
+	[LANE_COMMIT] = { "commit", 1 },   [LANE_SPOOL] = { "spool", 4 }, [LANE_CHECKPOINT] = { "checkpoint", 1 },
 	[LANE_CATALOG] = { "catalog", 1 }, [LANE_POOL] = { "pool", 2 },
 };
 

@@ -118,7 +118,7 @@ test('a damaged record that was acknowledged is found', options, async (t) => {
 test('--rebuild makes a broken catalog again, from the folders and the journal', options, async (t) => {
 	for (const ending of ['stop', 'kill']) {
 		const { server, dir, first, open } = await filled(t);
-		const before = (await api(server, '/api/recordings')).body.items.map(({ attached, updatedAt, tracks, ...item }) => item);
+		const before = (await api(server, '/api/recordings')).body.items.map(({ attached, updatedAt, graceLeftMs, tracks, ...item }) => item);
 		await server[ending]();
 		writeFileSync(join(dir, 'catalog.db'), 'broken'.repeat(5000));
 		rmSync(join(dir, 'catalog.db-wal'), { force: true });
@@ -130,7 +130,7 @@ test('--rebuild makes a broken catalog again, from the folders and the journal',
 		assert.ok(readFileSync(join(dir, aside[0])).toString().startsWith('broken'));
 		holds(verify(dir), 3, 870_000);
 		await server.start();
-		const after = (await api(server, '/api/recordings')).body.items.map(({ attached, updatedAt, tracks, ...item }) => item);
+		const after = (await api(server, '/api/recordings')).body.items.map(({ attached, updatedAt, graceLeftMs, tracks, ...item }) => item);
 		assert.deepEqual(after, before, ending);
 		const w = await wire(t, server);
 		assert.equal((await w.start({ sessionId: open.session })).bytes, 300_000);
