@@ -51,6 +51,8 @@ export class Row {
 		this.time = element('time', {});
 		this.span = element('span', { class: 'figure' });
 		this.renameButton = element('button', { class: 'plain', type: 'button', onclick: () => this.edit() }, texts.rename);
+		// Where the name leads too; for those who look for a word to click on. Tab finds the name.
+		this.play = element('a', { class: 'plain', href: this.link.href, tabindex: '-1' }, texts.play);
 		this.downloads = element('span', { class: 'downloads' });
 		this.deleteButton = element('button', { class: 'plain danger', type: 'button',
 			onclick: () => actions.askDelete(this.take.id) }, texts.delete);
@@ -58,7 +60,7 @@ export class Row {
 			element('p', { class: 'state' }, this.mark, this.word),
 			this.what = element('div', { class: 'what' }, this.title, this.origin, this.why, this.trouble),
 			element('p', { class: 'figures' }, this.size, element('span', { class: 'when' }, this.time, ' ', this.span)),
-			this.buttons = element('div', { class: 'actions' }, this.downloads, this.renameButton, this.deleteButton));
+			this.buttons = element('div', { class: 'actions' }, this.play, this.downloads, this.renameButton, this.deleteButton));
 		this.update(take);
 	}
 
@@ -76,6 +78,7 @@ export class Row {
 		setText(this.word, texts.finishing[take.phase] ?? texts.state[kind]);
 		setText(this.link, name);
 		setAttribute(this.link, 'title', texts.playOf(name));
+		setAttribute(this.play, 'aria-label', texts.playOf(name));
 		setText(this.origin, originText(take));
 		setText(this.size, bytesText(take.bytes));
 		setText(this.time, dateText(take.createdAt));
