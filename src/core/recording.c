@@ -237,16 +237,6 @@ static void start_when_durable(struct recording *r, uint16_t track, struct effec
 					 .flag = t->resumed });
 }
 
-/* A start that is said again, or arrives late from a connection that is dead, while the part that it began grows: there
- * is its boundary, and none at the present length. */
-static bool part_known(const struct track_info *track, uint64_t from, uint64_t accepted)
-{
-	for (uint32_t i = track->part_count; i > 0 && from < accepted; i--)
-		if (track->parts[i - 1] == from)
-			return true;
-	return false;
-}
-
 enum recording_answer recording_attach(struct recording *r, const struct attach *a, uint64_t now, uint16_t *track,
 				       struct effects *fx)
 {
@@ -266,7 +256,7 @@ enum recording_answer recording_attach(struct recording *r, const struct attach 
 	}
 	if (t->stage != STAGE_OPEN)
 		return ANSWER_WAIT;
-	if (a->part && t->accepted > 0 && !part_known(&r->info.tracks[index], a->from, t->accepted)) {
+	if (a->part && t->accepted > 0) {
 		if (!track_info_add_part(&r->info.tracks[index], t->accepted)) {
 			refuse(fx, a->conn, ERR_LIMIT_EXCEEDED, t->durable);
 			return ANSWER_DONE;

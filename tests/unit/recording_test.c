@@ -176,19 +176,6 @@ static void a_part_begins_where_the_take_stands(void **state)
 	assert_int_equal(t->r.info.tracks[0].parts[0], 70);
 }
 
-static void a_start_that_is_said_again_begins_no_other_part(void **state)
-{
-	struct take_rig *t = *state;
-	with_bytes(t);
-	attach_from(t, 2, 100, true);
-	take_rig_data(t, 0, 50);
-	attach_from(t, 3, 100, true); /* late, from a connection before */
-	assert_int_equal(t->r.info.tracks[0].part_count, 1);
-	attach_from(t, 4, 0, true); /* of one that holds everything: a new part at the present length */
-	assert_int_equal(t->r.info.tracks[0].part_count, 2);
-	assert_int_equal(t->r.info.tracks[0].parts[1], 150);
-}
-
 static void a_boundary_whose_bytes_a_crash_took_is_none(void **state)
 {
 	struct take_rig *t = *state;
@@ -529,7 +516,6 @@ int main(void)
 		TEST(a_refused_start_disturbs_nobody),
 		TEST(a_refused_start_makes_no_track),
 		TEST(a_part_begins_where_the_take_stands),
-		TEST(a_start_that_is_said_again_begins_no_other_part),
 		TEST(a_boundary_whose_bytes_a_crash_took_is_none),
 		TEST(parts_and_tracks_have_a_limit),
 		TEST(tracks_are_attached_apart),
