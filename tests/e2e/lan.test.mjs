@@ -9,27 +9,12 @@ import net from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import tls from 'node:tls';
+import { LAN, lanOf, startLan } from './support/lan.mjs';
 import { startProxy } from './support/proxy.mjs';
 import { atEnd, BINARY, Server, startServer, tempDir, until, within } from './support/server.mjs';
 import { api, assertOriginal, media, random, sessionId, sha256, Wire } from './support/wire.mjs';
 
 const options = { timeout: 120_000 };
-const LAN = ['--lan', '--lan-port', '0'];
-
-/** A server with --lan: { server, port, url, ca (PEM), der }. */
-async function startLan(t, more = {}) {
-	const server = await startServer(t, { args: LAN, ...more });
-	return lanOf(server);
-}
-
-async function lanOf(server) {
-	const { body } = await api(server, '/api/lan');
-	assert.equal(body.enabled, true);
-	const port = Number(new URL(body.url).port);
-	const der = (await api(server, '/trust/ca.crt')).bytes;
-	const ca = new X509Certificate(der).toString();
-	return { server, body, port, der, ca, url: `https://127.0.0.1:${port}` };
-}
 
 /** A request on a connection of its own: { status, headers, bytes, certificate }. */
 function ask(url, more = {}) {

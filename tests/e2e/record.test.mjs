@@ -1,23 +1,20 @@
 // The recording page in Chromium, over links that drop and with devices that fail: each take ends as exactly the bytes that the
-// recorder emitted. What pages, tabs and browsers that die leave behind is in record_again.test.mjs.
+// recorder emitted. Broken links, and what pages, tabs and browsers that die leave behind, are in record_again.test.mjs.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { launch, openPage, probe } from './support/page.mjs';
+import { kinds, launch, openPage, probe } from './support/page.mjs';
 import { startProxy } from './support/proxy.mjs';
-import { atEnd, sharedServer, startServer, until } from './support/server.mjs';
-import { api, random, recording, wire } from './support/wire.mjs';
+import { sharedServer, startServer, until } from './support/server.mjs';
+import { api, recording, wire } from './support/wire.mjs';
 
 const server = sharedServer();
 const options = { timeout: 120_000 };
-const SEED = Number(process.env.HOLDFAST_SEED ?? Date.now() % 1_000_000);
 let browser;
 before(async () => {
 	browser = await launch();
 });
 after(() => browser?.close());
-
-const kinds = (streams) => streams.map(({ codec_type: type }) => type);
 
 async function away(proxy, page) {
 	proxy.mode = 'refuse';
@@ -52,19 +49,6 @@ test('the microphone over a good link', options, async (t) => {
 	assert.equal(await page.text('recorded'), await page.text('safe'));
 	await page.record('microphone'); // and once more on the same page
 	await page.untilSafe(1_000);
-});
-
-test(`the camera over a link that is cut at random bytes (HOLDFAST_SEED=${SEED})`, options, async (t) => {
-	const chance = random(SEED);
-	const proxy = await startProxy(t, server);
-	const page = await openPage(t, browser, proxy);
-	await page.record('camera');
-	for (let cuts = 0; cuts < 6; cuts++) {
-		await proxy.cutAfter(1 + Math.floor(chance() * 60_000));
-		await page.until('link', 'sending');
-	}
-	const { streams } = await page.finish(t, server);
-	assert.deepEqual(kinds(streams), ['audio', 'video']);
 });
 
 test('the screen', options, async (t) => {
@@ -184,33 +168,6 @@ test('the server was never there: the copy is the whole take and plays', options
 	await page.finish(t, server, { stop: false });
 });
 
-test('a half-open link', options, async (t) => {
-	const own = await startServer(t, { args: ['--heartbeat', '1s'] });
-	const proxy = await startProxy(t, own);
-	const page = await openPage(t, browser, proxy);
-	await page.record('camera');
-	await page.untilSafe(50_000);
-	proxy.mode = 'blackhole';
-	await page.until('link', 'waiting', 'connecting');
-	proxy.heal();
-	await page.until('link', 'sending');
-	await page.finish(t, own);
-});
-
-test('the server is killed and started again, three times', options, async (t) => {
-	const own = await startServer(t);
-	const page = await openPage(t, browser, own);
-	await page.record('camera');
-	for (let kills = 1; kills <= 3; kills++) {
-		await page.untilSafe(kills * 60_000);
-		await own.kill();
-		await page.until('link', 'waiting', 'connecting');
-		await own.start();
-		await page.until('link', 'sending');
-	}
-	await page.finish(t, own);
-});
-
 test('the server stands still (SIGSTOP) and goes on', options, async (t) => {
 	const own = await startServer(t, { args: ['--heartbeat', '1s'] });
 	const page = await openPage(t, browser, own);
@@ -294,49 +251,6 @@ test('the take is finished from elsewhere: the page stops and does not call more
 	await until(async () => !(await page.page.isEnabled('#stop')), 5000, 'the recorder has stopped');
 	const emitted = (await page.emitted()).bytes;
 	assert.equal(await page.page.getAttribute('body', 'data-state'), emitted > bytes ? 'failed' : 'saved');
-});
-
-test('the microphone is not allowed, or there is none: the page says what to do', options, async (t) => {
-	const strict = await launch({ allow: false });
-	atEnd(t, () => strict.close());
-	const page = await openPage(t, strict, server);
-	await page.page.click('#record');
-	await page.page.waitForSelector('#error:not([hidden])');
-	assert.match(await page.text('error'), /may not use the microphone. Allow it/);
-	assert.equal(await page.page.isEnabled('#record'), true);
-	const none = await openPage(t, browser, server, { init: [() => {
-		navigator.mediaDevices.getUserMedia = async () => {
-			throw new DOMException('Requested device not found', 'NotFoundError');
-		};
-	}] });
-	await none.page.click('#record');
-	await none.untilText('error', /No microphone was found/);
-});
-
-test('a microphone that is unplugged: nothing is lost, and it goes on as the next part', options, async (t) => {
-	const strict = await launch({ allow: false });
-	atEnd(t, () => strict.close());
-	const page = await openPage(t, strict, server, { permissions: ['microphone'] });
-	await page.record('microphone');
-	await page.untilSafe(10_000);
-	await page.context.clearPermissions();
-	await page.until('state', 'interrupted');
-	assert.match(await page.text('error'), /The microphone is gone/);
-	assert.equal(await page.page.evaluate(() => document.activeElement.id), 'go-on');
-	await page.page.click('#go-on');
-	await page.untilText('error', /may not use the microphone/);
-	await page.until('state', 'interrupted');
-	await page.context.grantPermissions(['microphone']);
-	await page.page.click('#go-on');
-	await page.until('state', 'recording');
-	assert.equal(await page.text('part'), 'Part 2 of this take');
-	await page.untilSafe(30_000);
-	await page.page.click('#stop');
-	await page.until('state', 'saved');
-	const id = (await page.page.getAttribute('#original', 'href')).replace('/play/', '');
-	const { bytes } = await api(server, `/api/recordings/${id}/original`);
-	assert.equal((await page.assertParts(t, bytes)).length, 2);
-	assert.equal((await recording(server, id)).revision, 1);
 });
 
 test('a camera whose microphone is unplugged records on and says so; muted by the system is said while it lasts', options, async (t) => {

@@ -13,11 +13,16 @@ const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const ARGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
 	'--disable-component-update', '--disable-sync', '--use-fake-device-for-media-stream', '--auto-select-desktop-capture-source=Entire screen'];
 const ALLOW = '--use-fake-ui-for-media-stream';
+/* In the list of what this device has. */
+export const GO_ON = '#takes button:has-text("Go on recording")';
+export const FINISH = '#takes button:has-text("Finish")';
 const UNTIL_MS = 30_000;
 const PIECE_MAX_BYTES = 200_000; // what one timeslice of the fake camera stays below, twice over
 
-export function launch({ allow = true, args = [] } = {}) {
-	return chromium.launch({ executablePath: CHROMIUM, headless: true, args: [...ARGS, ...(allow ? [ALLOW] : []), ...args] });
+/** `allow`: pages get microphone and camera without a question. `env`: what is different in its environment. */
+export function launch({ allow = true, args = [], env = {} } = {}) {
+	return chromium.launch({ executablePath: CHROMIUM, headless: true, args: [...ARGS, ...(allow ? [ALLOW] : []), ...args],
+		env: { ...process.env, ...env } });
 }
 
 /** Keeps what every MediaRecorder of the page emits, beside the page's own code, and tells the test at once, for when the page dies. */
@@ -107,6 +112,12 @@ export class RecordPage {
 		return this.page.textContent(`#${id}`);
 	}
 
+	/** Waits until a take in the list of this device is saved; its id. */
+	async savedRow() {
+		await this.page.waitForSelector('#takes li[data-link="saved"]', { timeout: UNTIL_MS });
+		return (await this.page.getAttribute('#takes li[data-link="saved"] a', 'href')).replace('/play/', '');
+	}
+
 	/** What the recorders of this page, since it was loaded, emitted: bytes and SHA-256. */
 	emitted() {
 		return this.page.evaluate(async () => {
@@ -169,9 +180,10 @@ export async function openPage(t, browser, at, options) {
 
 /** A browser with a profile of its own that can be killed and started again. */
 export class Profile {
-	constructor(t, { args = [] } = {}) {
+	constructor(t, { args = [], env = {} } = {}) {
 		this.dir = join(tempDir(t), 'profile');
 		this.args = args;
+		this.env = { ...process.env, ...env };
 		atEnd(t, () => this.kill());
 	}
 
@@ -179,18 +191,18 @@ export class Profile {
 		const portFile = join(this.dir, 'DevToolsActivePort');
 		rmSync(portFile, { force: true });
 		this.child = spawn(CHROMIUM, ['--headless', ...ARGS, ALLOW, ...this.args, '--remote-debugging-port=0', `--user-data-dir=${this.dir}`],
-			{ detached: true, stdio: 'ignore' });
+			{ detached: true, stdio: 'ignore', env: this.env });
 		this.exited = new Promise((resolve) => this.child.on('exit', resolve));
 		this.port = await until(() => Number(readFileSync(portFile, 'utf8').split('\n')[0]), UNTIL_MS, 'the browser listens');
 		return this;
 	}
 
 	/** The record page in this browser, with what `heard` has heard so far. */
-	async open(at, heard = new RecordPage(), init = []) {
+	async open(at, heard = new RecordPage(), { init = [], path } = {}) {
 		this.browser = await chromium.connectOverCDP(`http://127.0.0.1:${this.port}`);
 		heard.context = this.browser.contexts()[0];
 		await heard.hear(init);
-		await heard.visit(at);
+		await heard.visit(at, path);
 		return heard;
 	}
 
@@ -202,6 +214,8 @@ export class Profile {
 		await this.browser?.close().catch(() => {});
 	}
 }
+
+export const kinds = (streams) => streams.map(({ codec_type: type }) => type);
 
 /** ffprobe must decode every frame without a complaint: [{ codec_type, codec_name, nb_read_frames }], audio first. */
 export async function probe(t, bytes, { strict = true } = {}) {

@@ -18,20 +18,25 @@ export class Proxy {
 	#onCut = () => {};
 	#pairs = new Set();
 	#server;
+	#url;
 
-	constructor(port) {
-		this.target = port;
+	/** `url`: of the server. The proxy has the same one, but for the port. */
+	constructor(url) {
+		this.#url = new URL(url);
+		this.target = Number(this.#url.port);
+		const host = this.#url.hostname.replace(/^\[|\]$/g, '');
+		this.host = net.isIP(host) ? host : '127.0.0.1'; // a name is made up, and leads here
 	}
 
 	async listen() {
 		this.#server = net.createServer((client) => this.#accept(client));
-		await new Promise((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+		await new Promise((resolve) => this.#server.listen(0, this.host, resolve));
 		this.port = this.#server.address().port;
 		return this;
 	}
 
 	get url() {
-		return `http://127.0.0.1:${this.port}`;
+		return Object.assign(new URL(this.#url), { port: this.port }).origin;
 	}
 
 	#accept(client) {
@@ -40,7 +45,7 @@ export class Proxy {
 			reset(client);
 			return;
 		}
-		const server = net.connect(this.target, '127.0.0.1');
+		const server = net.connect(this.target, this.host);
 		const pair = { client, server };
 		this.#pairs.add(pair);
 		client.on('data', (data) => this.#up(pair, data));
@@ -122,8 +127,9 @@ export class Proxy {
 	}
 }
 
-export async function startProxy(t, server) {
-	const proxy = await new Proxy(server.port).listen();
+/** `at`: anything with a `url`. */
+export async function startProxy(t, at) {
+	const proxy = await new Proxy(at.url).listen();
 	atEnd(t, () => proxy.close());
 	return proxy;
 }

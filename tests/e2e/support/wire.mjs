@@ -155,6 +155,13 @@ export async function recording(server, id) {
 	return body;
 }
 
+/** The one recording of a server. */
+export async function only(server) {
+	const { body } = await api(server, '/api/recordings');
+	assert.equal(body.items.length, 1);
+	return body.items[0];
+}
+
 /** The tracks of a recording with the fields that the protocol promises; there may be more. */
 export function tracksOf(state) {
 	return state.tracks.map(({ track, bytes, attached, sealed }) => ({ track, bytes, attached, sealed }));
