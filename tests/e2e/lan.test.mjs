@@ -309,7 +309,7 @@ test('the certificate follows the addresses', options, async (t) => {
 	const server = await startServer(t, { wrapper: namespace, args: LAN });
 	const inside = (...command) => spawnSync('nsenter', ['-t', String(server.pid), '-n', ...command], { encoding: 'utf8', timeout: 10_000, input: '' });
 	const ca = join(server.dataDir, 'tls/ca.pem');
-	assert.match(server.output, /no address on a local network yet/);
+	await until(() => /no address on a local network yet/.test(server.output), 5_000, 'what it says without one');
 	const port = () => /listening on https:\/\/10\.77\.0\.1:(\d+)/.exec(server.output)?.[1];
 	assert.equal(inside('ip', 'addr', 'add', '10.77.0.1/24', 'dev', 'lo').status, 0);
 	await until(port, 10_000, 'the new address');
