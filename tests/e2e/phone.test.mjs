@@ -96,6 +96,18 @@ test('a code that was used pairs nobody else, and a phone without one sees nothi
 	assert.notEqual(subjectOf(await tokenOf(second)), subjectOf(await tokenOf(first)));
 });
 
+test('a browser that is killed as soon as it was paired comes back paired', options, async (t) => {
+	const room = await network(t);
+	const profile = await room.profile();
+	const page = await profile.open(room.at, undefined, { path: await room.path() });
+	await page.untilText('access', /This device is paired/);
+	const token = await tokenOf(page);
+	await profile.kill();
+	await profile.start();
+	await profile.open(room.at, page);
+	assert.equal(await tokenOf(page), token);
+});
+
 test('paired again, it is the same phone and finds its unfinished take', options, async (t) => {
 	const room = await network(t, { proxied: true });
 	const { server, proxy } = room;

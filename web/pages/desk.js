@@ -6,7 +6,8 @@ import { QrPanel } from './qr.js';
 import { Row, nameOf } from './rows.js';
 import { Takes, kindOf } from './takes.js';
 import { common, desk as texts } from './texts.js';
-import { at, bytesText, dateText, fillTexts, keepToken, readToken, setAttribute, setText, timeText, Voice } from './ui.js';
+import { at, bytesText, dateText, fillTexts, setAttribute, setText, timeText, Voice } from './ui.js';
+import { keepToken, readToken, restoreToken } from './token.js';
 
 const SEARCH_WAIT_MS = 250;
 const REREAD_MS = 60_000; // the link tells of deletions only for what it has told of
@@ -16,6 +17,7 @@ const LOCKED = new Set(['unauthorized', 'token_expired', 'token_revoked', 'forbi
 
 fillTexts({ ...common, ...texts });
 
+await restoreToken();
 const client = await openClient({ stores: ['memory'], token: readToken });
 const { api } = client;
 const voice = new Voice(at('voice'), texts.sayMany);
@@ -412,8 +414,7 @@ function lock(code) {
 
 at('locked-form').addEventListener('submit', (event) => {
 	event.preventDefault();
-	keepToken(at('token').value.trim());
-	location.reload();
+	keepToken(at('token').value.trim()).then(() => location.reload());
 });
 
 // --- begin ---

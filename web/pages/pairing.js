@@ -2,7 +2,7 @@
 //
 // The pairing token comes in the page's fragment, which no server sees, and leaves the address at once. It works once, so a
 // lost reply is asked again with the same nonce; both are kept for this tab until an answer has come.
-import { keepToken, readToken } from './ui.js';
+import { keepToken, readToken } from './token.js';
 
 const PENDING = 'holdfast.pairing'; // sessionStorage: { pairing, nonce }
 const FIRST_WAIT_MS = 500;
@@ -90,13 +90,13 @@ export class Pairing {
 		for (let pause = FIRST_WAIT_MS; ; pause = Math.min(2 * pause, MOST_WAIT_MS)) {
 			try {
 				const { token } = await api.pair(pending.pairing, { nonce: pending.nonce, device, token: this.token });
-				this.#tokens.keep(token);
+				await this.#tokens.keep(token); // on the disk before it is called paired
 				this.#session.remove(PENDING);
 				onwait(false);
 				return { code: 'paired' };
 			} catch (error) {
 				if (error.status === 401 && this.token !== null) { // revoked or broken: worth nothing, and a new name then
-					this.#tokens.keep(null);
+					await this.#tokens.keep(null);
 					continue;
 				}
 				if (!error.retry) {

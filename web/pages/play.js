@@ -3,7 +3,8 @@
 import { openClient } from '../client/index.js';
 import { fileName, kindOf } from './takes.js';
 import { common, desk, play as texts } from './texts.js';
-import { at, bytesText, clockText, dateText, element, fillTexts, fullTimeText, readToken, setAttribute, setText } from './ui.js';
+import { at, bytesText, clockText, dateText, element, fillTexts, fullTimeText, setAttribute, setText } from './ui.js';
+import { readToken, restoreToken } from './token.js';
 
 const SPEEDS = [0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 3];
 const SEEK_S = 5;
@@ -14,6 +15,7 @@ const SEALED = new Set(['saved', 'short']);
 fillTexts({ ...common, ...texts });
 
 const id = decodeURIComponent(location.pathname.replace(/^\/play\//, ''));
+await restoreToken();
 const client = await openClient({ stores: ['memory'], token: readToken });
 const { api } = client;
 

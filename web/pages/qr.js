@@ -1,7 +1,8 @@
 // The desk's panel for pairing a phone: the code, what it says as text, and how long it is good. A code that was used or has
 // expired is replaced: the server is asked now and then while the page is looked at.
 import { desk as texts } from './texts.js';
-import { at, readToken, recordLink as link, setText, timeText } from './ui.js';
+import { at, recordLink as link, setText, timeText } from './ui.js';
+import { readToken } from './token.js';
 
 const ASK_MS = 3_000; // a phone that was paired is noticed within this
 const ASK_OFF_MS = 30_000; // --lan takes a restart

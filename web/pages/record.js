@@ -1,8 +1,9 @@
 // The record page: puts the recording under way (live.js), what is unfinished (unfinished.js), files (files.js) and the pairing on the
 // screen. It never claims more than the server has confirmed: "safe" is what the server has on its disk.
 import { openClient } from '../client/index.js';
-import { at, bytesText, clockText, element, fillTexts, readToken, setAttribute, setText } from './ui.js';
+import { at, bytesText, clockText, element, fillTexts, setAttribute, setText } from './ui.js';
 import { record as texts } from './texts.js';
+import { readToken, restoreToken } from './token.js';
 import { endedSentence, hiddenSentence, linkSentence, mediaSentence, minutesText, notices, problemSentence, roomSentence,
 	wouldLose } from './words.js';
 import { USUAL_RATE, freeThere, minutesLeft } from './space.js';
@@ -376,6 +377,7 @@ async function explain() {
 }
 
 async function main() {
+	await restoreToken();
 	page.client = await openClient({ token: readToken, workerUrl: '/assets/store-worker.js' });
 	page.awake = new Awake({ onchange: () => render() });
 	page.live = new Live({ client: page.client, onchange: liveChanged });

@@ -121,27 +121,3 @@ export class Voice {
 		this.#region.replaceChildren(...said.map((sentence) => element('p', {}, sentence)));
 	}
 }
-
-// --- the token ---
-
-const TOKEN = 'holdfast.token';
-let unsaved = null; // where the browser keeps nothing
-
-/** The token that this browser was given, or null: then the server takes the page for what its address says. */
-export function readToken() {
-	try {
-		return localStorage.getItem(TOKEN) ?? unsaved;
-	} catch {
-		return unsaved;
-	}
-}
-
-export function keepToken(token) {
-	unsaved = token;
-	try {
-		if (token === null) localStorage.removeItem(TOKEN);
-		else localStorage.setItem(TOKEN, token);
-	} catch {
-		// it lasts as long as the page
-	}
-}
