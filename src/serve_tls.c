@@ -240,7 +240,7 @@ void serve_lan_print_code(const struct lan *lan)
 		return;
 	}
 	clock_gettime(CLOCK_REALTIME, &now);
-	lan_pair_url(lan, now.tv_sec * 1000 + now.tv_nsec / 1000000, pair, &expires_ms);
+	lan_pair_url(lan, "https", now.tv_sec * 1000 + now.tv_nsec / 1000000, pair, &expires_ms);
 	buf_init(&code);
 	if (qr_terminal(pair, &code, &columns) == ERR_OK && terminal_takes(columns))
 		printf("\n%s\n", code.data);

@@ -155,11 +155,11 @@ uint16_t lan_port(const struct lan *lan)
 	return lan->port;
 }
 
-void lan_pair_url(const struct lan *lan, int64_t now_ms, char out[LAN_URL], int64_t *expires_ms)
+void lan_pair_url(const struct lan *lan, const char *scheme, int64_t now_ms, char out[LAN_URL], int64_t *expires_ms)
 {
 	char url[NAMES_URL], token[LAN_PAIRING_TEXT] = "";
 	*expires_ms = 0;
-	names_url(&lan->names, "https", lan->port, url);
+	names_url(&lan->names, scheme, lan->port, url);
 	if (lan->config.pairing)
 		lan->config.pairing(lan->config.pairing_arg, now_ms, token, expires_ms);
 	snprintf(out, LAN_URL, "%s/record%s%s", url, *token ? "#pair=" : "", token);

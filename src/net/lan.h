@@ -48,7 +48,8 @@ SSL_CTX *lan_context(const struct lan *lan);
 void lan_set_port(struct lan *lan, uint16_t port);
 uint16_t lan_port(const struct lan *lan);
 
-/* The address that a phone opens to be paired. *expires_ms is 0 without a pairing token. */
-void lan_pair_url(const struct lan *lan, int64_t now_ms, char out[LAN_URL], int64_t *expires_ms);
+/* The address that a phone opens to be paired: over "https", or over "http" where it does not trust the authority.
+ * *expires_ms is 0 without a pairing token. */
+void lan_pair_url(const struct lan *lan, const char *scheme, int64_t now_ms, char out[LAN_URL], int64_t *expires_ms);
 
 #endif

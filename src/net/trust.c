@@ -5,6 +5,7 @@
 #include "proto/problem.h"
 
 #include <openssl/evp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -65,7 +66,7 @@ void lan_run(struct request *r)
 	if (!for_admins(r))
 		return;
 	const struct lan *lan = r->net->lan;
-	char url[NAMES_URL], plain[NAMES_URL], pair[LAN_URL];
+	char url[NAMES_URL], plain[NAMES_URL], pair[LAN_URL], plain_pair[LAN_URL];
 	int64_t expires_ms;
 	if (!lan) {
 		json_send(r, json_pack("{s:b}", "enabled", 0));
@@ -74,7 +75,8 @@ void lan_run(struct request *r)
 	const struct names *names = lan_names(lan);
 	names_url(names, "https", lan_port(lan), url);
 	names_url(names, "http", lan_port(lan), plain);
-	lan_pair_url(lan, net_now(r->net).wall_ms, pair, &expires_ms);
+	lan_pair_url(lan, "https", net_now(r->net).wall_ms, pair, &expires_ms);
+	lan_pair_url(lan, "http", net_now(r->net).wall_ms, plain_pair, &expires_ms);
 	json_t *addresses = json_array();
 	for (unsigned i = 0; i < names->address_count; i++) {
 		char text[ADDRESS_TEXT];
@@ -82,27 +84,39 @@ void lan_run(struct request *r)
 		if (address_is_reachable(&names->addresses[i]))
 			json_array_append_new(addresses, json_string(text));
 	}
-	json_send(r, json_pack("{s:b, s:s, s:s, s:s, s:o, s:s, s:o}", "enabled", 1, "url", url, "plainUrl", plain,
-			       "pairUrl", pair, "pairExpiresAt", expires_ms ? json_integer(expires_ms) : json_null(),
-			       "fingerprint", ca_fingerprint(lan_ca(lan)), "addresses", addresses));
+	json_send(r, json_pack("{s:b, s:s, s:s, s:s, s:s, s:o, s:s, s:o}", "enabled", 1, "url", url, "plainUrl", plain,
+			       "pairUrl", pair, "plainPairUrl", plain_pair, "pairExpiresAt",
+			       expires_ms ? json_integer(expires_ms) : json_null(), "fingerprint",
+			       ca_fingerprint(lan_ca(lan)), "addresses", addresses));
 }
 
-void lan_qr_run(struct request *r)
+static void qr_send(struct request *r, const char *scheme)
 {
-	if (!for_admins(r))
-		return;
 	char pair[LAN_URL];
 	int64_t expires_ms;
 	struct buf image;
-	if (!r->net->lan) {
-		request_problem(r, ERR_NOT_FOUND, "The server does not listen on the local network.", NULL);
-		return;
-	}
-	lan_pair_url(r->net->lan, net_now(r->net).wall_ms, pair, &expires_ms);
+	lan_pair_url(r->net->lan, scheme, net_now(r->net).wall_ms, pair, &expires_ms);
 	buf_init(&image);
 	if (qr_svg(pair, &image) != ERR_OK)
 		image.failed = true;
 	text_send(r, &image, "image/svg+xml", NO_STORE "Content-Security-Policy: default-src 'none'\r\n");
+}
+
+void lan_qr_run(struct request *r)
+{
+	char *scheme = NULL;
+	if (!for_admins(r))
+		return;
+	enum err err = http_query_get(r->head.query, "scheme", &scheme);
+	if (!r->net->lan)
+		request_problem(r, ERR_NOT_FOUND, "The server does not listen on the local network.", NULL);
+	else if (err != ERR_OK)
+		request_problem(r, err, NULL, NULL);
+	else if (scheme && strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0)
+		request_problem(r, ERR_BAD_FIELD, "scheme must be https or http.", NULL);
+	else
+		qr_send(r, scheme ? scheme : "https");
+	free(scheme);
 }
 
 /* The authority; NULL when there is none, then it is answered. */

@@ -231,7 +231,16 @@ test('the code for phones: shown, replaced when a phone used it, with the ways b
 	assert.ok(await page.evaluate(() => document.getElementById('qr').naturalWidth > 0));
 	server.enableLan();
 	await seen.until('#pair-until', 'A phone was paired.');
-	assert.notEqual(await page.locator('#qr').getAttribute('src'), before);
+	const secure = await page.locator('#qr').getAttribute('src');
+	assert.notEqual(secure, before);
+	await page.getByRole('button', { name: 'Show the code for this way' }).click();
+	await seen.until('#pair-until', /for the camera app, over plain http. The code pairs one phone and is valid until \d\d:\d\d/);
+	assert.notEqual(await page.locator('#qr').getAttribute('src'), secure);
+	server.enableLan();
+	await seen.until('#pair-until', 'A phone was paired.');
+	assert.match(server.asked.filter((line) => /qr\.svg/.test(line)).at(-1), /qr\.svg\?scheme=http$/, 'it stays with the chosen way');
+	await page.getByRole('button', { name: 'Show the code for https again' }).click();
+	await seen.until('#pair-until', /^The code pairs one phone/);
 	await server.stop();
 	await seen.until('#pair-until', 'this code may be out of date');
 	seen.clean();

@@ -96,6 +96,13 @@ print(json.dumps(plistlib.load(open(sys.argv[1], "rb")), default=lambda data: ba
 	const code = await api(lan.server, '/api/lan/qr.svg');
 	assert.match(code.headers.get('content-type'), /^image\/svg\+xml/);
 	assert.match(code.bytes.toString(), /^<svg [^>]*viewBox="0 0 (\d+) \1"/);
+	assert.equal(lan.body.plainPairUrl, lan.body.pairUrl.replace('https', 'http'));
+	assert.ok((await api(lan.server, '/api/lan/qr.svg?scheme=https')).bytes.equals(code.bytes));
+	const plain = await api(lan.server, '/api/lan/qr.svg?scheme=http');
+	assert.match(plain.bytes.toString(), /^<svg /);
+	assert.ok(!plain.bytes.equals(code.bytes));
+	const wrong = await api(lan.server, '/api/lan/qr.svg?scheme=ftp');
+	assert.equal(wrong.body.code, 'bad_field');
 	await lan.server.stop();
 	await lan.server.start();
 	const again = await api(lan.server, '/trust/holdfast.mobileconfig');

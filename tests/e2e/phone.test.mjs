@@ -148,7 +148,9 @@ test('without the authority: the browser refuses https; over plain http the page
 	assert.equal((await lanOf(server)).pairUrl, body.pairUrl, 'the code is not used up');
 
 	const proxy = await startProxy(t, { url: new URL(phoneUrl(body.plainUrl, body)).origin });
-	const page = await openPage(t, browser, proxy, { path: `/record${new URL(body.pairUrl).hash}` });
+	const page = await openPage(t, browser, proxy);
+	await page.untilText('access', /press “Show the code for this way” there, and scan that code/);
+	await page.page.goto(`${proxy.url}/record${new URL(body.plainPairUrl).hash}`);
 	await page.untilText('access', /This device is paired/);
 	assert.equal(await page.page.evaluate(() => isSecureContext), false);
 	assert.match(await page.page.textContent('#insecure'), /came over plain http, and browsers give the microphone and the camera only/);

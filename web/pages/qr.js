@@ -11,6 +11,8 @@ export class QrPanel {
 	#api;
 	#say;
 	#shown = null; // the pairing link on show
+	#pairUrl = null; // of the server's last answer: another one when a phone was paired
+	#plain = false; // the code for phones that do not trust the certificate
 	#expiresAt = null;
 	#picture = null; // its object URL
 	#timer = null;
@@ -19,6 +21,7 @@ export class QrPanel {
 		this.#api = api;
 		this.#say = say;
 		at('pair-copy').addEventListener('click', () => this.#copy());
+		at('pair-swap').addEventListener('click', () => this.#swap());
 		document.addEventListener('visibilitychange', () => this.#ask());
 	}
 
@@ -39,7 +42,8 @@ export class QrPanel {
 	}
 
 	#validity() {
-		return this.#expiresAt === null ? '' : texts.pairUntil(timeText(this.#expiresAt));
+		const sentence = this.#expiresAt === null ? '' : texts.pairUntil(timeText(this.#expiresAt));
+		return this.#plain ? texts.pairIsPlain(sentence) : sentence;
 	}
 
 	#until(sentence) {
@@ -68,22 +72,32 @@ export class QrPanel {
 	}
 
 	async #show(lan) {
-		if (lan.pairUrl === this.#shown) return;
-		const used = this.#expiresAt !== null && Date.now() < this.#expiresAt;
+		const url = this.#plain ? lan.plainPairUrl : lan.pairUrl;
+		if (url === this.#shown) return;
+		const used = this.#pairUrl !== null && lan.pairUrl !== this.#pairUrl && Date.now() < this.#expiresAt;
 		const token = readToken();
-		const answer = await fetch('/api/lan/qr.svg', { cache: 'no-store', headers: token ? { authorization: `Bearer ${token}` } : {} });
+		const answer = await fetch(`/api/lan/qr.svg?scheme=${this.#plain ? 'http' : 'https'}`, { cache: 'no-store', headers: token ? { authorization: `Bearer ${token}` } : {} });
 		if (!answer.ok) throw new Error(answer.statusText);
 		const picture = URL.createObjectURL(new Blob([await answer.arrayBuffer()], { type: 'image/svg+xml' }));
 		at('qr').src = picture;
 		at('qr').hidden = false;
 		if (this.#picture) URL.revokeObjectURL(this.#picture);
 		this.#picture = picture;
-		this.#shown = lan.pairUrl;
+		this.#shown = url;
+		this.#pairUrl = lan.pairUrl;
 		this.#expiresAt = lan.pairExpiresAt ?? null;
 		link(at('pair-url'), lan.url);
 		link(at('pair-plain'), lan.plainUrl);
+		setText(at('pair-swap'), this.#plain ? texts.pairShowSecure : texts.pairShowPlain);
+		at('pair-swap').hidden = typeof lan.plainPairUrl !== 'string';
 		this.#until(used ? texts.pairUsed : this.#validity());
 		if (used) this.#say(texts.pairUsed);
+	}
+
+	async #swap() {
+		this.#plain = !this.#plain;
+		await this.#ask();
+		this.#say(this.#validity());
 	}
 
 	async #copy() {

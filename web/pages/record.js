@@ -47,9 +47,15 @@ function unexpected(error) {
 	complain(error.message || String(error));
 }
 
-function showAccess(code, { sentence = texts.access[code] ?? '', kind = 'warn' } = {}) {
+function showAccess(code, { sentence = accessText(code), kind = 'warn' } = {}) {
 	Object.assign(page, { access: code, accessSentence: sentence, accessKind: kind });
 	render();
+}
+
+/** Over plain http the code that the desk shows by itself leads elsewhere. */
+function accessText(code) {
+	const plain = page.able === 'insecure' ? texts.access[`${code}Plain`] : undefined;
+	return plain ?? texts.access[code] ?? '';
 }
 
 function renderAccess(live) {

@@ -31,6 +31,9 @@ export const desk = {
 	pairTrust: 'The first time, the phone may warn about the certificate:',
 	pairTrustLink: 'how to trust it',
 	pairPlain: 'Without the certificate, with the phone’s own camera app:',
+	pairShowPlain: 'Show the code for this way',
+	pairShowSecure: 'Show the code for https again',
+	pairIsPlain: (sentence) => `This is the code for the camera app, over plain http. ${sentence}`,
 	pairOff: 'Phones cannot reach this server: it listens on this machine only. To let them, start it with',
 	pairOffThen: 'Then a code to scan appears here.',
 
@@ -421,6 +424,7 @@ export const record = {
 		pairingFailed: (message) => `The server did not pair this device: ${message} Scan the code on the desk again.`,
 		still: 'The device stays paired as it was before.',
 		unauthorized: 'This device is not paired yet. Open the desk on the computer and scan the code there with this device’s camera.',
+		unauthorizedPlain: 'This device is not paired yet. Open the desk on the computer, press “Show the code for this way” there, and scan that code with this device’s camera.',
 		token_expired: 'The pairing of this device has run out. Scan the code on the desk of the computer again; your recordings stay yours.',
 		token_revoked: 'The pairing of this device was withdrawn on the server. Ask for a new code on the desk and scan it.',
 		forbidden_scope: 'This device’s pairing does not allow recording. Scan the code on the desk of the computer to get one that does.',

@@ -109,7 +109,8 @@ export class Standin {
 	enableLan(minutes = 10) {
 		this.pairing = (this.pairing ?? 0) + 1;
 		this.lan = { enabled: true, url: 'https://192.168.1.5:8443', plainUrl: 'http://192.168.1.5:8443',
-			pairUrl: `https://192.168.1.5:8443/record#pair=hfp_${this.pairing}_Zk3v9QxT2bW7mLr8`, pairExpiresAt: Date.now() + minutes * 60_000,
+			pairUrl: `https://192.168.1.5:8443/record#pair=hfp_${this.pairing}_Zk3v9QxT2bW7mLr8`,
+			plainPairUrl: `http://192.168.1.5:8443/record#pair=hfp_${this.pairing}_Zk3v9QxT2bW7mLr8`, pairExpiresAt: Date.now() + minutes * 60_000,
 			fingerprint: FINGERPRINT, addresses: ['192.168.1.5'] };
 		this.trust = { fingerprint: FINGERPRINT, name: 'Holdfast on studio-laptop', notAfter: Date.UTC(2036, 10, 24),
 			url: this.lan.url, plainUrl: this.lan.plainUrl };
@@ -186,7 +187,7 @@ export class Standin {
 		if (path === '/api/server') return [200, { version: '0.1.0', time: Date.now(), secure: false, lan: this.lan.enabled, grant: this.grant,
 			freeBytes: this.free, totalBytes: 500 * GB, reserveBytes: 0.25 * GB }];
 		if (path === '/api/lan') return [200, this.lan];
-		if (path === '/api/lan/qr.svg') return [200, qrLike(this.lan.pairUrl)];
+		if (path === '/api/lan/qr.svg') return [200, qrLike(url.searchParams.get('scheme') === 'http' ? this.lan.plainPairUrl : this.lan.pairUrl)];
 		if (path === '/api/recordings') return [200, this.#list(url.searchParams)];
 		const [, id, rest] = /^\/api\/recordings\/([^/]+)(?:\/(\w+))?$/.exec(path) ?? [];
 		const found = this.takes.get(id);
