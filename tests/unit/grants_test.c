@@ -410,6 +410,29 @@ static void quota(void **state)
 	assert_last(g, "\"quota_exceeded\"");
 }
 
+/* The token of a subscription is revoked while its recording is looked for. */
+static void revoked_while_asked(void **state)
+{
+	struct engine_rig *g = *state;
+	char text[200], *id = record(g, "a.r", "s", 1000);
+	assert_int_equal(complete_as(g, id, made("a.r")), ERR_OK);
+	engine_rig_close(g); /* the take leaves memory, so that it must be looked for */
+	assert_int_equal(engine_rig_open(g), ERR_OK);
+	uint64_t conn = engine_conn_open(g->e, NULL, g->now);
+	snprintf(text, sizeof text, "{\"type\":\"subscribe\",\"id\":\"%s\",\"token\":\"b.p\"}", id);
+	engine_conn_text(g->e, conn, text, strlen(text), g->now);
+	engine_revoke(g->e, "b.p", g->now);
+	engine_rig_turn(g);
+	assert_last(g, "\"token_revoked\"");
+	assert_int_equal(g->closed, 1);
+	close_conn(g, conn);
+	conn = engine_conn_open(g->e, NULL, g->now);
+	engine_conn_text(g->e, conn, text, strlen(text), g->now);
+	engine_conn_closed(g->e, conn, g->now); /* the answer finds nobody */
+	engine_rig_turn(g);
+	free(id);
+}
+
 static void revoked(void **state)
 {
 	struct engine_rig *g = *state;
@@ -504,6 +527,7 @@ int main(void)
 		TEST(both_at_once),
 		TEST(quota),
 		TEST(revoked),
+		TEST(revoked_while_asked),
 		TEST(strangers_leave),
 		TEST(following_needs_a_grant),
 	};
