@@ -190,8 +190,10 @@ static void who_may_start(void **state)
 	say_as(g, NULL, "{\"type\":\"start\",\"sessionId\":\"s\",\"token\":\"\"}");
 	assert_last(g, "\"bad_field\"");
 	assert_int_equal(list(g, *grant_local(), NULL), 0);
+	assert_int_equal(g->known, 2); /* whose tokens were good, if not for this */
 	uint64_t conn = say_as(g, NULL, "{\"type\":\"start\",\"sessionId\":\"s\",\"token\":\"a.r\"}");
 	assert_last(g, "\"started\"");
+	assert_int_equal(g->known, 3);
 	/* again, by another: that is another take */
 	engine_rig_say(g, conn, "{\"type\":\"start\",\"sessionId\":\"s\",\"token\":\"b.r\"}");
 	assert_last(g, "\"session_open\"");
