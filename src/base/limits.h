@@ -60,6 +60,7 @@ enum {
 	LIMIT_STATUS_TAKES = 1000,	      /* recordings that `holdfast status` is told of */
 
 	/* TLS and the local network */
+	LIMIT_STRANGERS = 1024, /* connections without a grant, or a quarter of all: so many phones are not new */
 	LIMIT_TLS_BURST_BYTES = 64 * 1024, /* encrypted with one go: what waits behind it stays plaintext, in order */
 	LIMIT_TLS_OUT_BYTES = 256 * 1024,  /* ciphertext that waits: a burst, or a long chain of certificates */
 	LIMIT_TLS_LOG_MS = 10 * 1000,	   /* failed handshakes get one log line in so long */

@@ -44,6 +44,8 @@ struct engine_callbacks {
 	 * engine_conn_drained comes when all is sent. What is newest is told then: slow readers are sent less, not
 	 * later. */
 	bool (*roomy)(void *arg, uint64_t conn);
+	/* A message brought a token that counts: somebody known is there. NULL: of no interest. */
+	void (*known)(void *arg, uint64_t conn);
 	/* A sync failed or storage can't be trusted any more: say so and end the process with a failure. Nothing is
 	 * acked after this. */
 	void (*fatal)(void *arg, enum err err, const char *what);

@@ -21,6 +21,8 @@ enum err conn_grant(const struct engine *e, struct conn *c, const char *token, s
 	if (token) {
 		if (e->config.grant)
 			err = e->config.grant(e->config.grant_arg, token, out);
+		if (err == ERR_OK && !c->known && e->config.callbacks.known)
+			e->config.callbacks.known(e->config.callbacks.arg, c->id);
 		c->known |= err == ERR_OK;
 		return err;
 	}

@@ -435,8 +435,8 @@ void follow_settled(struct engine *e);
 /* The end of a turn: passes on what changed, and tells what there is room for. */
 void follow_turn(struct engine *e);
 
-/* json.c. `live` NULL: it is not in memory. */
+/* json.c. `live` NULL: it is not in memory. `reader`: who is shown it; NULL: one who knows its session. */
 void recording_json(const struct engine *e, struct buf *out, const struct recording_info *info,
-		    const struct recording *live);
+		    const struct recording *live, const struct grant *reader);
 
 #endif

@@ -51,8 +51,17 @@ static json_t *grace_json(const struct engine *e, const struct recording *live)
 	return left == UINT64_MAX ? json_null() : json_integer((json_int_t)left);
 }
 
+/* By the session of a take of `local` it can be changed under any token that records: who may only read is not told. */
+static bool tells_session(const struct recording_info *info, const struct grant *reader)
+{
+	if (!reader)
+		return true;
+	bool own = info->principal && strcmp(info->principal, reader->subject) == 0;
+	return grant_judge(reader, GRANT_CHANGE, own, &info->id) == ERR_OK;
+}
+
 void recording_json(const struct engine *e, struct buf *out, const struct recording_info *info,
-		    const struct recording *live)
+		    const struct recording *live, const struct grant *reader)
 {
 	char id[UUID_TEXT];
 	uuid_format(&info->id, id);
@@ -61,7 +70,7 @@ void recording_json(const struct engine *e, struct buf *out, const struct record
 	json_t *object = json_object();
 	must(object);
 	json_object_set_new(object, "id", json_string(id));
-	json_object_set_new(object, "sessionId", text_or_null(info->session_id));
+	json_object_set_new(object, "sessionId", text_or_null(tells_session(info, reader) ? info->session_id : NULL));
 	json_object_set_new(object, "owner", text_or_null(info->principal));
 	json_object_set_new(object, "ref", text_or_null(info->ref));
 	json_object_set_new(object, "name", text_or_null(info->name));
@@ -99,7 +108,7 @@ void engine_unfinished(const struct engine *e, unsigned max, struct buf *out)
 		if (t->loading || t->rec.info.phase != PHASE_UPLOADING)
 			continue;
 		buf_add_text(out, comma);
-		recording_json(e, out, &t->rec.info, &t->rec);
+		recording_json(e, out, &t->rec.info, &t->rec, NULL);
 		comma = ",";
 		max--;
 	}

@@ -65,7 +65,7 @@ static void answer_json(struct request *r, const struct take *t)
 {
 	struct buf body;
 	buf_init(&body);
-	recording_json(r->engine, &body, &t->rec.info, &t->rec);
+	recording_json(r->engine, &body, &t->rec.info, &t->rec, r->by_session ? NULL : &r->grant);
 	answer(r, ERR_OK, &body);
 	buf_release(&body);
 }
@@ -353,7 +353,7 @@ static void list_json(struct engine *e, struct list_op *o, struct buf *body)
 			continue;
 		if (body->data[body->len - 1] != '[')
 			buf_add_text(body, ",");
-		recording_json(e, body, live ? &t->rec.info : &o->rows[i], live ? &t->rec : NULL);
+		recording_json(e, body, live ? &t->rec.info : &o->rows[i], live ? &t->rec : NULL, &o->grant);
 	}
 	if (o->count == LIMIT_LIST_ITEMS) {
 		char id[UUID_TEXT];

@@ -92,6 +92,7 @@ static struct follow *follow_of(struct engine *e, struct conn *c)
 	list_init(&f->all);
 	list_init(&f->ready);
 	list_init(&f->watches);
+	list_init(&f->askings);
 	list_init(&f->changes);
 	list_init(&f->bytes);
 	list_init(&f->reading);
@@ -117,6 +118,8 @@ void follow_conn_closed(struct engine *e, struct conn *c)
 		return;
 	while (!list_empty(&f->watches))
 		follow_unwatch(e, list_entry(f->watches.next, struct watch, link));
+	while (list_pop(&f->askings))
+		; /* their answers come, and find nobody */
 	list_remove(&f->all);
 	list_remove(&f->ready);
 	backlog_free(f);
@@ -150,6 +153,7 @@ void conn_subscribe_refuse(struct engine *e, struct conn *c, enum err err, const
 /* A subscription by id, until its recording is found. */
 struct asking {
 	struct waiter waiter;
+	struct list link; /* follow.askings */
 	uint64_t conn;
 	char *text;
 	struct grant grant;
@@ -182,6 +186,7 @@ static void asking_go(struct engine *e, struct waiter *waiter, struct take *t, e
 	struct asking *a = (struct asking *)waiter;
 	struct conn *c = conn_find(e, a->conn);
 	struct follow *f = c ? c->follow : NULL;
+	list_remove(&a->link);
 	if (f) {
 		f->asking--;
 		if (!err)
@@ -202,6 +207,8 @@ bool follow_under(const struct follow *f, const char *token_id)
 	bool found = f && f->follows_all && strcmp(f->grant.token_id, token_id) == 0;
 	for (const struct list *at = f ? f->watches.next : NULL; f && at != &f->watches && !found; at = at->next)
 		found = strcmp(list_entry(at, struct watch, link)->grant.token_id, token_id) == 0;
+	for (const struct list *at = f ? f->askings.next : NULL; f && at != &f->askings && !found; at = at->next)
+		found = strcmp(list_entry(at, struct asking, link)->grant.token_id, token_id) == 0;
 	return found;
 }
 
@@ -301,6 +308,7 @@ void conn_subscribe(struct engine *e, struct conn *c, const struct message_subsc
 	a->text = must(strdup(m->id));
 	a->grant = grant;
 	f->asking++;
+	list_push(&f->askings, &a->link);
 	take_want(e, (struct engine_ref){ m->id, &grant }, &a->waiter);
 }
 

@@ -46,6 +46,7 @@ struct follow {
 	struct list all;     /* in engine.following.alls */
 	struct list ready;   /* in engine.following.ready */
 	struct list watches; /* struct watch */
+	struct list askings; /* those by id whose recording is being looked for */
 	unsigned watch_count, asking;
 	bool follows_all;
 	struct grant grant; /* with follows_all */

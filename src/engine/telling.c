@@ -251,13 +251,14 @@ bool follow_tellable(const struct engine *e, const struct take *t)
 	return !t->loading && !t->failing && t->opened.sequence <= journal_durable(e->journal);
 }
 
-static void tell_recording(struct engine *e, const struct follow *f, const struct recording_info *info,
-			   const struct take *t)
+static void tell_recording(struct engine *e, const struct follow *f, const struct watch *w,
+			   const struct recording_info *info, const struct take *t)
 {
+	const struct grant *reader = !w ? &f->grant : ref_by_session(w->text) ? NULL : &w->grant;
 	struct buf object, text;
 	buf_init(&object);
 	buf_init(&text);
-	recording_json(e, &object, info, t ? &t->rec : NULL);
+	recording_json(e, &object, info, t ? &t->rec : NULL, reader);
 	message_status_recording(&text, object.data);
 	buf_release(&object);
 	reply_send(
@@ -342,7 +343,7 @@ static enum progress recording_tell(struct engine *e, struct follow *f, struct n
 	struct watch *w = follow_watch(f, &n->id);
 	bool over = info->phase == PHASE_DELETED;
 	if (follow_sees(e, f, w, info))
-		tell_recording(e, f, info, t);
+		tell_recording(e, f, w, info, t);
 	news_free(f, n);
 	if (over && w)
 		follow_unwatch(e, w);

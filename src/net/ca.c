@@ -79,12 +79,13 @@ static X509 *certificate_new(EVP_PKEY *key, const char *title, int64_t from_s, i
 /* Both as PEM behind what is in `out`. */
 static bool pem_write(struct buf *out, EVP_PKEY *key, X509 *certificate)
 {
-	char *text;
+	char *text = NULL;
 	BIO *bio = BIO_new(BIO_s_secmem());
 	bool ok = bio && PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) == 1 &&
 		  PEM_write_bio_X509(bio, certificate) == 1;
+	long len = ok ? BIO_get_mem_data(bio, &text) : 0; /* it sets `text`: not among the arguments of one call */
 	if (ok)
-		buf_add(out, text, (size_t)BIO_get_mem_data(bio, &text));
+		buf_add(out, text, (size_t)len);
 	BIO_free(bio);
 	return ok && !out->failed;
 }

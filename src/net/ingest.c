@@ -327,6 +327,13 @@ void ws_ping(void *arg, uint64_t id)
 		frame_write(w->peer, FRAME_PING, NULL, 0, false);
 }
 
+void ws_known(void *arg, uint64_t id)
+{
+	struct ws *w = ws_find(arg, id);
+	if (w)
+		peer_known(w->peer);
+}
+
 bool ws_roomy(void *arg, uint64_t id)
 {
 	struct ws *w = ws_find(arg, id);

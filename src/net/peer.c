@@ -1,6 +1,5 @@
 /* A connection's bytes: read in pieces of at most LIMIT_INPUT_BYTES, worked by the file of its state, written at once
  * or queued. libwebsockets tells when the socket is readable, writable or gone.
- *
  * Nothing is closed from inside a call of another part: peer_doom only marks, and the end of the turn closes. */
 #include "net/private.h"
 
@@ -10,7 +9,6 @@
 #include <sys/socket.h>
 
 enum { SEND_PARTS = 16 }; /* chunks sent with one call */
-
 static void peers_todo(uv_idle_t *idle);
 
 static void put_off(struct peer *p)
@@ -440,6 +438,7 @@ void peer_adopt(struct listener *l, int fd, bool local)
 	p->out_tail = &p->out;
 	list_init(&p->timed);
 	list_init(&p->todo);
+	strangers_add(p);
 	list_push(&n->peers, &p->all);
 	n->peer_count++;
 	lws_set_opaque_user_data(wsi, p);
@@ -457,6 +456,7 @@ static void peer_gone(struct peer *p)
 	secure_end(p);
 	chunks_free(p);
 	buf_release(&p->in);
+	peer_known(p);
 	list_remove(&p->all);
 	list_remove(&p->timed);
 	list_remove(&p->todo);

@@ -48,8 +48,8 @@ struct net {
 	uint64_t lan_look_ms;
 	uv_timer_t tick; /* waits that are over */
 	uv_idle_t todo_idle;
-	struct list peers, timed, todo;
-	unsigned peer_count, ws_count, ws_opened, requests, refused;
+	struct list peers, timed, todo, strangers; /* strangers: the oldest first */
+	unsigned peer_count, stranger_count, ws_count, ws_opened, requests, refused;
 	unsigned readers;	  /* downloads at work */
 	struct list reader_queue; /* requests that wait for one to end */
 	struct ws *buckets[WS_BUCKETS];
@@ -95,6 +95,7 @@ struct peer {
 	struct net *net;
 	struct lws *wsi;
 	struct list all, timed, todo;
+	struct list strange;  /* in net.strangers until somebody there showed a grant */
 	uint64_t deadline_ms; /* in `timed` while not 0 */
 	struct buf in;	      /* what was read and can't be worked yet */
 	size_t in_scanned;    /* of a head: searched for its end */
@@ -134,6 +135,12 @@ void peer_finish(struct peer *p);
 void peer_doom(struct peer *p);
 /* The regular look at waits that are over. */
 void peers_tick(struct net *n);
+
+/* --- strangers.c: who has shown no grant yet --- */
+
+/* A new connection from elsewhere is one; too many of them, and the oldest ends. */
+void strangers_add(struct peer *p);
+void peer_known(struct peer *p);
 
 /* --- secure.c: TLS between a peer's socket and its bytes --- */
 
@@ -296,6 +303,7 @@ void ws_send(void *arg, uint64_t id, const char *text, size_t len, bool is_ack);
 void ws_end(void *arg, uint64_t id, enum engine_close_code code);
 void ws_pause(void *arg, uint64_t id, bool paused);
 void ws_ping(void *arg, uint64_t id);
+void ws_known(void *arg, uint64_t conn);
 bool ws_roomy(void *arg, uint64_t id);
 /* All that was written is sent. */
 void ws_drained(struct ws *w);

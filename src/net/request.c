@@ -246,6 +246,8 @@ static enum err grant_find(struct request *r, bool routed)
 	else if (err == ERR_OK)
 		return flags & ROUTE_ANONYMOUS ? ERR_OK : ERR_UNAUTHORIZED;
 	r->granted = err == ERR_OK;
+	if (r->granted)
+		peer_known(r->peer);
 	return err;
 }
 

@@ -114,6 +114,7 @@ enum err net_new(const struct net_config *config, struct net **out)
 	list_init(&n->peers);
 	list_init(&n->timed);
 	list_init(&n->todo);
+	list_init(&n->strangers);
 	list_init(&n->reader_queue);
 	enum err err = address_read(n, &address, &len);
 	descriptors_raise(n);
@@ -148,6 +149,7 @@ void net_callbacks(struct net *n, struct engine_callbacks *out)
 		.pause = ws_pause,
 		.ping = ws_ping,
 		.roomy = ws_roomy,
+		.known = ws_known,
 		.fatal = fatal,
 		.arg = n,
 	};

@@ -48,6 +48,13 @@ static bool on_roomy(void *arg, uint64_t conn)
 	return g->room != 0 && (g->room == UINT_MAX || g->room-- > 0);
 }
 
+static void on_known(void *arg, uint64_t conn)
+{
+	struct engine_rig *g = arg;
+	(void)conn;
+	g->known++;
+}
+
 static void on_fatal(void *arg, enum err err, const char *what)
 {
 	(void)what;
@@ -132,7 +139,7 @@ enum err engine_rig_open(struct engine_rig *g)
 		.vfs = g->vfs,
 		.exec = exec_inline_exec(g->exec),
 		.catalog = catalog,
-		.callbacks = { on_send, on_close, on_pause, on_ping, on_roomy, on_fatal, g },
+		.callbacks = { on_send, on_close, on_pause, on_ping, on_roomy, on_known, on_fatal, g },
 		.memory_bytes = 4 * MIB,
 		.journal_bytes = 8ULL * RIG_SEGMENT_BYTES,
 		.segment_bytes = RIG_SEGMENT_BYTES,

@@ -18,7 +18,7 @@ struct engine_rig {
 	struct now now;
 	uint64_t random;
 	char *sent[RIG_SENT]; /* the newest texts, in order */
-	unsigned sent_count, paused, closed;
+	unsigned sent_count, paused, closed, known;
 	unsigned room; /* statuses that the network takes; UINT_MAX: any number */
 	enum err fatal;
 	enum err (*grant)(void *arg, const char *token, struct grant *out); /* NULL: no token is known */

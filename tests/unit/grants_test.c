@@ -1,6 +1,7 @@
 /* The engine under grants: who sees, changes and goes on with which recordings, and how large a take may become. */
 #include "support/engine_rig.h"
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -189,8 +190,10 @@ static void who_may_start(void **state)
 	say_as(g, NULL, "{\"type\":\"start\",\"sessionId\":\"s\",\"token\":\"\"}");
 	assert_last(g, "\"bad_field\"");
 	assert_int_equal(list(g, *grant_local(), NULL), 0);
+	assert_int_equal(g->known, 2); /* whose tokens were good, if not for this */
 	uint64_t conn = say_as(g, NULL, "{\"type\":\"start\",\"sessionId\":\"s\",\"token\":\"a.r\"}");
 	assert_last(g, "\"started\"");
+	assert_int_equal(g->known, 3);
 	/* again, by another: that is another take */
 	engine_rig_say(g, conn, "{\"type\":\"start\",\"sessionId\":\"s\",\"token\":\"b.r\"}");
 	assert_last(g, "\"session_open\"");
@@ -203,6 +206,49 @@ static void who_may_start(void **state)
 	bearer.expires_ms = g->now.wall_ms;
 	say_as(g, &bearer, "{\"type\":\"start\",\"sessionId\":\"u\"}");
 	assert_last(g, "\"token_expired\"");
+}
+
+/* Does the state that this grant is shown name the take's session? */
+static bool names_session(struct engine_rig *g, const char *ref, struct grant grant)
+{
+	struct answer a = { 0 };
+	engine_get(g->e, (struct engine_ref){ ref, &grant }, answered, &a);
+	engine_rig_turn(g);
+	assert_int_equal(a.err, ERR_OK);
+	bool named = strstr(a.json, "\"sessionId\":\"") != NULL;
+	assert_true(named || strstr(a.json, "\"sessionId\":null"));
+	free(a.json);
+	return named;
+}
+
+/* Who knows the session of a take of `local` may change it: who may only read it is not told. */
+static void session_is_a_secret(void **state)
+{
+	struct engine_rig *g = *state;
+	struct answer a = { 0 };
+	char *own = record(g, "a.r", "one", 1000), *local = record(g, NULL, "two", 1000), text[200];
+	struct grant reader = made("a.rp");
+	assert_true(names_session(g, local, *grant_local()));
+	assert_true(names_session(g, local, made("c.a")));
+	assert_true(names_session(g, own, made("a.r")));
+	assert_true(names_session(g, own, reader));
+	assert_false(names_session(g, local, reader));
+	assert_false(names_session(g, local, made("b.p")));
+	assert_true(names_session(g, "session:two", reader)); /* it said so itself */
+	engine_list(g->e, &(struct engine_query){ .grant = &reader }, answered, &a);
+	engine_rig_turn(g);
+	assert_non_null(strstr(a.json, "\"sessionId\":\"one\""));
+	assert_null(strstr(a.json, "\"two\""));
+	free(a.json);
+	g->room = UINT_MAX;
+	uint64_t conn = say_as(g, &reader, "{\"type\":\"subscribe\",\"all\":true}");
+	snprintf(text, sizeof text, "{\"type\":\"subscribe\",\"id\":\"%s\"}", local);
+	engine_rig_say(g, conn, text);
+	assert_last(g, "\"subscribed\"");
+	for (unsigned i = 0; i < g->sent_count; i++)
+		assert_true(!strstr(g->sent[i], "\"of\":\"recording\"") || !strstr(g->sent[i], "\"two\""));
+	free(own);
+	free(local);
 }
 
 static void who_sees_what(void **state)
@@ -410,6 +456,29 @@ static void quota(void **state)
 	assert_last(g, "\"quota_exceeded\"");
 }
 
+/* The token of a subscription is revoked while its recording is looked for. */
+static void revoked_while_asked(void **state)
+{
+	struct engine_rig *g = *state;
+	char text[200], *id = record(g, "a.r", "s", 1000);
+	assert_int_equal(complete_as(g, id, made("a.r")), ERR_OK);
+	engine_rig_close(g); /* the take leaves memory, so that it must be looked for */
+	assert_int_equal(engine_rig_open(g), ERR_OK);
+	uint64_t conn = engine_conn_open(g->e, NULL, g->now);
+	snprintf(text, sizeof text, "{\"type\":\"subscribe\",\"id\":\"%s\",\"token\":\"b.p\"}", id);
+	engine_conn_text(g->e, conn, text, strlen(text), g->now);
+	engine_revoke(g->e, "b.p", g->now);
+	engine_rig_turn(g);
+	assert_last(g, "\"token_revoked\"");
+	assert_int_equal(g->closed, 1);
+	close_conn(g, conn);
+	conn = engine_conn_open(g->e, NULL, g->now);
+	engine_conn_text(g->e, conn, text, strlen(text), g->now);
+	engine_conn_closed(g->e, conn, g->now); /* the answer finds nobody */
+	engine_rig_turn(g);
+	free(id);
+}
+
 static void revoked(void **state)
 {
 	struct engine_rig *g = *state;
@@ -504,6 +573,8 @@ int main(void)
 		TEST(both_at_once),
 		TEST(quota),
 		TEST(revoked),
+		TEST(revoked_while_asked),
+		TEST(session_is_a_secret),
 		TEST(strangers_leave),
 		TEST(following_needs_a_grant),
 	};

@@ -272,6 +272,34 @@ static void what_is_open_and_what_is_not(void **state)
 	}
 }
 
+/* Whoever shows no grant gets a share of the connections: those who did keep theirs, and newcomers find room. */
+static void strangers_do_not_crowd_out(void **state)
+{
+	enum { STRANGERS = 130 };
+	static struct client strangers[STRANGERS];
+	static const char own[] = "GET /api/lan HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+	struct client known, newcomer;
+	client_open(&known, lan_port(lan), true);
+	client_send_all(&known, own, 1000);
+	until_answers(&known, 1);
+	assert_memory_equal(known.got.data, "HTTP/1.1 200 ", 13);
+	for (unsigned i = 0; i < STRANGERS; i++) {
+		client_open(&strangers[i], i % 2 ? lan_port(lan) : tls_only_port, false);
+		for (unsigned k = 0; k < 3; k++)
+			uv_run(&loop, UV_RUN_NOWAIT);
+	}
+	assert_in_range(net_connections(net), 1, 30);
+	client_send_all(&known, own, 1000);
+	until_answers(&known, 2);
+	client_open(&newcomer, lan_port(lan), true);
+	client_send_all(&newcomer, GET("/"), 1000);
+	until_answers(&newcomer, 1);
+	client_close(&newcomer);
+	client_close(&known);
+	for (unsigned i = 0; i < STRANGERS; i++)
+		client_close(&strangers[i]);
+}
+
 static void a_port_for_tls_alone(void **state)
 {
 	struct client c;
@@ -396,6 +424,7 @@ int main(void)
 		cmocka_unit_test(byte_by_byte),
 		cmocka_unit_test(only_our_names),
 		cmocka_unit_test(what_is_open_and_what_is_not),
+		cmocka_unit_test(strangers_do_not_crowd_out),
 		cmocka_unit_test(a_port_for_tls_alone),
 		cmocka_unit_test(a_slow_reader),
 		cmocka_unit_test(the_last_answer_waits_for_the_socket),
