@@ -16,7 +16,7 @@ const ALLOW = '--use-fake-ui-for-media-stream';
 /* In the list of what this device has. */
 export const GO_ON = '#takes button:has-text("Go on recording")';
 export const FINISH = '#takes button:has-text("Finish")';
-const UNTIL_MS = 30_000;
+const UNTIL_MS = 60_000;
 const PIECE_MAX_BYTES = 200_000; // what one timeslice of the fake camera stays below, twice over
 
 /** `allow`: pages get microphone and camera without a question. `env`: what is different in its environment. */
