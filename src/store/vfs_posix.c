@@ -203,10 +203,11 @@ static void file_close(struct vfs_file *file)
 static enum err file_write_out(struct vfs_file *file, bool wait)
 {
 	unsigned flags = wait ? SYNC_FILE_RANGE_WAIT_BEFORE : SYNC_FILE_RANGE_WRITE;
-	/* file systems without it answer ESPIPE or EINVAL, having done nothing */
-	return sync_file_range(file_of(file)->fd, 0, 0, flags) != 0 && (errno == EIO || errno == ENOSPC)
-		       ? ERR_SYNC_FAILED
-		       : ERR_OK;
+	if (sync_file_range(file_of(file)->fd, 0, 0, flags) == 0)
+		return ERR_OK;
+	/* Where there is no such call nothing was done. Any other error may be told only once, here: no later sync would
+	 * know of it. */
+	return errno == ENOSYS || errno == ESPIPE || errno == EINVAL ? ERR_OK : ERR_SYNC_FAILED;
 }
 
 static const struct vfs_file_ops file_ops = {
