@@ -205,8 +205,8 @@ static enum err file_write_out(struct vfs_file *file, bool wait)
 	unsigned flags = wait ? SYNC_FILE_RANGE_WAIT_BEFORE : SYNC_FILE_RANGE_WRITE;
 	if (sync_file_range(file_of(file)->fd, 0, 0, flags) == 0)
 		return ERR_OK;
-	/* Where there is no such call nothing was done. Any other error may be told only once, here: no later sync would
-	 * know of it. */
+	/* Where there is no such call nothing was done. Any other error may be told only once, here: no later sync
+	 * would know of it. */
 	return errno == ENOSYS || errno == ESPIPE || errno == EINVAL ? ERR_OK : ERR_SYNC_FAILED;
 }
 
