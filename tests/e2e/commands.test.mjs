@@ -126,7 +126,7 @@ test('holdfast status: once, as JSON, and live in a terminal', options, async (t
 	assert.equal(figures.recordings[0].bytes, 200_000);
 	assert.ok(figures.freeBytes > 0 && figures.totalBytes > figures.freeBytes);
 	// in a terminal, by script(1), until Ctrl-C
-	const live = spawn('script', ['-qefc', `${BINARY} status --data ${server.dataDir}`, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] });
+	const live = spawn('script', ['-qefc', `exec ${BINARY} status --data ${server.dataDir}`, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] });
 	atEnd(t, () => live.kill('SIGKILL'));
 	let shown = '';
 	live.stdout.on('data', (data) => (shown += data));
