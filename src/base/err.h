@@ -46,12 +46,29 @@ enum err_class { ERR_CLASS_NONE, ERR_CLASS_CALLER, ERR_CLASS_CONFLICT, ERR_CLASS
 	X(PAIRING_EXPIRED, "pairing_expired", CALLER, 403, "The pairing token has expired.")                           \
 	X(LIMIT_EXCEEDED, "limit_exceeded", CALLER, 429, "A limit of the server was reached.")                         \
 	X(NOT_SUPPORTED, "not_supported", CALLER, 501, "This is not supported.")                                       \
+	X(NO_FILE, "no_file", CALLER, 404, "There will never be a file of this recording.")                            \
+	X(NO_THUMBNAIL, "no_thumbnail", CALLER, 404, "This recording has no picture.")                                 \
+	X(NO_WAVEFORM, "no_waveform", CALLER, 404, "This recording has no sound that could be drawn.")                 \
+	X(ORIGINAL_REMOVED, "original_removed", CONFLICT, 410, "The bytes as received were removed after publishing.") \
+	X(URL_REFUSED, "url_refused", CALLER, 422, "This address may not be fetched.")                                 \
+	X(SOURCE_GONE, "source_gone", CONFLICT, 404, "The source says that there is no such recording.")               \
+	X(SOURCE_REFUSED, "source_refused", CONFLICT, 500, "The source refused to hand the recording out.")            \
+	X(SOURCE_TOO_LARGE, "source_too_large", CONFLICT, 500, "The source sent more than the limit.")                 \
+	X(SOURCE_CHANGED, "source_changed", CONFLICT, 500, "The source changed while it was being fetched.")           \
+	X(MEDIA_UNREADABLE, "media_unreadable", CONFLICT, 500, "The media could not be read.")                         \
+	X(MEDIA_LIMIT, "media_limit", CONFLICT, 500, "The media needs more time, memory or space than allowed.")       \
 	/* passing */                                                                                                  \
 	X(HEARTBEAT_LOST, "heartbeat_lost", TRANSIENT, 408, "No byte came since the previous ping.")                   \
 	X(SLOW_READER, "slow_reader", TRANSIENT, 408, "The replies were not read.")                                    \
 	X(STORAGE_FULL, "storage_full", TRANSIENT, 507, "The storage is full; the take goes on when space returns.")   \
 	X(BUSY, "busy", TRANSIENT, 503, "The state is changing; ask again.")                                           \
 	X(SHUTTING_DOWN, "shutting_down", TRANSIENT, 503, "The server is stopping; the take goes on when it is back.") \
+	X(WORKER_DIED, "worker_died", TRANSIENT, 500, "The worker died while it worked on the recording.")             \
+	X(WORKER_SILENT, "worker_silent", TRANSIENT, 500, "The worker gave no sign of life until its lease ran out.")  \
+	X(WORKER_NOT_PROCESSING_QUEUE, "worker_not_processing_queue", TRANSIENT, 500, "No worker serves the queue.")   \
+	X(CHECK_FAILED, "check_failed", TRANSIENT, 500, "The finished file did not pass its check.")                   \
+	X(SOURCE_FAILED, "source_failed", TRANSIENT, 500, "The source could not be reached, or it failed.")            \
+	X(ENDPOINT_FAILED, "endpoint_failed", TRANSIENT, 502, "The webhook's receiver did not accept the event.")      \
 	/* the server's own trouble with one take */                                                                   \
 	X(WRITE_FAILED, "write_failed", TRANSIENT, 500, "Writing to storage failed; nothing of it was acknowledged.")  \
 	X(READ_FAILED, "read_failed", TRANSIENT, 500, "Reading from storage failed.")                                  \

@@ -126,6 +126,26 @@ enum {
 	LIMIT_CATALOG_CACHE_KIB = 2048,	    /* SQLite's pages in memory */
 	LIMIT_CATALOG_WAL_PAGES = 1000,	    /* its WAL is moved into the database above this */
 
+	/* Work after the take */
+	LIMIT_ATTEMPTS = 3,		       /* leases within … */
+	LIMIT_ATTEMPTS_MS = 10 * 60 * 1000,    /* … this window; then it has failed for good */
+	LIMIT_LEASE_MS = 30 * 1000,	       /* a worker silent for so long has lost its job */
+	LIMIT_WORKER_ALIVE_MS = 2000,	       /* it gives a sign of life so often */
+	LIMIT_QUEUE_WAIT_MS = 5 * 60 * 1000,   /* queued for so long with no worker alive: readers are told */
+	LIMIT_RECOVERING_S = 5,		       /* Retry-After while a job is tried again */
+	LIMIT_NOT_YET_S = 2,		       /* Retry-After while all goes well */
+	LIMIT_WORKERS = 64,		       /* --workers */
+	LIMIT_RETRY_FIRST_MS = 1000,	       /* before the second attempt; then four times as long */
+	LIMIT_NOTIFY_ATTEMPTS = 8,	       /* of one event, over about a day, then it is parked … */
+	LIMIT_NOTIFY_FIRST_MS = 5 * 1000,      /* … with waits of 5 s, 30 s, 3 min, 18 min … */
+	LIMIT_NOTIFY_MAX_MS = 8 * 3600 * 1000, /* … at most */
+	LIMIT_FETCHES = 4,		       /* at a time */
+	LIMIT_NOTIFIES = 4,		       /* at a time */
+	LIMIT_URL_CHARS = 2000,
+	LIMIT_EVENTS_PAGE = 100,  /* read from the outbox at a time */
+	LIMIT_EVENT_STREAMS = 64, /* clients that follow /api/events */
+	LIMIT_EVENTS_DAYS = 30,	  /* kept in the outbox, but for the newest of each recording */
+
 	/* Settings: what an option may be; beyond it a typing error is likelier than a wish */
 	LIMIT_CONFIG_BYTES = 64 * 1024, /* the ini file */
 	LIMIT_GRACE_MIN_MS = 100,	/* below that, a link that flickers seals its take */

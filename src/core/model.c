@@ -74,6 +74,70 @@ bool sealed_by_parse(const char *name, enum sealed_by *out)
 	return false;
 }
 
+static const char *const job_kind_names[JOB_KIND_COUNT] = {
+	[JOB_FINALIZE] = "finalize",
+	[JOB_FETCH] = "fetch",
+	[JOB_NOTIFY] = "notify",
+};
+
+static const char *const job_state_names[JOB_STATE_COUNT] = {
+	[JOB_QUEUED] = "queued",       [JOB_RUNNING] = "running", [JOB_DONE] = "done",
+	[JOB_CANCELLED] = "cancelled", [JOB_FAILED] = "failed",	  [JOB_PARKED] = "parked",
+};
+
+/* The index of `name` among `count` names, or -1. */
+static int name_find(const char *const *names, int count, const char *name)
+{
+	for (int i = 0; i < count; i++)
+		if (strcmp(name, names[i]) == 0)
+			return i;
+	return -1;
+}
+
+const char *job_kind_name(enum job_kind kind)
+{
+	assert(kind < JOB_KIND_COUNT);
+	return job_kind_names[kind];
+}
+
+bool job_kind_parse(const char *name, enum job_kind *out)
+{
+	int found = name_find(job_kind_names, JOB_KIND_COUNT, name);
+	if (found >= 0)
+		*out = (enum job_kind)found;
+	return found >= 0;
+}
+
+const char *job_state_name(enum job_state state)
+{
+	assert(state < JOB_STATE_COUNT);
+	return job_state_names[state];
+}
+
+bool job_state_parse(const char *name, enum job_state *out)
+{
+	int found = name_find(job_state_names, JOB_STATE_COUNT, name);
+	if (found >= 0)
+		*out = (enum job_state)found;
+	return found >= 0;
+}
+
+void job_info_release(struct job_info *job)
+{
+	free(job->error_message);
+	*job = (struct job_info){ 0 };
+}
+
+enum err job_info_copy(struct job_info *out, const struct job_info *from)
+{
+	*out = *from;
+	out->error_message = from->error_message ? strdup(from->error_message) : NULL;
+	if (!from->error_message || out->error_message)
+		return ERR_OK;
+	*out = (struct job_info){ 0 };
+	return ERR_NO_MEMORY;
+}
+
 static void track_info_release(struct track_info *track)
 {
 	free(track->name);
@@ -83,7 +147,9 @@ static void track_info_release(struct track_info *track)
 void recording_info_release(struct recording_info *info)
 {
 	char *const texts[] = { info->principal, info->session_id, info->ref,		info->name,
-				info->mime,	 info->ext,	   info->error_message, info->abort_reason };
+				info->mime,	 info->ext,	   info->error_message, info->abort_reason,
+				info->warnings,	 info->source_url };
+	job_info_release(&info->job);
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		free(texts[i]);
 	for (uint32_t i = 0; i < info->declared_count; i++)
@@ -131,6 +197,9 @@ static bool copy_texts(struct recording_info *out, const struct recording_info *
 	ok &= copy_text(&out->ext, from->ext);
 	ok &= copy_text(&out->error_message, from->error_message);
 	ok &= copy_text(&out->abort_reason, from->abort_reason);
+	ok &= copy_text(&out->warnings, from->warnings);
+	ok &= copy_text(&out->source_url, from->source_url);
+	ok &= job_info_copy(&out->job, &from->job) == ERR_OK;
 	return ok;
 }
 

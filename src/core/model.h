@@ -86,6 +86,62 @@ struct track_info {
 	uint32_t part_count;
 };
 
+/* Durable work on a recording. */
+enum job_kind {
+	JOB_FINALIZE, /* by a worker: the published file, thumbnail, waveform */
+	JOB_FETCH,    /* the bytes come from source_url */
+	JOB_NOTIFY,   /* its events go to the webhook, in order */
+	JOB_KIND_COUNT
+};
+
+enum job_state {
+	JOB_QUEUED,
+	JOB_RUNNING, /* somebody holds its lease */
+	JOB_DONE,
+	JOB_CANCELLED, /* a late resume or a deletion made it pointless */
+	JOB_FAILED,    /* for good, until it is claimed again */
+	JOB_PARKED,    /* a webhook that was tried for long: shown, and tried again on request */
+	JOB_STATE_COUNT
+};
+
+const char *job_kind_name(enum job_kind kind); /* "finalize", … */
+bool job_kind_parse(const char *name, enum job_kind *out);
+const char *job_state_name(enum job_state state);
+bool job_state_parse(const char *name, enum job_state *out);
+
+/* Times are wall clock ms, 0 if never. An attempt is one lease taken. */
+struct job_info {
+	int64_t id; /* 0: there is none */
+	struct uuid recording;
+	enum job_kind kind;
+	enum job_state state;
+	uint32_t revision; /* of what it makes; 0 for fetch and notify */
+	uint32_t epoch;	   /* raised by each lease and each cancellation: results of an older one change nothing */
+	uint32_t attempt;  /* leases taken in the window … */
+	int64_t window_ms; /* … that began then */
+	int64_t created_ms, queued_ms, started_ms, lease_until_ms;
+	int64_t not_before_ms; /* queued: not tried again before this */
+	uint16_t progress;     /* per mille of the present attempt */
+	int64_t delivered;     /* notify: events up to this sequence were delivered */
+	enum err error;	       /* the last failure, ERR_OK if none */
+	char *error_message;   /* owned; its sentence */
+};
+
+void job_info_release(struct job_info *job);
+enum err job_info_copy(struct job_info *out, const struct job_info *from); /* ERR_NO_MEMORY leaves *out empty */
+
+/* The newest published form of a recording. It stands in media/<id>/<revision>/, see store/media.h. */
+struct media_info {
+	uint32_t revision; /* 0: nothing is published */
+	bool as_is;	   /* it is the bytes as received (of the first track): no file of its own */
+	bool has_thumbnail, has_waveform;
+	uint64_t bytes;
+	int64_t duration_ms;		 /* -1: unknown */
+	char mime[LIMIT_MIME_CHARS + 1]; /* judged from the bytes */
+	char ext[LIMIT_EXT_CHARS + 1];	 /* of the file's name; "" if none */
+	int64_t published_ms;		 /* wall clock */
+};
+
 /* Strings are owned, NULL when absent. */
 struct recording_info {
 	struct uuid id;
@@ -98,10 +154,15 @@ struct recording_info {
 	enum sealed_by sealed_by;
 	bool interrupted; /* the last seal came from grace */
 	uint32_t revision;
-	uint32_t attempt;
 	enum err error;	     /* ERR_OK unless phase is error */
 	char *error_message; /* the sentence, may be more than err_text */
 	char *abort_reason;
+	char *warnings;	       /* a JSON array of {code, message}, or NULL: about what was published */
+	char *source_url;      /* its bytes are fetched from there; then it has no grace and expires never */
+	bool on_demand;	       /* … when somebody first asks for them */
+	bool original_removed; /* retention took the bytes as received: published and verified */
+	struct media_info media;
+	struct job_info job;	   /* its newest finalize or fetch job, as the catalog last showed it; id 0: none */
 	struct track_info *tracks; /* owned array; numbers are indices */
 	uint32_t track_count;
 };

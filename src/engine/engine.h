@@ -11,12 +11,17 @@
 
 #include "base/buf.h"
 #include "base/exec.h"
+#include "base/list.h"
 #include "core/model.h"
+#include "core/serving.h"
 #include "store/catalog.h"
 #include "store/journal.h"
 #include "store/vfs.h"
 
 struct engine;
+struct fetcher;
+struct notifier;
+struct workers;
 
 /* The time, read once per loop turn: monotonic for timers, wall clock for people. */
 struct now {
@@ -71,6 +76,14 @@ struct engine_config {
 	 * no token is known. */
 	enum err (*grant)(void *arg, const char *token, struct grant *out);
 	void *grant_arg;
+	struct workers *workers;      /* finalize jobs; NULL: nobody serves their queue. work/worker.h */
+	unsigned worker_count;	      /* its slots */
+	struct fetcher *fetcher;      /* NULL: recordings by URL are refused with NOT_SUPPORTED */
+	struct notifier *notifier;    /* NULL: there is no webhook */
+	uint32_t lease_ms;	      /* 0: LIMIT_LEASE_MS */
+	uint32_t queue_wait_ms;	      /* 0: LIMIT_QUEUE_WAIT_MS */
+	uint64_t retain_originals_ms; /* after completion; UINT64_MAX: for ever */
+	uint64_t retain_ms;	      /* whole recordings likewise */
 	/* Called again and again while engine_open waits for its own work on the lanes: runs completions, may block
 	 * until there is one. */
 	void (*pump)(void *arg);
@@ -169,12 +182,64 @@ struct engine_original {
 };
 void engine_original(struct engine *e, struct engine_ref ref, const char *track,
 		     void (*done)(void *arg, enum err err, const struct engine_original *original), void *arg);
-/* At most LIMIT_READ_BYTES from `offset`; the data is valid during the callback. */
+/* (engine_download below is how HTTP asks for any of them.) At most LIMIT_READ_BYTES from `offset`; the data is valid
+ * during the callback. */
 void engine_read(struct engine *e, uint64_t reader, uint64_t offset, size_t len,
 		 void (*done)(void *arg, enum err err, const void *data, size_t len), void *arg);
 void engine_reader_close(struct engine *e, uint64_t reader);
 
+/* Any resource of a recording, by the table of core/serving.h. `serving.status` 200: `file` is open for engine_read as
+ * with engine_original; else `body` is the JSON to answer with: for 202 {phase, attempt, attempts, progress, …}, else a
+ * problem object. A 202 may begin a fetch. `track` is for RESOURCE_ORIGINAL. */
+typedef void engine_download_fn(void *arg, const struct serving *serving, const struct engine_original *file,
+				const char *body, size_t len);
+void engine_download(struct engine *e, struct engine_ref ref, enum resource resource, const char *track,
+		     engine_download_fn *done, void *arg);
+
+/* A recording whose bytes are fetched. Answers with its object; *created: it is new. By a `ref` that is known the one
+ * that there is: ERR_OK if its URL is the same, else ERR_EXISTS. URL_REFUSED, STORAGE_FULL, NOT_SUPPORTED,
+ * FORBIDDEN_SCOPE. */
+struct engine_source {
+	const struct grant *grant;
+	const char *url, *ref, *name, *mime, *ext; /* all but url may be NULL; copied */
+	bool on_demand;
+};
+void engine_register(struct engine *e, const struct engine_source *source,
+		     void (*done)(void *arg, enum err err, bool created, const char *json, size_t len), void *arg);
+
+/* The outbox. engine_events answers with what comes after `after`, at most LIMIT_EVENTS_PAGE, as the grant may see it;
+ * `first`: the oldest that is kept. engine_events_watch: `wake` comes after each transaction that wrote some, until
+ * unwatched. */
+struct engine_event {
+	int64_t seq;
+	struct uuid recording;
+	const char *type;
+	enum phase phase;
+	uint32_t revision;
+	int64_t at_ms;
+};
+void engine_events(struct engine *e, const struct grant *grant, int64_t after,
+		   void (*done)(void *arg, enum err err, const struct engine_event *events, size_t count, int64_t first,
+				int64_t last),
+		   void *arg);
+struct engine_watch {
+	struct list link;
+	void (*wake)(void *arg);
+	void *arg;
+};
+void engine_events_watch(struct engine *e, struct engine_watch *watch); /* caller-owned */
+void engine_events_unwatch(struct engine_watch *watch);
+
+/* Parked webhooks go on now; answers when that is durable. */
+void engine_unpark(struct engine *e, void (*done)(void *arg, enum err err), void *arg);
+
+struct engine_queue { /* of one kind of job */
+	unsigned queued, running, failed, parked;
+	uint64_t oldest_ms; /* how long the first of the queued ones has waited */
+};
 struct engine_status {
+	struct engine_queue queues[JOB_KIND_COUNT];
+	unsigned workers, workers_alive;
 	unsigned connections, attached, takes;	/* takes: unfinished, in memory */
 	uint64_t memory_used, memory_bytes;	/* media that waits */
 	uint64_t bytes_received, bytes_durable; /* since start */

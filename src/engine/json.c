@@ -84,7 +84,7 @@ void recording_json(const struct engine *e, struct buf *out, const struct record
 	json_object_set_new(object, "mime", text_or_null(info->mime));
 	json_object_set_new(object, "ext", text_or_null(info->ext));
 	json_object_set_new(object, "duration", json_null());
-	json_object_set_new(object, "attempt", json_integer(info->attempt));
+	json_object_set_new(object, "attempt", json_integer(info->job.attempt));
 	json_object_set_new(object, "error", error_json(info));
 	json_object_set_new(object, "abortReason",
 			    text_or_null(info->phase == PHASE_ABORTED ? info->abort_reason : NULL));

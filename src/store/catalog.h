@@ -42,6 +42,37 @@ struct catalog_filter {
 	unsigned limit;	       /* at most LIMIT_LIST_ITEMS */
 };
 
+/* Whose lease a job is: with another epoch, or no longer running, nothing is changed and the answer is NOT_FOUND. */
+struct job_key {
+	int64_t id;
+	uint32_t epoch;
+};
+
+/* One row of the outbox. Strings are the callback's only during the call. */
+struct catalog_event {
+	int64_t seq;
+	struct uuid recording;
+	const char *principal; /* whose recording it is */
+	const char *type;      /* "recording.completed", … */
+	enum phase phase;
+	uint32_t revision;
+	int64_t at_ms;
+};
+
+struct catalog_event_filter {
+	int64_t after;		      /* sequence */
+	const char *principal;	      /* NULL: all */
+	const struct uuid *recording; /* NULL: all */
+	unsigned limit;
+};
+
+/* What retention may take. */
+enum catalog_expiry {
+	EXPIRY_ORIGINALS,  /* complete, published as a file of its own (not as_is), original there; sealed by end or
+			      complete,  or beyond its late resume */
+	EXPIRY_RECORDINGS, /* complete and published, likewise */
+};
+
 struct catalog_ops {
 	enum err (*begin)(struct catalog *c);
 	enum err (*commit)(struct catalog *c);
@@ -92,7 +123,65 @@ struct catalog_ops {
 	 * lost); a sealed one gets its job if it has none. */
 	enum err (*restore)(struct catalog *c, const struct recording_info *info);
 
-	/* For tests, the API and the worker to come. */
+	/* Jobs; core/job.h says what follows what. `start` with a source_url inserts the fetch job unless it is
+	 * on_demand; claim inserts the finalize job (or requeues it); each event queues the notify job of its recording
+	 * while `webhooks` is on. A recording that the job was about is in *row afterwards. */
+
+	/* Takes the lease of the oldest due job of the kind; NOT_FOUND: there is none. finalize: phase to `processing`.
+	 */
+	enum err (*job_claim)(struct catalog *c, enum job_kind kind, int64_t now_ms, int64_t lease_until_ms,
+			      struct job_info *job, struct recording_info *row);
+	enum err (*job_renew)(struct catalog *c, const struct job_key *key, int64_t lease_until_ms, unsigned progress);
+	/* finalize: `place` publishes the files (called inside the transaction, after the epoch was found right;
+	 * perhaps again if the transaction has to be repeated), the row gets its media and warnings, phase to
+	 * `generating_thumbnail`. */
+	enum err (*job_publish)(struct catalog *c, const struct job_key *key, const struct media_info *media,
+				const char *warnings, int64_t now_ms, enum err (*place)(void *arg), void *arg,
+				struct recording_info *row);
+	/* finalize: media (thumbnail, waveform) and warnings as they are now, phase to `complete`. fetch: only the job
+	 * is done; the seal is the engine's. notify: done, unless events wait, then queued again. */
+	enum err (*job_done)(struct catalog *c, const struct job_key *key, const struct media_info *media,
+			     const char *warnings, int64_t now_ms, struct recording_info *row);
+	/* The attempt failed or its lease was lost: queued again, failed for good (phase to `error`, one event), or
+	 * parked; *job is how it stands. */
+	enum err (*job_fail)(struct catalog *c, const struct job_key *key, enum err error, const char *message,
+			     int64_t now_ms, struct job_info *job, struct recording_info *row);
+	/* notify: events up to `seq` were delivered; the lease goes on. */
+	enum err (*job_delivered)(struct catalog *c, const struct job_key *key, int64_t seq, int64_t lease_until_ms);
+	/* Asked for on demand, or again after an error: a fetch job if there is none at work, phase back to `uploading`
+	 * if it was `error`. ERR_BUSY while its attempts are used up (job_closed_ms). */
+	enum err (*refetch)(struct catalog *c, const struct uuid *id, int64_t now_ms, struct recording_info *row);
+	/* The validator (ETag …) of what was fetched so far. */
+	enum err (*put_validator)(struct catalog *c, const struct uuid *id, const char *validator);
+	enum err (*get_validator)(struct catalog *c, const struct uuid *id, char **out); /* to be freed; NULL if none */
+	/* Parked webhooks go on. */
+	enum err (*unpark)(struct catalog *c, int64_t now_ms);
+	/* When the next queued job of the kind is due; NOT_FOUND: none is queued. */
+	enum err (*job_next)(struct catalog *c, enum job_kind kind, int64_t *due_ms);
+	/* Every job that is running: at start nobody works on them, and each is to be failed with WORKER_DIED. */
+	enum err (*each_running)(struct catalog *c, enum err (*job)(void *arg, const struct job_info *job), void *arg);
+	/* How many of the kind stand so. */
+	enum err (*job_tally)(struct catalog *c, enum job_kind kind, unsigned counts[JOB_STATE_COUNT]);
+	/* The last of each kind that failed or parked, newest first, at most `limit`. */
+	enum err (*each_troubled)(struct catalog *c, unsigned limit,
+				  enum err (*job)(void *arg, const struct job_info *job), void *arg);
+
+	/* The outbox, ascending. */
+	enum err (*events)(struct catalog *c, const struct catalog_event_filter *filter,
+			   enum err (*event)(void *arg, const struct catalog_event *event), void *arg);
+	/* The oldest that is kept and the newest sequence; 0 and 0: none. */
+	enum err (*event_bounds)(struct catalog *c, int64_t *first, int64_t *last);
+	/* Forgets delivered events older than this, but for the newest of each recording. */
+	enum err (*events_trim)(struct catalog *c, int64_t before_ms);
+
+	/* Retention: ids only, oldest first, whose completion lies before `before_ms`, and for what grace sealed before
+	 * `late_before_ms`. */
+	enum err (*expired)(struct catalog *c, enum catalog_expiry what, int64_t before_ms, int64_t late_before_ms,
+			    unsigned limit, enum err (*id)(void *arg, const struct uuid *id), void *arg);
+	enum err (*original_removed)(struct catalog *c, const struct uuid *id, int64_t now_ms,
+				     struct recording_info *row);
+
+	/* For tests. */
 	enum err (*job_count)(struct catalog *c, const struct uuid *id, unsigned *out);
 	enum err (*event_count)(struct catalog *c, const struct uuid *id, unsigned *out);
 	void (*close)(struct catalog *c);
@@ -100,6 +189,7 @@ struct catalog_ops {
 
 struct catalog {
 	const struct catalog_ops *ops;
+	bool webhooks; /* set by the owner before use: events are to be delivered */
 };
 
 /* catalog.db in the vfs: WAL, synchronous=FULL, locking_mode=EXCLUSIVE, one connection, through a SQLite VFS that

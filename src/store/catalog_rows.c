@@ -225,7 +225,6 @@ static enum err load_columns(sqlite3_stmt *stmt, struct recording_info *row)
 	row->sealed_ms = sqlite3_column_int64(stmt, COLUMN_sealed_at);
 	row->interrupted = sqlite3_column_int(stmt, COLUMN_interrupted) != 0;
 	row->revision = (uint32_t)sqlite3_column_int64(stmt, COLUMN_revision);
-	row->attempt = (uint32_t)sqlite3_column_int64(stmt, COLUMN_attempt);
 	const char *phase = (const char *)sqlite3_column_text(stmt, COLUMN_phase);
 	if (!phase || !phase_parse(phase, &row->phase))
 		return ERR_CORRUPT;
@@ -318,7 +317,7 @@ static bool bind_row(sqlite3_stmt *stmt, const struct recording_info *info)
 	sqlite3_bind_int(stmt, COLUMN_interrupted + 1, info->interrupted);
 	sqlite3_bind_int64(stmt, COLUMN_revision + 1, info->revision);
 	sqlite3_bind_int64(stmt, COLUMN_bytes + 1, (sqlite3_int64)recording_info_bytes(info));
-	sqlite3_bind_int64(stmt, COLUMN_attempt + 1, info->attempt);
+	sqlite3_bind_int64(stmt, COLUMN_attempt + 1, 0);
 	catalog_bind_text(stmt, COLUMN_error_code + 1, info->error == ERR_OK ? NULL : err_code(info->error));
 	catalog_bind_text(stmt, COLUMN_error_message + 1, info->error_message);
 	catalog_bind_text(stmt, COLUMN_abort_reason + 1, info->abort_reason);

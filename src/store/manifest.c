@@ -127,7 +127,6 @@ static void put_state(json_t *object, const struct recording_info *info, bool *o
 	put_text(object, "sealedBy", sealed_by_name(info->sealed_by), ok);
 	put(object, "interrupted", json_boolean(info->interrupted), ok);
 	put_number(object, "revision", info->revision, ok);
-	put_number(object, "attempt", info->attempt, ok);
 	if (info->error != ERR_OK) {
 		json_t *error = json_object();
 		put_text(error, "code", err_code(info->error), ok);
@@ -361,7 +360,6 @@ static void parse_state(struct fields *f, struct recording_info *out)
 	out->sealed_by = get_sealed_by(f, "sealedBy");
 	out->interrupted = get_bool(f, "interrupted");
 	out->revision = (uint32_t)get_integer(f, "revision", 0, UINT32_MAX);
-	out->attempt = (uint32_t)get_integer(f, "attempt", 0, UINT32_MAX);
 	parse_error(f, out);
 	out->abort_reason = get_text(f, "abortReason", LIMIT_REASON_CHARS);
 	out->ts = get_time(f, "ts");

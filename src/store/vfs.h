@@ -115,5 +115,7 @@ enum err vfs_replace_end(struct vfs *vfs, const char *path);
 /* The real one. Takes the data directory (made, with 0700, if missing, and its parent synced) and its lock (flock on
  * DIR/lock): ERR_LOCKED when another process holds it. Freed by vfs_free, which gives the lock back. */
 enum err vfs_posix_open(const char *dir, struct vfs **out);
+/* The descriptor of a file that vfs_posix opened, for a child process; -1 for another implementation's. */
+int vfs_posix_fd(struct vfs_file *file);
 
 #endif

@@ -37,7 +37,6 @@ static struct recording_info full_recording(void)
 		.sealed_by = SEALED_BY_GRACE,
 		.interrupted = true,
 		.revision = 7,
-		.attempt = 3,
 		.error = ERR_CHECKSUM_MISMATCH,
 		.error_message = strdup("The checksum differs."),
 		.abort_reason = strdup("empty"),
@@ -107,7 +106,6 @@ static void assert_recording(const struct recording_info *a, const struct record
 	assert_int_equal(a->sealed_by, b->sealed_by);
 	assert_int_equal(a->interrupted, b->interrupted);
 	assert_int_equal(a->revision, b->revision);
-	assert_int_equal(a->attempt, b->attempt);
 	assert_int_equal(a->error, b->error);
 	assert_int_equal(a->declared_count, b->declared_count);
 	for (uint32_t i = 0; i < a->declared_count; i++)
