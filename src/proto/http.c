@@ -334,10 +334,12 @@ static const struct {
 	{ 413, "Content Too Large" },
 	{ 416, "Range Not Satisfiable" },
 	{ 421, "Misdirected Request" },
+	{ 422, "Unprocessable Content" },
 	{ 429, "Too Many Requests" },
 	{ 431, "Request Header Fields Too Large" },
 	{ 500, "Internal Server Error" },
 	{ 501, "Not Implemented" },
+	{ 502, "Bad Gateway" },
 	{ 503, "Service Unavailable" },
 	{ 507, "Insufficient Storage" },
 };
