@@ -10,7 +10,7 @@
  *   reply.c       the one way out                space.c       free space, full storage
  *   catalogue.c   transactions in groups         json.c        what the API shows
  *   subscriptions.c  who follows what            telling.c     what they are told, and when
- *   granting.c    what grants let pass
+ *   granting.c    what grants let pass            jobs*.c       workers and their leases, see jobs.h
  */
 #ifndef HOLDFAST_ENGINE_INTERNAL_H
 #define HOLDFAST_ENGINE_INTERNAL_H
@@ -32,6 +32,8 @@ struct engine;
 struct request;
 struct follow;
 struct watch;
+struct slot;
+struct lease;
 
 /* Bytes of a track that wait in memory: a ring of blocks; slot 0 covers file block `first`. */
 struct chain {
@@ -96,6 +98,7 @@ struct take {
 	struct position opened;	   /* the newest OPEN record: what is sent must wait for it */
 	struct request *deleting;  /* who asked for its deletion */
 	struct list waiting;	   /* struct waiter */
+	bool claim_lost;	   /* the last claim found the row in another phase than it should have had */
 	bool failing;		   /* that its phase is `error` is not durable yet */
 	struct list changed;	   /* in engine.following.changed or .unsettled: subscribers are to hear of it */
 	struct list grown;	   /* in engine.following.grown or .grown_watched: … of its bytes */
@@ -166,7 +169,16 @@ struct in_flight_queue {
 	size_t head, count, capacity;
 };
 
-enum { SIZE_CLASSES = 12, TIMER_CONN = 1, TIMER_TAKE, TIMER_SPACE, TIMER_CHECKPOINT, TIMER_FOLLOW };
+enum {
+	SIZE_CLASSES = 12,
+	TIMER_CONN = 1,
+	TIMER_TAKE,
+	TIMER_SPACE,
+	TIMER_CHECKPOINT,
+	TIMER_FOLLOW,
+	TIMER_SLOT,
+	TIMER_JOBS
+};
 
 struct checkpoint {
 	bool running, wanted;
@@ -197,6 +209,22 @@ struct following {
 	struct timer timer;
 	struct server_figures figures; /* as they were at … */
 	uint64_t figures_ms;
+};
+
+/* Finalize jobs and who works on them, see jobs.h. */
+struct jobs {
+	struct slot *slots; /* owned; of config.workers */
+	unsigned slot_count;
+	struct list leases; /* struct lease */
+	unsigned lease_count;
+	bool wanted;	   /* a job may be due */
+	bool claiming;	   /* one claim at a time */
+	bool looking;	   /* … and one look at the queue */
+	uint64_t alive_ms; /* some worker was alive then */
+	uint64_t due_ms;   /* the next job is due then … */
+	uint64_t look_ms, looked_ms;
+	struct timer timer; /* … at the first of the two */
+	struct engine_queue queues[JOB_KIND_COUNT];
 };
 
 struct engine {
@@ -249,6 +277,7 @@ struct engine {
 	unsigned reader_count;
 
 	struct following following;
+	struct jobs jobs;
 
 	uint64_t bytes_received, bytes_durable;
 	bool listening, stopping, failed;
@@ -287,6 +316,11 @@ bool take_finished(const struct take *t);
 /* Out of memory with it, if nothing needs it there: finished, clean, nobody at it. */
 void take_evict(struct engine *e, struct take *t);
 void take_free(struct engine *e, struct take *t);
+/* A row was changed past the take's own machine (by a job): the take in memory, if there is one, and its followers hear
+ * of it. */
+void take_row(struct engine *e, const struct recording_info *row);
+/* … only what is shown of it changed (progress). */
+void take_row_told(struct engine *e, const struct recording_info *row);
 
 /* effects.c */
 void effects_run(struct engine *e, struct take *t);
@@ -398,6 +432,31 @@ void catalog_again(struct engine *e, struct catalog_op *op);
 /* requests.c, reads.c */
 void readers_free(struct engine *e);
 
+/* jobs.c */
+void jobs_init(struct engine *e);
+void jobs_release(struct engine *e);
+void jobs_listening(struct engine *e);
+/* Near the beginning of each turn: what workers said is timed now, and what is next for their leases begins. */
+void jobs_turn(struct engine *e);
+void jobs_timer(struct timer *timer); /* of a slot */
+/* A job may be due: one was queued. */
+void jobs_wanted(struct engine *e);
+/* The catalog raised the epoch of the recording's jobs (late resume, deletion, failure): who works on them is ended. */
+void jobs_fence(struct engine *e, const struct uuid *recording);
+/* A lease on the recording is not over yet: its folder in media/ may be written to. */
+bool jobs_hold(const struct engine *e, const struct uuid *recording);
+/* Its job has waited too long, and nobody works on the queue (worker_not_processing_queue). */
+bool jobs_unserved(const struct engine *e, const struct recording_info *info);
+/* Of the attempt that runs; false: none does. */
+bool jobs_progress(const struct engine *e, const struct recording_info *info, unsigned *per_mille);
+void jobs_status(const struct engine *e, struct engine_status *out);
+void jobs_stop(struct engine *e);
+bool jobs_idle(const struct engine *e);
+
+/* jobs_sweep.c. Its timer; and at the start, when nobody works on what stands as running. */
+void jobs_look(struct engine *e);
+enum err jobs_recover(struct engine *e);
+
 /* recover.c */
 enum err engine_recover(struct engine *e);
 
@@ -413,6 +472,8 @@ void follow_conn_closed(struct engine *e, struct conn *c);
 bool follow_under(const struct follow *f, const char *token_id);
 /* The take shows something else now. */
 void follow_change(struct engine *e, struct take *t);
+/* … one that is not in memory; its row says it. */
+void follow_change_row(struct engine *e, const struct recording_info *row);
 /* … if it does, compared to what was passed on last. */
 void follow_compare(struct engine *e, struct take *t);
 void follow_bytes(struct engine *e, struct take *t);

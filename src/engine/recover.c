@@ -6,6 +6,7 @@
 #include "engine/recover.h"
 
 #include "base/log.h"
+#include "store/media.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -158,6 +159,8 @@ static enum err remove_found(struct engine *e, struct found *f)
 	struct recording_info row = { 0 };
 	struct catalog *c = e->config.catalog;
 	enum err err = spool_remove(e->config.vfs, &f->id);
+	if (!err)
+		err = media_remove(e->config.vfs, &f->id, 0);
 	if (!err) /* the record that says so is not replayed again */
 		err = vfs_sync_dir(e->config.vfs, "spool");
 	if (!err || err == ERR_NOT_FOUND)
@@ -291,6 +294,8 @@ enum err engine_recover(struct engine *e)
 		}
 	}
 	free(r);
+	if (!err)
+		err = jobs_recover(e);
 	if (!err)
 		err = checkpoint_tracks(e, &tracks, &count);
 	if (!err)

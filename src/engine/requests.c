@@ -200,6 +200,7 @@ static void change_done(struct engine *e, struct catalog_op *op)
 	struct take *t = o->take;
 	/* the DELETE record is durable: sooner or later it is done */
 	bool again = op->err && op->err != ERR_NOT_FOUND && !o->name && !e->failed;
+	bool deleted = !op->err && !o->name && o->outcome == CATALOG_CHANGED;
 	if (op->err && o->request) {
 		answer(o->request, op->err, NULL);
 		o->request = NULL;
@@ -222,6 +223,8 @@ static void change_done(struct engine *e, struct catalog_op *op)
 	}
 	if (t->rec.info.phase == PHASE_DELETED)
 		t->gone = true;
+	if (deleted)
+		jobs_fence(e, &t->rec.info.id);
 	recording_info_release(&o->row);
 	free(o->name);
 	free(o);

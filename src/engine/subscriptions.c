@@ -385,19 +385,30 @@ void follow_bytes(struct engine *e, struct take *t)
 	follow_arm(e, slice_end(e));
 }
 
-static void pass_on(struct engine *e, const struct take *t, bool only_bytes)
+static void pass_on_row(struct engine *e, const struct recording_info *info, bool only_bytes)
 {
-	const struct uuid *id = &t->rec.info.id;
+	const struct uuid *id = &info->id;
 	struct following *g = &e->following;
 	for (struct list *at = g->alls.next; at != &g->alls; at = at->next) {
 		struct follow *f = list_entry(at, struct follow, all);
-		if (grant_sees(e, &f->grant, &t->rec.info, false))
+		if (grant_sees(e, &f->grant, info, false))
 			backlog_note(e, f, id, only_bytes);
 	}
 	for (struct watch *w = *bucket_of(e, id); w; w = w->next) {
 		if (uuid_equal(&w->id, id))
 			backlog_note(e, w->follow, id, only_bytes);
 	}
+}
+
+static void pass_on(struct engine *e, const struct take *t, bool only_bytes)
+{
+	pass_on_row(e, &t->rec.info, only_bytes);
+}
+
+void follow_change_row(struct engine *e, const struct recording_info *row)
+{
+	if (e->following.count > 0)
+		pass_on_row(e, row, false);
 }
 
 void follow_gone(struct engine *e, struct take *t)
