@@ -106,9 +106,17 @@ enum complete_answer {
 	COMPLETE_REFUSED,    /* *err says why */
 };
 
+/* What a call of `complete` says. */
+struct completion {
+	const struct total *totals; /* what must have come, of `count` tracks; the others are taken as they are */
+	size_t count;
+	int64_t wall_ms;
+};
+
 /* Declares the recording complete. Totals are checked in every phase: BYTES_MISSING or TOTAL_MISMATCH changes nothing.
- */
-enum complete_answer recording_complete(struct recording *r, const struct total *totals, size_t count, enum err *err,
+ * In `error` it is claimed again, but while its job's attempts are used up (job_closed_ms), where storage failed under
+ * it, or when it is in quarantine: then *err is the recording's own. */
+enum complete_answer recording_complete(struct recording *r, const struct completion *c, enum err *err,
 					struct effects *fx);
 
 /* Answers of storage. */
