@@ -22,6 +22,7 @@
 #include "core/session.h"
 #include "engine/engine.h"
 #include "engine/reply.h"
+#include "engine/working.h"
 #include "proto/message.h"
 #include "store/spool.h"
 
@@ -32,8 +33,6 @@ struct engine;
 struct request;
 struct follow;
 struct watch;
-struct slot;
-struct lease;
 
 /* Bytes of a track that wait in memory: a ring of blocks; slot 0 covers file block `first`. */
 struct chain {
@@ -209,22 +208,6 @@ struct following {
 	struct timer timer;
 	struct server_figures figures; /* as they were at … */
 	uint64_t figures_ms;
-};
-
-/* Finalize jobs and who works on them, see jobs.h. */
-struct jobs {
-	struct slot *slots; /* owned; of config.workers */
-	unsigned slot_count;
-	struct list leases; /* struct lease */
-	unsigned lease_count;
-	bool wanted;	   /* a job may be due */
-	bool claiming;	   /* one claim at a time */
-	bool looking;	   /* … and one look at the queue */
-	uint64_t alive_ms; /* some worker was alive then */
-	uint64_t due_ms;   /* the next job is due then … */
-	uint64_t look_ms, looked_ms;
-	struct timer timer; /* … at the first of the two */
-	struct engine_queue queues[JOB_KIND_COUNT];
 };
 
 struct engine {
@@ -431,31 +414,6 @@ void catalog_again(struct engine *e, struct catalog_op *op);
 
 /* requests.c, reads.c */
 void readers_free(struct engine *e);
-
-/* jobs.c */
-void jobs_init(struct engine *e);
-void jobs_release(struct engine *e);
-void jobs_listening(struct engine *e);
-/* Near the beginning of each turn: what workers said is timed now, and what is next for their leases begins. */
-void jobs_turn(struct engine *e);
-void jobs_timer(struct timer *timer); /* of a slot */
-/* A job may be due: one was queued. */
-void jobs_wanted(struct engine *e);
-/* The catalog raised the epoch of the recording's jobs (late resume, deletion, failure): who works on them is ended. */
-void jobs_fence(struct engine *e, const struct uuid *recording);
-/* A lease on the recording is not over yet: its folder in media/ may be written to. */
-bool jobs_hold(const struct engine *e, const struct uuid *recording);
-/* Its job has waited too long, and nobody works on the queue (worker_not_processing_queue). */
-bool jobs_unserved(const struct engine *e, const struct recording_info *info);
-/* Of the attempt that runs; false: none does. */
-bool jobs_progress(const struct engine *e, const struct recording_info *info, unsigned *per_mille);
-void jobs_status(const struct engine *e, struct engine_status *out);
-void jobs_stop(struct engine *e);
-bool jobs_idle(const struct engine *e);
-
-/* jobs_sweep.c. Its timer; and at the start, when nobody works on what stands as running. */
-void jobs_look(struct engine *e);
-enum err jobs_recover(struct engine *e);
 
 /* recover.c */
 enum err engine_recover(struct engine *e);

@@ -385,7 +385,7 @@ void follow_bytes(struct engine *e, struct take *t)
 	follow_arm(e, slice_end(e));
 }
 
-static void pass_on_row(struct engine *e, const struct recording_info *info, bool only_bytes)
+static void pass_on(struct engine *e, const struct recording_info *info, bool only_bytes)
 {
 	const struct uuid *id = &info->id;
 	struct following *g = &e->following;
@@ -400,22 +400,17 @@ static void pass_on_row(struct engine *e, const struct recording_info *info, boo
 	}
 }
 
-static void pass_on(struct engine *e, const struct take *t, bool only_bytes)
-{
-	pass_on_row(e, &t->rec.info, only_bytes);
-}
-
 void follow_change_row(struct engine *e, const struct recording_info *row)
 {
 	if (e->following.count > 0)
-		pass_on_row(e, row, false);
+		pass_on(e, row, false);
 }
 
 void follow_gone(struct engine *e, struct take *t)
 {
 	/* its row says it from now on */
 	if (!list_empty(&t->changed) && !t->loading && t->rec.info.principal)
-		pass_on(e, t, false);
+		pass_on(e, &t->rec.info, false);
 	take_forget(t);
 }
 
@@ -431,7 +426,7 @@ static void changes_pass(struct engine *e)
 	while ((link = list_pop(&g->changed))) {
 		struct take *t = list_entry(link, struct take, changed);
 		if (follow_tellable(e, t))
-			pass_on(e, t, false);
+			pass_on(e, &t->rec.info, false);
 		else
 			list_push(&g->unsettled, &t->changed);
 	}
@@ -447,7 +442,7 @@ static unsigned bytes_pass(struct engine *e, struct list *grown, unsigned most)
 			break;
 		list_remove(&t->grown);
 		t->grown_ms = e->now.mono_ms;
-		pass_on(e, t, true);
+		pass_on(e, &t->rec.info, true);
 		count++;
 	}
 	return count;
