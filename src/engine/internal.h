@@ -299,6 +299,8 @@ bool take_finished(const struct take *t);
 /* Out of memory with it, if nothing needs it there: finished, clean, nobody at it. */
 void take_evict(struct engine *e, struct take *t);
 void take_free(struct engine *e, struct take *t);
+/* What is on the disk of a deleted recording, durably. Blocking. */
+enum err recording_remove_files(struct vfs *vfs, const struct uuid *id);
 /* A row was changed past the take's own machine (by a job): the take in memory, if there is one, and its followers hear
  * of it. */
 void take_row(struct engine *e, const struct recording_info *row);

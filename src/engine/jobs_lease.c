@@ -260,7 +260,9 @@ static void finish_done(struct task *task)
 {
 	struct lease *l = lease_of(task);
 	l->busy = false;
-	if (l->err)
+	if (l->err == ERR_NOT_FOUND)
+		l->fenced = true; /* another attempt has published since */
+	else if (l->err)
 		lease_fail(l, l->err, NULL);
 	else
 		l->stage = LEASE_FINISHED;

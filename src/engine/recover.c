@@ -6,7 +6,6 @@
 #include "engine/recover.h"
 
 #include "base/log.h"
-#include "store/media.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -158,12 +157,9 @@ static enum err remove_found(struct engine *e, struct found *f)
 	enum catalog_outcome outcome;
 	struct recording_info row = { 0 };
 	struct catalog *c = e->config.catalog;
-	enum err err = spool_remove(e->config.vfs, &f->id);
+	/* synced: the record that says so is not replayed again */
+	enum err err = recording_remove_files(e->config.vfs, &f->id);
 	if (!err)
-		err = media_remove(e->config.vfs, &f->id, 0);
-	if (!err) /* the record that says so is not replayed again */
-		err = vfs_sync_dir(e->config.vfs, "spool");
-	if (!err || err == ERR_NOT_FOUND)
 		err = c->ops->remove(c, &f->id, e->now.wall_ms, &outcome, &row);
 	recording_info_release(&row);
 	return err == ERR_NOT_FOUND ? ERR_OK : err;

@@ -193,14 +193,22 @@ struct remove_op {
 	enum err err;
 };
 
+enum err recording_remove_files(struct vfs *vfs, const struct uuid *id)
+{
+	enum err err = spool_remove(vfs, id);
+	if (!err)
+		err = vfs_sync_dir(vfs, "spool");
+	if (!err)
+		err = media_remove(vfs, id, 0);
+	if (!err)
+		err = vfs_sync_dir(vfs, "media");
+	return err == ERR_NOT_FOUND ? ERR_OK : err; /* nothing was ever published */
+}
+
 static void remove_run(struct task *task)
 {
 	struct remove_op *op = (struct remove_op *)task;
-	op->err = spool_remove(op->engine->config.vfs, &op->id);
-	if (!op->err)
-		op->err = media_remove(op->engine->config.vfs, &op->id, 0);
-	if (!op->err)
-		op->err = vfs_sync_dir(op->engine->config.vfs, "spool");
+	op->err = recording_remove_files(op->engine->config.vfs, &op->id);
 }
 
 static void remove_done(struct task *task)
