@@ -303,7 +303,7 @@ void jobs_fence(struct engine *e, const struct uuid *recording)
 		if (!uuid_equal(&l->info.id, recording) || l->stage == LEASE_OVER)
 			continue;
 		l->fenced = true;
-		if (l->slot)
+		if (l->slot && l->given)
 			slot_kill(l->slot);
 		lease_advance(l);
 	}

@@ -74,7 +74,7 @@ struct lease {
 	enum err err; /* of the task */
 	unsigned progress;
 	unsigned told_progress;
-	uint64_t renewed_ms, told_ms;
+	uint64_t since_ms, renewed_ms, told_ms;
 };
 
 /* jobs.c */

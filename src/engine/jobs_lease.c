@@ -18,7 +18,7 @@ void lease_fail(struct lease *l, enum err err, const char *message)
 		return;
 	/* the sync of one file, which is thrown away: another attempt writes another one */
 	l->failure = err == ERR_SYNC_FAILED ? ERR_WRITE_FAILED : err;
-	l->failure_message = message ? must(strndup(message, LIMIT_SENTENCE_CHARS)) : NULL;
+	l->failure_message = message ? must(strdup(message)) : NULL; /* the job machine keeps as much as is text */
 }
 
 static void lease_free(struct lease *l)
@@ -338,6 +338,10 @@ static void close_done(struct task *task)
 
 static void lease_end(struct lease *l)
 {
+	if (l->slot && l->slot->process == PROCESS_LEASED && !l->given) {
+		slot_release(l->slot); /* it is as good as before */
+		l->slot = NULL;
+	}
 	if (l->slot && l->slot->process != PROCESS_OVER)
 		slot_kill(l->slot);
 	if (l->slot || l->renewing)
@@ -445,6 +449,8 @@ void lease_turn(struct lease *l)
 		if (l->given && !l->renewing && now >= l->renewed_ms + e->config.lease_ms / 3)
 			lease_renew(l);
 	}
+	if (l->stage == LEASE_WAITS && now >= l->since_ms + e->config.lease_ms)
+		lease_fail(l, ERR_WORKER_SILENT, "An earlier worker on this recording does not go away.");
 	lease_advance(l);
 }
 
@@ -459,6 +465,7 @@ void lease_new(struct engine *e, struct slot *slot, struct job_info *job, struct
 	memset(row, 0, sizeof *row);
 	l->key = (struct job_key){ l->job.id, l->job.epoch };
 	l->keep = l->info.media.revision;
+	l->since_ms = e->now.mono_ms;
 	list_push(&e->jobs.leases, &l->link);
 	e->jobs.lease_count++;
 	if (slot) {

@@ -217,7 +217,7 @@ static void renew_done(struct engine *e, struct catalog_op *op)
 	l->renewing = false;
 	if (!e->failed && op->err == ERR_NOT_FOUND && l->stage < LEASE_OVER && !l->busy) {
 		l->fenced = true;
-		if (l->slot)
+		if (l->slot && l->given)
 			slot_kill(l->slot);
 	}
 	if (!e->failed)

@@ -7,9 +7,9 @@
 enum { WORKER_RIG_SLOTS = 2 };
 
 struct worker_rig_slot {
-	bool there;		      /* a process is */
-	bool answers;		      /* to its start, or a ping: with the next turn */
-	bool dies;		      /* WORKER_GONE with the next turn */
+	bool there;   /* a process is */
+	bool answers; /* to its start, or a ping: with the next turn */
+	bool dies;    /* WORKER_GONE with the next turn */
 	unsigned starts, pings, kills;
 	const struct worker_job *job; /* NULL: none */
 };

@@ -181,10 +181,11 @@ static void what_was_recorded_becomes_a_file(void **state)
 	assert_int_equal(workers.gives, 1);
 	assert_completes(g, "alreadyComplete");
 	engine_rig_close(g);
+	worker_rig_init(&workers);
 	assert_int_equal(engine_rig_open(g), ERR_OK);
 	engine_rig_turn(g);
 	assert_state(g, "{\"phase\":\"complete\",\"file\":{\"revision\":1}}");
-	assert_int_equal(workers.gives, 1);
+	assert_int_equal(workers.gives, 0);
 }
 
 static void nothing_recorded_is_published_without_a_worker(void **state)
@@ -291,15 +292,28 @@ static void one_that_is_silent_loses_its_lease(void **state)
 	assert_int_equal(workers.slots[silent].kills, 0);
 	engine_rig_pass(g, 3000);
 	assert_int_equal(workers.slots[silent].kills, 1);
-	assert_state(g, "{\"attempt\":1,\"lastError\":{\"code\":\"worker_silent\"}}");
-	worker_rig_file(&workers, silent); /* it wakes up, and its word counts no more */
+	assert_state(g, "{\"attempt\":2,\"lastError\":{\"code\":\"worker_silent\"}}");
+	assert_int_equal(workers.gives, 1); /* the next one waits until nobody writes there any more */
+	worker_rig_file(&workers, silent);  /* it wakes up, and its word counts no more */
 	worker_rig_say(&workers, silent, WORKER_DONE, ERR_OK);
 	engine_rig_turn(g);
 	assert_state(g, "{\"file\":null}");
 	worker_rig_say(&workers, silent, WORKER_GONE, ERR_OK);
-	engine_rig_pass(g, 5000);
+	engine_rig_turn(g);
+	assert_int_equal(workers.gives, 2);
 	finish(g);
 	assert_state(g, "{\"phase\":\"complete\",\"attempt\":2,\"file\":{\"revision\":1}}");
+}
+
+static void one_that_never_goes_away_blocks_nothing_for_ever(void **state)
+{
+	struct engine_rig *g = *state;
+	record(g);
+	workers.immortal = true;
+	engine_rig_pass(g, 31000); /* its lease is lost, and it hangs in the kernel */
+	engine_rig_pass(g, 5 * 60 * 1000);
+	assert_state(g, "{\"phase\":\"error\",\"error\":{\"code\":\"worker_silent\"}}");
+	assert_int_equal(workers.gives, 1);
 }
 
 static void a_server_that_stood_still_blames_nobody(void **state)
@@ -430,7 +444,8 @@ static void one_that_cannot_be_started_is_tried_again_later(void **state)
 	assert_int_equal(status.queues[JOB_FINALIZE].queued, 1);
 	assert_true(status.queues[JOB_FINALIZE].oldest_ms >= 4 * 60 * 1000);
 	workers.no_start = false;
-	engine_rig_pass(g, 61000);
+	for (int i = 0; i < 61 && worker_rig_busy(&workers) < 0; i++)
+		engine_rig_pass(g, 1000);
 	assert_state(g, "{\"phase\":\"processing\",\"attempt\":1}");
 }
 
@@ -472,6 +487,7 @@ int main(void)
 		TEST(after_three_attempts_it_has_failed),
 		TEST(what_fails_by_nature_is_not_tried_again),
 		TEST(one_that_is_silent_loses_its_lease),
+		TEST(one_that_never_goes_away_blocks_nothing_for_ever),
 		TEST(a_server_that_stood_still_blames_nobody),
 		TEST(one_that_hangs_takes_no_lease),
 		TEST(a_late_resume_ends_the_work),
