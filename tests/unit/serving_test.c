@@ -59,6 +59,12 @@ enum { UNSERVED = 1, REMOVED = 2, QUARANTINED = 4, TRACKLESS = 8 };
 	{                                                                                                              \
 		.id = 7, .kind = JOB_##kind_, .state = JOB_##state_, .attempt = attempt_, .window_ms = NOW - 1000      \
 	}
+/* … after a failure */
+#define RETRY(kind_, state_, attempt_)                                                                                 \
+	{                                                                                                              \
+		.id = 7, .kind = JOB_##kind_, .state = JOB_##state_, .attempt = attempt_, .window_ms = NOW - 1000,     \
+		.error = ERR_WORKER_DIED                                                                               \
+	}
 #define OLD_JOB(kind_, state_, attempt_)                                                                               \
 	{                                                                                                              \
 		.id = 7, .kind = JOB_##kind_, .state = JOB_##state_, .attempt = attempt_,                              \
@@ -84,11 +90,11 @@ static const struct line lines[] = {
 	{ PHASE_COMPLETE, WHOLE, ERR_OK, 1, UPLOADED, JOB(FINALIZE, DONE, 1), TRACKLESS, "200", "not_found", "200", "200" },
 	{ PHASE_COMPLETE, NOTHING, ERR_OK, 1, UPLOADED, JOB(FINALIZE, DONE, 1), 0, "corrupt", "200", "no_thumbnail", "no_waveform" },
 	/* an attempt failed, and another is made */
-	{ PHASE_QUEUED, NOTHING, ERR_OK, 1, UPLOADED, JOB(FINALIZE, QUEUED, 1), 0, "202r", "200", "202r", "202r" },
-	{ PHASE_PROCESSING, NOTHING, ERR_OK, 1, UPLOADED, JOB(FINALIZE, RUNNING, 2), 0, "202r", "200", "202r", "202r" },
-	{ PHASE_PROCESSING, NOTHING, ERR_OK, 1, UPLOADED, JOB(FINALIZE, RUNNING, 3), 0, "202r", "200", "202r", "202r" },
-	{ PHASE_QUEUED, BARE, ERR_OK, 1, UPLOADED, JOB(FINALIZE, QUEUED, 1), 0, "200", "200", "202r", "202r" },
-	{ PHASE_GENERATING_THUMBNAIL, BARE, ERR_OK, 1, UPLOADED, JOB(FINALIZE, RUNNING, 2), 0, "200", "200", "202r", "202r" },
+	{ PHASE_QUEUED, NOTHING, ERR_OK, 1, UPLOADED, RETRY(FINALIZE, QUEUED, 1), 0, "202r", "200", "202r", "202r" },
+	{ PHASE_PROCESSING, NOTHING, ERR_OK, 1, UPLOADED, RETRY(FINALIZE, RUNNING, 2), 0, "202r", "200", "202r", "202r" },
+	{ PHASE_PROCESSING, NOTHING, ERR_OK, 1, UPLOADED, RETRY(FINALIZE, RUNNING, 3), 0, "202r", "200", "202r", "202r" },
+	{ PHASE_QUEUED, BARE, ERR_OK, 1, UPLOADED, RETRY(FINALIZE, QUEUED, 1), 0, "200", "200", "202r", "202r" },
+	{ PHASE_GENERATING_THUMBNAIL, BARE, ERR_OK, 1, UPLOADED, RETRY(FINALIZE, RUNNING, 2), 0, "200", "200", "202r", "202r" },
 	/* nobody works on the queue */
 	{ PHASE_QUEUED, NOTHING, ERR_OK, 1, UPLOADED, JOB(FINALIZE, QUEUED, 0), UNSERVED, "worker_not_processing_queue", "200", "worker_not_processing_queue", "worker_not_processing_queue" },
 	{ PHASE_QUEUED, NOTHING, ERR_OK, 1, UPLOADED, JOB(FINALIZE, QUEUED, 2), UNSERVED, "worker_not_processing_queue", "200", "worker_not_processing_queue", "worker_not_processing_queue" },
@@ -127,8 +133,8 @@ static const struct line lines[] = {
 	/* fetched from a source, at once */
 	{ PHASE_UPLOADING, NOTHING, ERR_OK, 0, FETCH_NOW, JOB(FETCH, QUEUED, 0), TRACKLESS, "202", "202", "202", "202" },
 	{ PHASE_UPLOADING, NOTHING, ERR_OK, 0, FETCH_NOW, JOB(FETCH, RUNNING, 1), 0, "202", "202", "202", "202" },
-	{ PHASE_UPLOADING, NOTHING, ERR_OK, 0, FETCH_NOW, JOB(FETCH, QUEUED, 1), 0, "202r", "202r", "202r", "202r" },
-	{ PHASE_UPLOADING, NOTHING, ERR_OK, 0, FETCH_NOW, JOB(FETCH, RUNNING, 2), 0, "202r", "202r", "202r", "202r" },
+	{ PHASE_UPLOADING, NOTHING, ERR_OK, 0, FETCH_NOW, RETRY(FETCH, QUEUED, 1), 0, "202r", "202r", "202r", "202r" },
+	{ PHASE_UPLOADING, NOTHING, ERR_OK, 0, FETCH_NOW, RETRY(FETCH, RUNNING, 2), 0, "202r", "202r", "202r", "202r" },
 	{ PHASE_QUEUED, NOTHING, ERR_OK, 1, FETCH_NOW, JOB(FINALIZE, QUEUED, 0), 0, "202", "200", "202", "202" },
 	{ PHASE_COMPLETE, WHOLE, ERR_OK, 1, FETCH_NOW, JOB(FINALIZE, DONE, 1), 0, "200", "200", "200", "200" },
 	{ PHASE_ERROR, NOTHING, ERR_SOURCE_FAILED, 0, FETCH_NOW, JOB(FETCH, FAILED, 3), 0, "source_failed", "source_failed", "source_failed", "source_failed" },
@@ -140,7 +146,7 @@ static const struct line lines[] = {
 	/* … and when it is first asked for */
 	{ PHASE_UPLOADING, NOTHING, ERR_OK, 0, ON_DEMAND, NO_JOB, TRACKLESS, "202f", "202f", "202", "202" },
 	{ PHASE_UPLOADING, NOTHING, ERR_OK, 0, ON_DEMAND, JOB(FETCH, QUEUED, 0), TRACKLESS, "202", "202", "202", "202" },
-	{ PHASE_UPLOADING, NOTHING, ERR_OK, 0, ON_DEMAND, JOB(FETCH, QUEUED, 1), 0, "202r", "202r", "202r", "202r" },
+	{ PHASE_UPLOADING, NOTHING, ERR_OK, 0, ON_DEMAND, RETRY(FETCH, QUEUED, 1), 0, "202r", "202r", "202r", "202r" },
 	{ PHASE_UPLOADING, NOTHING, ERR_OK, 0, ON_DEMAND, JOB(FETCH, RUNNING, 1), 0, "202", "202", "202", "202" },
 	{ PHASE_QUEUED, NOTHING, ERR_OK, 1, ON_DEMAND, JOB(FINALIZE, QUEUED, 0), 0, "202", "200", "202", "202" },
 	{ PHASE_COMPLETE, WHOLE, ERR_OK, 1, ON_DEMAND, JOB(FINALIZE, DONE, 1), 0, "200", "200", "200", "200" },
