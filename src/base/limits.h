@@ -142,9 +142,11 @@ enum {
 	LIMIT_FETCHES = 4,		       /* at a time */
 	LIMIT_NOTIFIES = 4,		       /* at a time */
 	LIMIT_URL_CHARS = 2000,
-	LIMIT_EVENTS_PAGE = 100,  /* read from the outbox at a time */
-	LIMIT_EVENT_STREAMS = 64, /* clients that follow /api/events */
-	LIMIT_EVENTS_DAYS = 30,	  /* kept in the outbox, but for the newest of each recording */
+	LIMIT_EVENT_TYPE_CHARS = 40,	   /* "recording.interrupted" */
+	LIMIT_EVENTS_ALIVE_MS = 15 * 1000, /* a stream that says nothing for longer is taken for dead by proxies */
+	LIMIT_EVENTS_PAGE = 100,	   /* read from the outbox at a time */
+	LIMIT_EVENT_STREAMS = 64,	   /* clients that follow /api/events */
+	LIMIT_EVENTS_DAYS = 30,		   /* kept in the outbox, but for the newest of each recording */
 
 	/* Settings: what an option may be; beyond it a typing error is likelier than a wish */
 	LIMIT_CONFIG_BYTES = 64 * 1024, /* the ini file */

@@ -1,0 +1,21 @@
+/* What other files of the engine will say; until they are here: nothing is fetched, and every queue is served. */
+#include "engine/internal.h"
+
+__attribute__((weak)) bool jobs_unserved(const struct engine *e, const struct recording_info *info)
+{
+	(void)e;
+	(void)info;
+	return false;
+}
+
+__attribute__((weak)) void fetching_want(struct engine *e, const struct uuid *id)
+{
+	(void)e;
+	(void)id;
+}
+
+__attribute__((weak)) void engine_unpark(struct engine *e, void (*done)(void *arg, enum err err), void *arg)
+{
+	(void)e;
+	done(arg, ERR_NOT_SUPPORTED);
+}
