@@ -409,9 +409,8 @@ void peers_tick(struct net *n)
 	uint64_t now_ms = uv_now(n->config.loop);
 	for (struct list *l = n->timed.next, *next; l != &n->timed; l = next) {
 		next = l->next;
-		struct peer *p = list_entry(l, struct peer, timed);
-		if (p->deadline_ms <= now_ms)
-			peer_doom(p);
+		if (list_entry(l, struct peer, timed)->deadline_ms <= now_ms)
+			peer_doom(list_entry(l, struct peer, timed));
 	}
 }
 
