@@ -8,6 +8,13 @@ __attribute__((weak)) bool jobs_unserved(const struct engine *e, const struct re
 	return false;
 }
 
+__attribute__((weak)) bool jobs_progress(const struct engine *e, const struct recording_info *info, unsigned *per_mille)
+{
+	(void)e;
+	*per_mille = info->job.progress;
+	return info->job.id != 0 && info->job.state == JOB_RUNNING;
+}
+
 __attribute__((weak)) void fetching_want(struct engine *e, const struct uuid *id)
 {
 	(void)e;

@@ -42,9 +42,10 @@ static void download_free(struct download *d)
 
 /* --- bodies --- */
 
-static json_t *progress_json(const struct job_info *job)
+static json_t *progress_json(const struct engine *e, const struct recording_info *info)
 {
-	return job->id != 0 && job->state == JOB_RUNNING ? json_real(job->progress / 1000.0) : json_null();
+	unsigned per_mille;
+	return jobs_progress(e, info, &per_mille) ? json_real(per_mille / 1000.0) : json_null();
 }
 
 static const char *waits_for(const struct recording_info *info)
@@ -63,7 +64,8 @@ static const char *waits_for(const struct recording_info *info)
 	}
 }
 
-static void not_yet_format(struct buf *out, const struct recording_info *info, const struct serving *s)
+static void not_yet_format(const struct engine *e, struct buf *out, const struct recording_info *info,
+			   const struct serving *s)
 {
 	struct buf message;
 	buf_init(&message);
@@ -73,10 +75,10 @@ static void not_yet_format(struct buf *out, const struct recording_info *info, c
 			 info->job.attempt + (info->job.state == JOB_QUEUED), LIMIT_ATTEMPTS,
 			 info->job.error_message ? info->job.error_message : err_text(info->job.error));
 	must(message.failed ? NULL : message.data);
-	json_t *body = json_pack("{s:s, s:s, s:I, s:i, s:o, s:I, s:s}", "status", "notYet", "phase",
-				 phase_name(info->phase), "attempt", (json_int_t)info->job.attempt, "attempts",
-				 LIMIT_ATTEMPTS, "progress", progress_json(&info->job), "retryAfter",
-				 (json_int_t)s->retry_after_s, "message", message.data);
+	json_t *body =
+		json_pack("{s:s, s:s, s:I, s:i, s:o, s:I, s:s}", "status", "notYet", "phase", phase_name(info->phase),
+			  "attempt", (json_int_t)info->job.attempt, "attempts", LIMIT_ATTEMPTS, "progress",
+			  progress_json(e, info), "retryAfter", (json_int_t)s->retry_after_s, "message", message.data);
 	json_format(out, must(body));
 	json_decref(body);
 	buf_release(&message);
@@ -107,7 +109,7 @@ static void answer(struct download *d, const struct recording_info *info, struct
 	struct buf body;
 	buf_init(&body);
 	if (s.status == 202)
-		not_yet_format(&body, info, &s);
+		not_yet_format(d->engine, &body, info, &s);
 	else
 		refusal_format(&body, info, &s);
 	must(body.failed ? NULL : body.data);

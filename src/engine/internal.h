@@ -409,6 +409,8 @@ void events_wake(struct engine *e, int64_t last);
 
 /* jobs.c: has its job waited too long, with nobody at work on the queue? */
 bool jobs_unserved(const struct engine *e, const struct recording_info *info);
+/* … of the attempt that runs; false: none does. */
+bool jobs_progress(const struct engine *e, const struct recording_info *info, unsigned *per_mille);
 
 /* fetching.c: somebody asked for what is fetched on demand. */
 void fetching_want(struct engine *e, const struct uuid *id);

@@ -8,21 +8,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* When to come back: what a problem of the engine's names itself, else what the error says. */
-static void retry_format(enum err err, const char *json, size_t len, char out[40])
+/* What a problem of the engine's says itself, else what the error does: the status, and when to come back. */
+static int problem_read(enum err err, struct iovec json, char retry[40])
 {
 	const char *detail;
 	json_t *problem = NULL;
-	uint64_t seconds;
-	snprintf(out, 40, "%s", retry_after(err));
-	if (err == ERR_OK || !json || json_read(json, len, &problem, &detail) != ERR_OK)
-		return;
+	uint64_t seconds, status;
+	int answer = err_status(err);
+	snprintf(retry, 40, "%s", retry_after(err));
+	if (!json.iov_base || json_read(json.iov_base, json.iov_len, &problem, &detail) != ERR_OK)
+		return answer;
 	if (json_count(json_object_get(problem, "retryAfter"), &seconds) && seconds > 0)
-		snprintf(out, 40, "Retry-After: %llu\r\n", (unsigned long long)seconds);
+		snprintf(retry, 40, "Retry-After: %llu\r\n", (unsigned long long)seconds);
+	if (json_count(json_object_get(problem, "status"), &status) && status >= 400 && status < 600)
+		answer = (int)status;
 	json_decref(problem);
+	return answer;
 }
 
-/* `status` 0: the error's, or 200 and 204. */
+/* `status`: of what went well. */
 static void json_answer(struct request *r, int status, enum err err, struct iovec json)
 {
 	r->pending = false;
@@ -30,11 +34,10 @@ static void json_answer(struct request *r, int status, enum err err, struct iove
 		request_settle(r);
 		return;
 	}
-	char headers[80], retry[40];
-	retry_format(err, json.iov_base, json.iov_len, retry);
+	char headers[80], retry[40] = "";
+	if (err != ERR_OK)
+		status = problem_read(err, json, retry);
 	snprintf(headers, sizeof headers, "Cache-Control: no-store\r\n%s", retry);
-	if (!status)
-		status = err == ERR_OK && !json.iov_base ? 204 : err_status(err);
 	if (err != ERR_OK && !json.iov_base)
 		request_problem(r, err, NULL, NULL);
 	else
@@ -50,7 +53,7 @@ static void json_answer(struct request *r, int status, enum err err, struct iove
 /* Most questions to the engine end here. */
 static void answered(void *arg, enum err err, const char *json, size_t len)
 {
-	json_answer(arg, 0, err, (struct iovec){ (void *)(uintptr_t)json, len });
+	json_answer(arg, json ? 200 : 204, err, (struct iovec){ (void *)(uintptr_t)json, len });
 }
 
 static struct engine_ref ref_of(const struct request *r)
@@ -226,7 +229,7 @@ static const char *source_read(const json_t *body, struct engine_source *source)
 
 static void registered(void *arg, enum err err, bool created, const char *json, size_t len)
 {
-	json_answer(arg, err == ERR_OK ? created ? 201 : 200 : 0, err, (struct iovec){ (void *)(uintptr_t)json, len });
+	json_answer(arg, created ? 201 : 200, err, (struct iovec){ (void *)(uintptr_t)json, len });
 }
 
 void api_register(struct request *r)
@@ -249,7 +252,7 @@ void api_register(struct request *r)
 
 static void unparked(void *arg, enum err err)
 {
-	json_answer(arg, 0, err, (struct iovec){ 0 });
+	json_answer(arg, 204, err, (struct iovec){ 0 });
 }
 
 void api_unpark(struct request *r)
