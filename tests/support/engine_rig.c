@@ -151,6 +151,9 @@ enum err engine_rig_open(struct engine_rig *g)
 		.random = on_random,
 		.random_arg = g,
 		.grant = g->grant,
+		.fetcher = g->fetcher,
+		.retain_originals_ms = UINT64_MAX,
+		.retain_ms = UINT64_MAX,
 		.pump = pump,
 		.pump_arg = g,
 	};

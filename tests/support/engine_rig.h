@@ -22,6 +22,7 @@ struct engine_rig {
 	unsigned room; /* statuses that the network takes; UINT_MAX: any number */
 	enum err fatal;
 	enum err (*grant)(void *arg, const char *token, struct grant *out); /* NULL: no token is known */
+	struct fetcher *fetcher;					    /* NULL: there is none */
 	/* NULL, or told of each text before it is remembered */
 	void (*heard)(void *arg, uint64_t conn, const char *text);
 	void *heard_arg;
