@@ -172,10 +172,10 @@ static unsigned hear(char text[64], int fds[WIRE_FDS])
 	do
 		got = recvmsg(WIRE_SOCKET, &message, MSG_CMSG_CLOEXEC);
 	while (got < 0 && errno == EINTR);
+	if (got == 0 || (got < 0 && errno == ECONNRESET))
+		leave(0, NULL); /* the server closed it */
 	if (got < 0)
 		leave(1, "listening to the server");
-	if (got == 0)
-		leave(0, NULL); /* the server closed it */
 	text[got] = '\0';
 	const struct cmsghdr *head = CMSG_FIRSTHDR(&message);
 	if (!head || head->cmsg_type != SCM_RIGHTS)

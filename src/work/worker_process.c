@@ -40,6 +40,7 @@ struct run {
 	struct workers_process *p;
 	unsigned slot, handles;
 	bool spawned, kicked; /* kicked: it was sent a SIGKILL */
+	bool reaped;	      /* its number may be another's now */
 	bool leaving;	      /* it has little time left for that */
 	bool mute;	      /* its end of the socket is closed: it ends by itself, or not */
 	bool dropped;	      /* the engine wants to hear of its end only */
@@ -68,30 +69,32 @@ static void emit(struct run *r, const struct worker_event *event)
 
 static void kick(struct run *r, const char *why)
 {
-	if (!r->spawned || r->kicked)
+	if (!r->spawned || r->kicked || r->reaped)
 		return;
 	r->kicked = true;
 	log_event(LOG_INFO, "worker_killed", "pid", log_number((unsigned)r->child.pid), "why", why, NULL);
 	kill(r->child.pid, SIGKILL);
 }
 
-/* It is to end, and this is why. The first reason counts. */
-__attribute__((format(printf, 3, 4))) static void condemn(struct run *r, enum err err, const char *format, ...)
+/* The first reason counts, and none against what it has finished. */
+__attribute__((format(printf, 3, 4))) static void blame(struct run *r, enum err err, const char *format, ...)
 {
-	if (r->reason == ERR_OK && !r->state.finished) {
-		va_list args;
-		r->reason = err;
-		va_start(args, format);
-		vsnprintf(r->message, sizeof r->message, format, args);
-		va_end(args);
-	}
-	kick(r, r->message[0] ? r->message : "it said too much");
+	if (r->reason != ERR_OK || r->state.finished)
+		return;
+	va_list args;
+	r->reason = err;
+	va_start(args, format);
+	vsnprintf(r->message, sizeof r->message, format, args);
+	va_end(args);
 }
 
-/* A wrong word. One that has seen no media yet is ill, not hostile, and the medium it may be given next is not to blame. */
-static void distrust(struct run *r, const char *why)
+/* A wrong word. One that has seen no media yet is ill, not hostile, and the medium it may be given next is not to
+ * blame. */
+static void distrust(struct run *r, const char *what, const char *detail)
 {
-	condemn(r, r->state.job ? ERR_MEDIA_UNREADABLE : ERR_WORKER_DIED, "The worker could no longer be trusted. %s", why);
+	blame(r, r->state.job ? ERR_MEDIA_UNREADABLE : ERR_WORKER_DIED, "The worker could no longer be trusted. %s%s",
+	      what, detail);
+	kick(r, what);
 }
 
 /* Its end */
@@ -162,12 +165,11 @@ static enum err run_verdict(struct run *r, int status)
 		return r->reason; /* of a WORKER_FAILED, or a wrong word at the end */
 	if (!r->state.job && (r->dropped || (r->state.ready && r->reason == ERR_OK)))
 		return ERR_OK;
-	if (r->reason == ERR_OK && r->dropped)
-		condemn(r, ERR_WORKER_DIED, "The server ended the worker.");
+	if (r->dropped)
+		blame(r, ERR_WORKER_DIED, "The server ended the worker.");
 	if (r->reason == ERR_OK && r->state.job)
 		r->reason = worker_death(status, r->message, sizeof r->message);
-	if (r->reason == ERR_OK)
-		condemn(r, ERR_WORKER_DIED, "The worker ended before it was ready.");
+	blame(r, ERR_WORKER_DIED, "The worker ended before it was ready.");
 	return r->reason;
 }
 
@@ -194,7 +196,7 @@ static void heed(struct run *r, struct wire_event *e)
 	bool was_ready = r->state.ready;
 	const char *wrong = worker_judge(&r->state, e, r->p->config.file_fd);
 	if (wrong) {
-		distrust(r, wrong);
+		distrust(r, wrong, "");
 		return;
 	}
 	if (e->event.type == WORKER_READY && !was_ready) {
@@ -233,11 +235,11 @@ static bool hear(struct run *r)
 		return true; /* its word counts no longer */
 	uint64_t allowed = LIMIT_WORKER_EVENTS_S * (2 + (uv_now(r->p->config.loop) - r->started_ms) / 1000);
 	if (++r->events > allowed)
-		distrust(r, "It talks without end.");
+		distrust(r, "It talks without end.", "");
 	else if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
-		distrust(r, "It sent what is too large.");
+		distrust(r, "It sent what is too large.", "");
 	else if (wire_event_parse(text, (size_t)len, &e, &why) != ERR_OK)
-		distrust(r, why);
+		distrust(r, "It sent a wrong message. ", why);
 	else {
 		heed(r, &e);
 		wire_event_release(&e);
@@ -255,15 +257,13 @@ static void on_timer(uv_timer_t *timer)
 	/* we may be late ourselves: what it said in time counts */
 	for (unsigned i = 0; i < LIMIT_WORKER_EVENTS_TURN && hear(r); i++) {
 	}
-	if (r->state.finished)
-		kick(r, "it does not exit");
-	else if (r->mute)
-		distrust(r, "It closed its connection.");
-	else if (r->state.job)
-		condemn(r, ERR_MEDIA_LIMIT, "The media needs more than the %llu s that a worker may take.",
-			(unsigned long long)(r->state.job->max_ms / 1000));
-	else if (!r->state.ready)
-		condemn(r, ERR_WORKER_DIED, "The worker was not ready within %d s.", LIMIT_WORKER_START_MS / 1000);
+	if (r->mute && !r->state.finished)
+		distrust(r, "It closed its connection.", "");
+	if (r->state.job)
+		blame(r, ERR_MEDIA_LIMIT, "The media needs more than the %llu s that a worker may take.",
+		      (unsigned long long)(r->state.job->max_ms / 1000));
+	blame(r, ERR_WORKER_DIED, "The worker was not ready within %d s.", LIMIT_WORKER_START_MS / 1000);
+	kick(r, "its time is over");
 }
 
 static void on_socket(uv_poll_t *handle, int status, int events)
@@ -294,7 +294,7 @@ static bool read_said(struct run *r)
 	r->tail_len = old + kept;
 	r->said_bytes += len;
 	if (r->said_bytes > LIMIT_WORKER_SAID_BYTES)
-		distrust(r, "It writes without end.");
+		distrust(r, "It writes without end.", "");
 	return true;
 }
 
@@ -335,7 +335,7 @@ static void process_start(struct workers *w, unsigned slot)
 	r->timer.data = r->socket.data = r->said.data = r->end.data = r;
 	int failed = worker_spawn(p->program, &r->child);
 	if (failed) {
-		condemn(r, ERR_WORKER_DIED, "The worker %s could not be started: %s.", p->program, strerror(failed));
+		blame(r, ERR_WORKER_DIED, "The worker %s could not be started: %s.", p->program, strerror(failed));
 		uv_timer_start(&r->timer, on_timer, 0, 0);
 		return;
 	}
@@ -367,9 +367,11 @@ static void process_give(struct workers *w, unsigned slot, const struct worker_j
 	r->state.job = job;
 	int failed = worker_hand_over(r->child.socket, job, p->config.file_fd);
 	/* one that is dead already will be seen to be, with its cause */
-	if (failed && failed != EPIPE && failed != ECONNRESET)
-		condemn(r, err_from_errno(failed, ERR_READ_FAILED), "The worker could not be given its files: %s.",
-			strerror(failed));
+	if (failed && failed != EPIPE && failed != ECONNRESET) {
+		blame(r, failed == ENOMEM ? ERR_NO_MEMORY : ERR_READ_FAILED,
+		      "The worker could not be given its files: %s.", strerror(failed));
+		kick(r, "it could not be given its files");
+	}
 	uv_update_time(p->config.loop);
 	r->started_ms = uv_now(p->config.loop);
 	r->events = 0;

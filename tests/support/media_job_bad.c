@@ -1,6 +1,6 @@
 /* A media job that does what a decoder in the hands of a hostile file would: the first track's name says what. It is
- * linked into a worker of its own (tests only), in place of the real one. Each that should have been stopped and was not
- * answers ERR_INTERNAL, which no worker may say. */
+ * linked into a worker of its own (tests only), in place of the real one. Each that should have been stopped and was
+ * not answers ERR_INTERNAL, which no worker may say. */
 #include "work/media_job.h"
 
 #include <arpa/inet.h>
@@ -108,8 +108,7 @@ static enum err write_description(const struct media_job *job, struct media_resu
 
 static enum err make_code(const struct media_job *job, struct media_result *out)
 {
-	return refused(out,
-		       mmap(NULL, 4096, PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
+	return refused(out, mmap(NULL, 4096, PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
 }
 
 static enum err make_socket(const struct media_job *job, struct media_result *out)
@@ -171,7 +170,7 @@ static enum err bomb(const struct media_job *job, struct media_result *out)
 	return ERR_INTERNAL;
 }
 
-static enum err loop(const struct media_job *job, struct media_result *out)
+__attribute__((noreturn)) static enum err loop(const struct media_job *job, struct media_result *out)
 {
 	for (volatile unsigned long i = 0;; i++) {
 	}
@@ -218,7 +217,7 @@ static enum err babble(const struct media_job *job, struct media_result *out)
 	return ERR_INTERNAL;
 }
 
-static enum err flood(const struct media_job *job, struct media_result *out)
+__attribute__((noreturn)) static enum err flood(const struct media_job *job, struct media_result *out)
 {
 	for (;;)
 		say("{\"type\":\"alive\",\"progress\":1}");
@@ -232,7 +231,7 @@ static enum err garbage(const struct media_job *job, struct media_result *out)
 
 static enum err huge(const struct media_job *job, struct media_result *out)
 {
-	static char text[LIMIT_WORKER_EVENT_BYTES + 1];
+	static char text[LIMIT_WORKER_EVENT_BYTES + 2];
 	memset(text, ' ', sizeof text - 1);
 	say(text);
 	return wait_for_end(job, out);
@@ -288,7 +287,7 @@ static enum err no_thumbnail(const struct media_job *job, struct media_result *o
 	return ftruncate(job->thumbnail_fd, 0) == 0 ? err : ERR_WRITE_FAILED;
 }
 
-static enum err close_socket(const struct media_job *job, struct media_result *out)
+__attribute__((noreturn)) static enum err close_socket(const struct media_job *job, struct media_result *out)
 {
 	close(SERVER);
 	for (;;)
