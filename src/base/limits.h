@@ -167,6 +167,10 @@ enum {
 	LIMIT_GRACE_MAX_MS = 24 * 3600 * 1000,
 	LIMIT_HEARTBEAT_MAX_MS = 10 * 60 * 1000, /* a dead link is noticed within two of them */
 	LIMIT_LATE_RESUME_DAYS = 365,
+	LIMIT_LEASE_MIN_MS =
+		LIMIT_WORKER_ALIVE_MS * 2,   /* below that, a worker loses its job between two signs of life */
+	LIMIT_LEASE_MAX_MS = 60 * 60 * 1000, /* that long nobody would notice one that hangs */
+	LIMIT_QUEUE_WAIT_MAX_MS = 24 * 3600 * 1000,
 	LIMIT_MEMORY_MIN_BYTES = 8 * 1024 * 1024, /* one batch of the journal */
 };
 
