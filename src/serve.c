@@ -11,7 +11,10 @@
 #include "net/server.h"
 #include "serve_tls.h"
 #include "tokens.h"
+#include "work/worker_process.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <malloc.h>
 #include <openssl/ssl.h>
 #include <signal.h>
@@ -23,6 +26,8 @@
 #include <time.h>
 #include <unistd.h>
 #include <uv.h>
+
+#define WORKER_PROGRAM "holdfast-worker"
 
 enum { EXIT_INTERRUPTED = 130, PUMP_WAIT_US = 500, ARENAS = 2 };
 
@@ -41,6 +46,7 @@ struct serve {
 	struct net *net;
 	struct engine *engine;
 	struct control *control;
+	struct workers *workers;
 	struct answers answers;
 	char at[128]; /* "http://127.0.0.1:8480" */
 	struct serve_lan lan;
@@ -135,13 +141,25 @@ static void control_end(struct serve *s)
 	s->control = NULL;
 }
 
-static void on_engine_stopped(void *arg)
+static void on_workers_closed(void *arg)
 {
 	struct serve *s = arg;
 	struct net *net = s->net;
 	control_end(s);
 	s->net = NULL;
 	net_close(net, on_net_closed, s);
+}
+
+/* The engine takes no job any more; what its workers had not finished is taken up at the next start. */
+static void on_engine_stopped(void *arg)
+{
+	struct serve *s = arg;
+	struct workers *workers = s->workers;
+	s->workers = NULL;
+	if (workers)
+		workers_process_close(workers, on_workers_closed, s);
+	else
+		on_workers_closed(s);
 }
 
 /* Storage is slow or hangs: what was acknowledged is in the journal, and recovery does the rest, so nothing failed. */
@@ -256,6 +274,28 @@ static void pump(void *arg)
 		usleep(PUMP_WAIT_US);
 }
 
+/* The program beside our own, wherever that was installed. */
+static int open_workers(struct serve *s)
+{
+	char program[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", program, sizeof program - sizeof WORKER_PROGRAM);
+	char *slash = len > 0 ? memrchr(program, '/', (size_t)len) : NULL;
+	if (s->config.workers == 0)
+		return 0;
+	if (!slash) {
+		fprintf(stderr, "holdfast: cannot find the folder of its own program: is /proc there?\n");
+		return 1;
+	}
+	memcpy(slash + 1, WORKER_PROGRAM, sizeof WORKER_PROGRAM);
+	if (access(program, X_OK) != 0)
+		log_event(LOG_WARN, "worker_missing", "program", program, "why", strerror(errno), NULL);
+	struct workers_config config = {
+		.loop = &s->loop, .program = program, .slots = s->config.workers, .file_fd = vfs_posix_fd
+	};
+	enum err err = workers_process_new(&config, &s->workers);
+	return err == ERR_OK ? 0 : fail("the workers", err);
+}
+
 static int open_engine(struct serve *s)
 {
 	const struct config *c = &s->config;
@@ -274,6 +314,10 @@ static int open_engine(struct serve *s)
 		.reserve_bytes = c->reserve_bytes,
 		.retain_originals_ms = c->retain_originals_ms,
 		.retain_ms = c->retain_ms,
+		.workers = s->workers,
+		.worker_count = c->workers,
+		.lease_ms = c->lease_ms,
+		.queue_wait_ms = c->queue_wait_ms,
 		.random = fill_random,
 		.grant = on_grant,
 		.grant_arg = s,
@@ -371,6 +415,21 @@ static void on_handle(uv_handle_t *handle, void *arg)
 		uv_close(handle, NULL);
 }
 
+static void on_true(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+/* Of a start that failed. */
+static void close_workers(struct serve *s)
+{
+	bool closed = !s->workers;
+	workers_process_close(s->workers, on_true, &closed);
+	while (!closed)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	s->workers = NULL;
+}
+
 /* Everything that is open, whether the start came to its end or not. */
 static void close_all(struct serve *s)
 {
@@ -381,6 +440,7 @@ static void close_all(struct serve *s)
 		net_close(net, on_net_closed, s);
 		uv_run(&s->loop, UV_RUN_DEFAULT);
 	}
+	close_workers(s);
 	if (s->threads)
 		exec_threads_drain(s->threads);
 	engine_close(s->engine);
@@ -401,6 +461,8 @@ static int start(struct serve *s)
 		status = open_tokens(s);
 	if (status == 0)
 		status = open_net(s);
+	if (status == 0)
+		status = open_workers(s);
 	if (status == 0)
 		status = open_engine(s);
 	if (status == 0)

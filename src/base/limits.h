@@ -10,6 +10,9 @@
 /* Counts and positions in JSON: what every language's number holds exactly. */
 #define LIMIT_NUMBER (1ULL << 53)
 
+/* Address space of a worker: libav with its threads takes 300 MiB of it, a picture of 16,384 by 16,384 1 GiB. */
+#define LIMIT_WORKER_MEMORY_BYTES (2 * GIB)
+
 enum {
 	/* The wire */
 	LIMIT_CONTROL_BYTES = 256 * 1024,     /* a control message: slices of a batch fit, nothing endless does */
@@ -154,6 +157,16 @@ enum {
 	LIMIT_NOTIFY_MAX_MS = 8 * 3600 * 1000,	     /* … at most */
 	LIMIT_FETCHES = 4,			     /* at a time */
 	LIMIT_NOTIFIES = 4,			     /* at a time */
+	LIMIT_WORKER_EVENT_BYTES = 64 * 1024, /* one message of a worker: 16 warnings of a sentence each fit … */
+	LIMIT_WARNINGS = 16,		      /* … and what is wrong with a file has not more names */
+	LIMIT_CODE_CHARS = 32,		      /* a warning's code */
+	LIMIT_WORKER_EVENTS_S = 32,	      /* messages a second, and twice that at once: one every 250 ms is usual */
+	LIMIT_WORKER_EVENTS_TURN = 16,	      /* messages of one worker before it is others' turn */
+	LIMIT_WORKER_JOB_BYTES = 8 << 20,     /* a job's description: 16 tracks of 4,096 parts are 1 MiB */
+	LIMIT_WORKER_SAID_BYTES = 1 << 20,    /* on its standard error: libav complains once a packet, or it is mad */
+	LIMIT_WORKER_TAIL_BYTES = 200,	      /* the end of that, as part of a failure's sentence */
+	LIMIT_WORKER_FILES = 32,	      /* descriptors of a worker: 16 tracks, three files, and the few it has */
+	LIMIT_MEDIA_DAYS = 400,		      /* a medium that claims to last longer lies */
 	LIMIT_URL_CHARS = 2000,
 	LIMIT_EVENT_TYPE_CHARS = 40,	   /* "recording.interrupted" */
 	LIMIT_EVENTS_ALIVE_MS = 15 * 1000, /* a stream that says nothing for longer is taken for dead by proxies */
@@ -168,6 +181,10 @@ enum {
 	LIMIT_HEARTBEAT_MAX_MS = 10 * 60 * 1000, /* a dead link is noticed within two of them */
 	LIMIT_LATE_RESUME_DAYS = 365,
 	LIMIT_RETAIN_DAYS = 36525, /* a hundred years: beyond them is "forever" */
+	LIMIT_LEASE_MIN_MS =
+		LIMIT_WORKER_ALIVE_MS * 2,   /* below that, a worker loses its job between two signs of life */
+	LIMIT_LEASE_MAX_MS = 60 * 60 * 1000, /* that long nobody would notice one that hangs */
+	LIMIT_QUEUE_WAIT_MAX_MS = 24 * 3600 * 1000,
 	LIMIT_MEMORY_MIN_BYTES = 8 * 1024 * 1024, /* one batch of the journal */
 };
 

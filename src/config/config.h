@@ -30,6 +30,8 @@ struct config {
 	uint64_t retain_originals_ms, retain_ms; /* after completion; UINT64_MAX: for ever */
 	char *allow_origin; /* owned: "https://a,http://b:81", in lower case, without default ports; NULL: none */
 	unsigned max_connections;
+	unsigned workers; /* processes of holdfast-worker; 0: none */
+	uint32_t lease_ms, queue_wait_ms;
 	enum log_level log_level;
 	bool rebuild; /* verify only */
 	bool json;    /* not serve */

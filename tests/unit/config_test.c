@@ -123,8 +123,28 @@ static void test_defaults(void **state)
 	assert_true(c.hash_early);
 	assert_int_equal(c.reserve_bytes, 0);
 	assert_int_equal(c.max_connections, LIMIT_CONNECTIONS);
+	assert_int_equal(c.workers, 2);
+	assert_int_equal(c.lease_ms, LIMIT_LEASE_MS);
+	assert_int_equal(c.queue_wait_ms, LIMIT_QUEUE_WAIT_MS);
 	assert_int_equal(c.log_level, LOG_INFO);
 	config_release(&c);
+}
+
+static void test_workers(void **state)
+{
+	struct config c;
+	assert_int_equal(
+		load(&c, CONFIG_SERVE, ARGV(DATA, ARG("--workers=0"), ARG("--lease=4s"), ARG("--queue-wait=1s")), NULL),
+		CONFIG_GO);
+	assert_int_equal(c.workers, 0);
+	assert_int_equal(c.lease_ms, 4000);
+	assert_int_equal(c.queue_wait_ms, 1000);
+	config_release(&c);
+	refuses(ARGV(DATA, ARG("--workers=65")), NULL, "it must be a number from 0 to 64");
+	refuses(ARGV(DATA, ARG("--workers=-1")), NULL, "it must be a number from 0 to 64");
+	refuses(ARGV(DATA, ARG("--lease=3999ms")), NULL, "it must be a duration like 30s, from 4s to 1h");
+	refuses(ARGV(DATA, ARG("--lease=30")), NULL, "it must be a duration like 30s, from 4s to 1h");
+	refuses(ARGV(DATA, ARG("--queue-wait=0s")), NULL, "it must be a duration like 30s, from 1s to 1d");
 }
 
 static char *write_file(const char *text)
@@ -426,6 +446,7 @@ int main(void)
 		cmocka_unit_test(test_durations),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_workers),
 		cmocka_unit_test(test_sources_in_order),
 		cmocka_unit_test(test_file_is_judged),
 		cmocka_unit_test(test_listen),
