@@ -273,6 +273,12 @@ void net_lan(struct net *n, struct lan *lan, uint16_t port)
 	lan_set_port(lan, port);
 }
 
+void net_certificate(struct net *n, SSL_CTX *context)
+{
+	SSL_CTX_free(n->config.tls); /* a connection holds its own reference */
+	n->config.tls = context;
+}
+
 uint16_t net_port(const struct net *n)
 {
 	return n->listeners[0].port;

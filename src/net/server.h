@@ -77,6 +77,9 @@ uint16_t net_port(const struct net *n);
 /* The time that net hands to the engine: engine_turn must get it from here too. */
 struct now net_now(const struct net *n);
 
+/* Another certificate of the operator's for connections from here on. Takes `context` over. */
+void net_certificate(struct net *n, SSL_CTX *context);
+
 /* The token counts no longer: connections that work under it, and downloads, are cut off. */
 void net_revoke(struct net *n, const char *token_id);
 
