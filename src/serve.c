@@ -9,6 +9,7 @@
 #include "control.h"
 #include "engine/engine.h"
 #include "net/server.h"
+#include "serve_cert.h"
 #include "serve_tls.h"
 #include "tokens.h"
 #include "work/worker_process.h"
@@ -50,6 +51,7 @@ struct serve {
 	struct answers answers;
 	char at[128]; /* "http://127.0.0.1:8480" */
 	struct serve_lan lan;
+	struct serve_cert cert;
 	bool stopping;
 };
 
@@ -336,10 +338,26 @@ static int open_engine(struct serve *s)
 	return 0;
 }
 
+static void on_certificate(void *arg, SSL_CTX *context)
+{
+	struct serve *s = arg;
+	if (s->net)
+		net_certificate(s->net, context);
+	else
+		SSL_CTX_free(context);
+}
+
 static int open_net(struct serve *s)
 {
 	SSL_CTX *tls = NULL;
-	if (s->config.tls_cert && !(tls = serve_tls_context(s->config.tls_cert, s->config.tls_key)))
+	s->cert = (struct serve_cert){
+		.cert_file = s->config.tls_cert,
+		.key_file = s->config.tls_key,
+		.exec = exec_threads_exec(s->threads),
+		.use = on_certificate,
+		.arg = s,
+	};
+	if (s->config.tls_cert && !(tls = serve_cert_load(&s->cert)))
 		return 1;
 	struct net_config config = {
 		.loop = &s->loop,
@@ -397,6 +415,8 @@ static int listen_on(struct serve *s)
 	snprintf(s->at, sizeof s->at, "%s://%s%s%s:%u", s->config.tls_cert ? "https" : "http", is_v6 ? "[" : "",
 		 s->config.listen_host, is_v6 ? "]" : "", net_port(s->net));
 	control_begin(s);
+	if (s->config.tls_cert)
+		serve_cert_watch(&s->cert, &s->loop);
 	printf("listening on %s\n", s->at);
 	if (s->lan.lan)
 		serve_lan_print_addresses(s->lan.lan);

@@ -1,13 +1,13 @@
 /* The files and the terminal side of TLS, see serve_tls.h. */
 #include "serve_tls.h"
 
+#include "serve_cert.h"
+
 #include "base/limits.h"
 #include "base/log.h"
 #include "net/ca.h"
 #include "net/qr.h"
-#include "net/tls.h"
 
-#include <errno.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,46 +17,6 @@
 #include <unistd.h>
 
 static const char ca_path[] = "tls/ca.pem", leaf_path[] = "tls/leaf.pem";
-
-/* A text that may hold a key. */
-static void text_free(char *text)
-{
-	if (text)
-		OPENSSL_cleanse(text, strlen(text));
-	free(text);
-}
-
-/* --- the operator's certificate --- */
-
-static char *file_read(const char *path)
-{
-	FILE *file = fopen(path, "re");
-	char *text = file ? calloc(1, LIMIT_PEM_BYTES + 1) : NULL;
-	size_t len = text ? fread(text, 1, LIMIT_PEM_BYTES + 1, file) : 0;
-	int error = errno;
-	bool ok = text && !ferror(file) && len <= LIMIT_PEM_BYTES;
-	if (!ok)
-		fprintf(stderr, "holdfast: cannot read %s: %s\n", path,
-			len > LIMIT_PEM_BYTES ? "it is larger than 256K" : strerror(error));
-	if (file)
-		fclose(file);
-	if (ok)
-		return text;
-	free(text);
-	return NULL;
-}
-
-SSL_CTX *serve_tls_context(const char *cert_file, const char *key_file)
-{
-	SSL_CTX *context = NULL;
-	const char *why;
-	char *chain = file_read(cert_file), *key = chain ? file_read(key_file) : NULL;
-	if (key && tls_context_new(chain, key, &context, &why) != ERR_OK)
-		fprintf(stderr, "holdfast: cannot use %s with %s: %s\n", cert_file, key_file, why);
-	text_free(chain);
-	text_free(key);
-	return context;
-}
 
 /* --- the certificate in use --- */
 
@@ -79,14 +39,14 @@ static void keep_done(struct task *task)
 	struct leaf_keeper *k = (struct leaf_keeper *)(void *)task;
 	if (k->err != ERR_OK)
 		log_event(LOG_WARN, "lan_certificate_not_kept", "code", err_code(k->err), NULL);
-	text_free(k->pem);
+	secret_free(k->pem);
 	keep_next(k);
 }
 
 static void keep(void *arg, const char *leaf_pem, size_t len)
 {
 	struct serve_lan *s = arg;
-	text_free(s->keeper.next);
+	secret_free(s->keeper.next);
 	s->keeper.next = strndup(leaf_pem, len);
 	if (!s->keeper.pem)
 		keep_next(&s->keeper);
@@ -138,7 +98,7 @@ static char *authority_load(struct vfs *vfs, const char *dir)
 	enum err err = vfs_read_all(vfs, ca_path, LIMIT_PEM_BYTES, &ca, &len);
 	if (err == ERR_NOT_FOUND) {
 		enum err before = vfs_read_all(vfs, leaf_path, LIMIT_PEM_BYTES, &leaf, &len);
-		text_free(leaf);
+		secret_free(leaf);
 		if (before != ERR_NOT_FOUND) {
 			complain(dir, "is missing", "a certificate that it signed is there");
 			return NULL;
@@ -186,15 +146,15 @@ struct lan *serve_lan_open(struct serve_lan *s, struct vfs *vfs, struct exec *ex
 		complain(dir, "cannot be used", why);
 	else if (err != ERR_OK)
 		fprintf(stderr, "holdfast: the certificate for the local network: %s\n", why);
-	text_free(ca);
-	text_free(leaf);
+	secret_free(ca);
+	secret_free(leaf);
 	return s->lan;
 }
 
 void serve_lan_release(struct serve_lan *s)
 {
-	text_free(s->keeper.pem);
-	text_free(s->keeper.next);
+	secret_free(s->keeper.pem);
+	secret_free(s->keeper.next);
 }
 
 /* --- the terminal --- */

@@ -1,5 +1,5 @@
-/* What `holdfast serve` needs for TLS beyond the network itself: the operator's certificate from its files, and for
- * --lan the files of the private authority in the data directory and what a person reads on the terminal.
+/* What `holdfast serve --lan` needs for TLS beyond the network itself: the files of the private authority in the data
+ * directory, and what a person reads on the terminal. The operator's own certificate is serve_cert.h's.
  *
  * DIR/tls/ca.pem is the authority, key and certificate in one file, so that a crash never leaves half of it. It is made
  * once, is durable before anybody hears of it, and is never replaced: whatever is wrong with it is an error.
@@ -24,9 +24,6 @@ struct serve_lan {
 	struct leaf_keeper keeper;
 	struct lan *lan; /* the network's */
 };
-
-/* Reads the files of --tls-cert and --tls-key. On failure a sentence is on standard error and the result is NULL. */
-SSL_CTX *serve_tls_context(const char *cert_file, const char *key_file);
 
 /* Opens the authority of the data directory `dir`, or makes it. NULL after a sentence on standard error. `pairing` and
  * its argument: see lan_config; it may be NULL. */

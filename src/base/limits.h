@@ -70,9 +70,11 @@ enum {
 	LIMIT_PEM_BYTES = 256 * 1024,	   /* a file of certificates or a key */
 	LIMIT_LAN_ADDRESSES = 64,	   /* of this machine: a laptop has five, one with containers dozens */
 	LIMIT_LAN_LOOK_MS = 3000,	   /* how old the list of them may be: a phone is waiting for the new one */
-	LIMIT_CA_DAYS = 3652,		   /* ten years: phones trust it by hand, once */
-	LIMIT_LEAF_DAYS = 397,		   /* browsers refuse more of some certificates */
-	LIMIT_LEAF_RENEW_DAYS = 30,	   /* before its end */
+	LIMIT_CERT_LOOK_MS =
+		10 * 1000,	    /* the operator's files are read again: two small ones, and a renewal can wait */
+	LIMIT_CA_DAYS = 3652,	    /* ten years: phones trust it by hand, once */
+	LIMIT_LEAF_DAYS = 397,	    /* browsers refuse more of some certificates */
+	LIMIT_LEAF_RENEW_DAYS = 30, /* before its end */
 
 	/* Following: what subscribers are told */
 	LIMIT_SUBSCRIPTIONS = 32,	  /* recordings that a connection follows by id: for more there is `all` */

@@ -17,10 +17,10 @@ static enum err tracks_fit(struct recording *r, uint32_t count)
 	return ERR_OK;
 }
 
-/* A boundary behind the bytes that survived a crash marks nothing: other bytes will come to stand there. */
+/* A boundary whose first byte did not survive a crash marks nothing: who comes back says again what begins there. */
 static void parts_trim(struct track_info *track)
 {
-	while (track->part_count > 0 && track->parts[track->part_count - 1] > track->bytes)
+	while (track->part_count > 0 && track->parts[track->part_count - 1] >= track->bytes)
 		track->part_count--;
 }
 
@@ -238,6 +238,18 @@ static void start_when_durable(struct recording *r, uint16_t track, struct effec
 					 .flag = t->resumed });
 }
 
+/* The first byte of an attachment that begins a part: only now is there a boundary, and its record stands before the
+ * byte's. Marked by the `start` it could lie amid a part: a dead link's `start` may come after a newer attachment. */
+static bool part_begin(struct recording *r, uint16_t track, struct effects *fx)
+{
+	struct track_state *t = &r->tracks[track];
+	t->part_pending = false;
+	if (!track_info_add_part(&r->info.tracks[track], t->accepted))
+		return false;
+	effects_add(fx, (struct effect){ .type = EFFECT_LOG_PART, .track = track, .bytes = t->accepted });
+	return true;
+}
+
 enum recording_answer recording_attach(struct recording *r, const struct attach *a, uint64_t now, uint16_t *track,
 				       struct effects *fx)
 {
@@ -257,13 +269,9 @@ enum recording_answer recording_attach(struct recording *r, const struct attach 
 	}
 	if (t->stage != STAGE_OPEN)
 		return ANSWER_WAIT;
-	if (a->part && t->accepted > 0) {
-		if (!track_info_add_part(&r->info.tracks[index], t->accepted)) {
-			refuse(fx, a->conn, ERR_LIMIT_EXCEEDED, t->durable);
-			return ANSWER_DONE;
-		}
-		effects_add(fx,
-			    (struct effect){ .type = EFFECT_LOG_PART, .track = (uint16_t)index, .bytes = t->accepted });
+	if (a->part && r->info.tracks[index].part_count >= LIMIT_PARTS) {
+		refuse(fx, a->conn, ERR_LIMIT_EXCEEDED, t->durable);
+		return ANSWER_DONE;
 	}
 	recording_drop_conn(r, (uint16_t)index, ERR_TAKEN_OVER, fx);
 	t->epoch++;
@@ -271,6 +279,7 @@ enum recording_answer recording_attach(struct recording *r, const struct attach 
 	t->resumed = !a->created && (uint32_t)index < known;
 	t->started_at = t->accepted;
 	t->start_pending = true;
+	t->part_pending = a->part && t->accepted > 0;
 	r->info.tracks[index].total = BYTES_UNKNOWN; /* this attachment declares its own */
 	r->info.tracks[index].has_declared_sha256 = false;
 	deadline_update(r, now);
@@ -312,6 +321,11 @@ bool recording_data(struct recording *r, uint16_t track, uint32_t epoch, uint64_
 	uint64_t total = r->info.tracks[track].total;
 	if (total != BYTES_UNKNOWN && len > total - t->accepted) {
 		recording_drop_conn(r, track, ERR_TOTAL_MISMATCH, fx);
+		deadline_update(r, now);
+		return false;
+	}
+	if (t->part_pending && len > 0 && !part_begin(r, track, fx)) {
+		recording_drop_conn(r, track, ERR_NO_MEMORY, fx);
 		deadline_update(r, now);
 		return false;
 	}

@@ -33,7 +33,8 @@ struct track_state {
 	enum seal_stage stage;
 	enum sealed_by sealing_by;
 	bool start_pending, resumed;
-	bool ended; /* `end` declared the total on this attachment */
+	bool part_pending; /* this attachment begins a part: its first byte marks the boundary */
+	bool ended;	   /* `end` declared the total on this attachment */
 };
 
 struct recording {
@@ -57,8 +58,8 @@ struct attach {
 	uint64_t conn;
 	const char *track; /* never NULL */
 	uint64_t from;	   /* BYTES_UNKNOWN: not said */
-	bool part;
-	bool created; /* this very start made the recording: `started` says resumed: false */
+	bool part;	   /* its bytes begin a part. An attachment that sends none leaves no boundary */
+	bool created;	   /* this very start made the recording: `started` says resumed: false */
 	int64_t wall_ms;
 };
 

@@ -35,6 +35,7 @@ struct listener {
 	int fd;
 	uint16_t port;
 	enum door door;
+	bool loopback; /* it listens there alone: nobody else on the network reaches it */
 	bool open;
 };
 
@@ -107,7 +108,7 @@ struct peer {
 	unsigned out_count;
 	uint8_t state, gates;
 	uint8_t door; /* enum door */
-	bool local;   /* the peer's address is loopback */
+	bool local;   /* loopback on both ends: the peer's address, and that we listen on */
 	bool fresh;   /* nothing was read yet */
 	bool tls;     /* it speaks TLS: `secure` */
 	bool blocked; /* the socket takes no more; libwebsockets will say when */

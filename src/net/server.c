@@ -180,7 +180,7 @@ static void accept_ready(uv_poll_t *poll, int status, int events)
 		if (fd < 0)
 			continue; /* that one gave up */
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
-		peer_adopt(l, fd, address_is_loopback((struct sockaddr *)&address));
+		peer_adopt(l, fd, l->loopback && address_is_loopback((struct sockaddr *)&address));
 	}
 }
 
@@ -211,6 +211,7 @@ static enum err listener_open(struct listener *l, const struct sockaddr_storage 
 	getsockname(l->fd, (struct sockaddr *)&bound, &len);
 	l->port = ntohs(bound.ss_family == AF_INET ? ((struct sockaddr_in *)&bound)->sin_port
 						   : ((struct sockaddr_in6 *)&bound)->sin6_port);
+	l->loopback = address_is_loopback((struct sockaddr *)&bound);
 	uv_poll_init(n->config.loop, &l->poll, l->fd);
 	l->poll.data = l;
 	l->open = true;
@@ -271,6 +272,12 @@ void net_lan(struct net *n, struct lan *lan, uint16_t port)
 	n->lan = lan;
 	n->listeners[1].port = port;
 	lan_set_port(lan, port);
+}
+
+void net_certificate(struct net *n, SSL_CTX *context)
+{
+	SSL_CTX_free(n->config.tls); /* a connection holds its own reference */
+	n->config.tls = context;
 }
 
 uint16_t net_port(const struct net *n)

@@ -17,9 +17,9 @@
  *
  *   403 forbidden_origin: an Origin that is neither the request's own nor one of --allow-origin (none passes)
  *
- *   401 unauthorized, token_expired, token_revoked: a token that is none; or none at all, where peer or Host is not
- *   loopback or a Forwarded, X-Forwarded-… or X-Real-IP header came. Pages, /healthz, /readyz and /api/pair are
- *   everybody's, /ws opens without a grant too, and …/original with a signed query
+ *   401 unauthorized, token_expired, token_revoked: a token that is none; or none at all, where peer, listening socket
+ *   or Host is not loopback or a Forwarded, X-Forwarded-… or X-Real-IP header came. Pages, /healthz, /readyz and
+ *   /api/pair are everybody's, /ws opens without a grant too, and …/original with a signed query
  *
  *   404 no such path · 405 with Allow · 413 a body above LIMIT_HTTP_BODY_BYTES · 501 Upgrade: h2c
  *
@@ -76,6 +76,9 @@ uint16_t net_port(const struct net *n);
 
 /* The time that net hands to the engine: engine_turn must get it from here too. */
 struct now net_now(const struct net *n);
+
+/* Another certificate of the operator's for connections from here on. Takes `context` over. */
+void net_certificate(struct net *n, SSL_CTX *context);
 
 /* The token counts no longer: connections that work under it, and downloads, are cut off. */
 void net_revoke(struct net *n, const char *token_id);

@@ -12,6 +12,7 @@ import tls from 'node:tls';
 import { LAN, lanOf, startLan } from './support/lan.mjs';
 import { startProxy } from './support/proxy.mjs';
 import { atEnd, BINARY, Server, startServer, tempDir, until, within } from './support/server.mjs';
+import { as, mint } from './support/tokens.mjs';
 import { api, assertOriginal, media, random, sessionId, sha256, Wire } from './support/wire.mjs';
 
 const options = { timeout: 120_000 };
@@ -31,6 +32,9 @@ function ask(url, more = {}) {
 		asked.end();
 	}), 10_000, url);
 }
+
+/** What a device has that came by the network's door: there nobody is local. */
+const known = (lan, scope = 'record') => as(mint(lan.server, scope).token, { ca: lan.ca });
 
 const openssl = (...args) => spawnSync('openssl', args, { encoding: 'utf8', timeout: 15_000 });
 
@@ -54,11 +58,12 @@ test('one port speaks https, to those who trust the authority, and http', option
 	const foreign = await ask(`${lan.url}/record`, { ca: lan.ca, headers: { host: 'evil.example' }, checkServerIdentity: () => undefined });
 	assert.equal(foreign.status, 421);
 	assert.equal(JSON.parse(foreign.bytes).code, 'wrong_host');
-	// a name that is not loopback's: no grant, but the pages and the authority
-	const phone = { ca: lan.ca, headers: { host: `127.0.0.1:${lan.port}`, 'x-forwarded-for': '192.168.1.9' } };
-	assert.equal((await ask(`${lan.url}/api/recordings`, phone)).status, 401);
+	// also who comes from loopback by a loopback name has no grant here: what forwards a stranger does that
+	for (const url of [lan.url, `http://127.0.0.1:${lan.port}`])
+		assert.equal((await ask(`${url}/api/recordings`, { ca: lan.ca })).status, 401);
+	assert.equal((await ask(`${lan.url}/api/recordings`, known(lan))).status, 200);
 	for (const path of ['/', '/record', '/api/trust', '/trust/ca.crt', '/trust/holdfast.mobileconfig'])
-		assert.equal((await ask(lan.url + path, phone)).status, 200, path);
+		assert.equal((await ask(lan.url + path, { ca: lan.ca })).status, 200, path);
 });
 
 test('what phones are told: the authority, a profile, a code', options, async (t) => {
@@ -192,9 +197,10 @@ test('recording over wss with cut links ends byte for byte equal', options, asyn
 	const lan = await startLan(t);
 	const proxy = await startProxy(t, lan);
 	const dice = random(42), session = sessionId(), bytes = media(24_000_000);
+	const phone = known(lan);
 	let at = 0, id, cuts = 0;
 	const connect = async () => {
-		const w = new Wire(`https://127.0.0.1:${proxy.port}`, { ca: lan.ca });
+		const w = new Wire(`https://127.0.0.1:${proxy.port}`, phone);
 		atEnd(t, () => w.socket.terminate());
 		await w.opened();
 		return w;
@@ -226,16 +232,17 @@ test('recording over wss with cut links ends byte for byte equal', options, asyn
 	assert.ok(proxy.connections >= 8);
 	await assertOriginal(lan.server, id, bytes);
 	// and back over TLS, whole and in part
-	const original = await ask(`${lan.url}/api/recordings/${id}/original`, { ca: lan.ca });
+	const original = await ask(`${lan.url}/api/recordings/${id}/original`, phone);
 	assert.ok(original.bytes.equals(bytes));
-	const part = await ask(`${lan.url}/api/recordings/${id}/original`, { ca: lan.ca, headers: { range: 'bytes=1000000-1999999' } });
+	const part = await ask(`${lan.url}/api/recordings/${id}/original`, { ...phone, headers: { ...phone.headers, range: 'bytes=1000000-1999999' } });
 	assert.equal(part.status, 206);
 	assert.ok(part.bytes.equals(bytes.subarray(1_000_000, 2_000_000)));
 });
 
 test('a reader that stops for a while gets the rest when it goes on', options, async (t) => {
 	const lan = await startLan(t);
-	const w = new Wire(lan.url, { ca: lan.ca });
+	const phone = known(lan);
+	const w = new Wire(lan.url, phone);
 	atEnd(t, () => w.socket.terminate());
 	await w.opened();
 	const bytes = media(30_000_000);
@@ -247,7 +254,7 @@ test('a reader that stops for a while gets the rest when it goes on', options, a
 	lan.server.forgetRss();
 	const hash = createHash('sha256');
 	await within(new Promise((resolve, reject) => {
-		https.get(`${lan.url}/api/recordings/${id}/original`, { ca: lan.ca, agent: false }, (response) => {
+		https.get(`${lan.url}/api/recordings/${id}/original`, { ...phone, agent: false }, (response) => {
 			let count = 0, pauses = 0;
 			response.on('data', (data) => {
 				hash.update(data);
@@ -371,7 +378,8 @@ test('--tls-cert and --tls-key: https on --listen, on any address, and nothing e
 	const plain = await ask(`http://127.0.0.1:${port}/record`);
 	assert.equal(plain.status, 400);
 	assert.match(plain.bytes.toString(), /https only/);
-	const w = new Wire(`https://127.0.0.1:${port}`, { ca: readFileSync(cert) });
+	assert.equal((await ask(`https://127.0.0.1:${port}/api/recordings`, { ca: readFileSync(cert) })).status, 401); // nor is anybody local here
+	const w = new Wire(`https://127.0.0.1:${port}`, as(mint(server, 'record').token, { ca: readFileSync(cert) }));
 	atEnd(t, () => w.socket.terminate());
 	await w.opened();
 	await w.start({ sessionId: sessionId() });

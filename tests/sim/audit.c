@@ -31,13 +31,13 @@ void oracle_final(struct world *w)
 static void check_part(struct world *w, const struct take_truth *take, const struct track_truth *track,
 		       const struct track_info *info)
 {
+	bool found = track->last_part == 0;
 	for (uint32_t i = 0; i < info->part_count; i++) {
-		if (info->parts[i] == track->last_part)
-			return;
-		if (info->parts[i] > info->bytes || (i > 0 && info->parts[i] <= info->parts[i - 1]))
+		found = found || info->parts[i] == track->last_part;
+		if (info->parts[i] >= info->bytes || (i > 0 && info->parts[i] <= info->parts[i - 1]))
 			sim_fail(&w->sim, "parts are kept", "%s has a part at %" PRIu64, take->session, info->parts[i]);
 	}
-	if (track->last_part > 0)
+	if (!found)
 		sim_fail(&w->sim, "parts are kept", "%s/%s lost its part at %" PRIu64, take->session, track->name,
 			 track->last_part);
 }

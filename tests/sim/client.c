@@ -25,6 +25,7 @@ struct client {
 	uint64_t sent;			    /* the next byte to go on this connection */
 	uint64_t window, message_max, rate; /* bytes; bytes a ms, 0: all is there at once */
 	uint64_t began_us, heard_us;
+	uint64_t part_at;    /* where the part begins that this connection's first byte begins, or 0 */
 	uint64_t end_early;  /* `end` goes this many bytes before the last */
 	uint64_t abort_at;   /* BYTES_UNKNOWN: never */
 	uint64_t give_up_us; /* with FATE_SILENT_END: says nothing more after this */
@@ -167,8 +168,7 @@ static void started(struct client *c, const struct message_in *m)
 	if (m->bytes < c->acked)
 		sim_fail(s, "offsets never go back", "client %u had %" PRIu64 " acked, started says %" PRIu64,
 			 c->number, c->acked, m->bytes);
-	if (c->says_part && m->bytes > 0)
-		c->track->last_part = m->bytes;
+	c->part_at = c->says_part ? m->bytes : 0;
 	if (!c->repeated && rng_chance(&c->rng, 2)) {
 		/* A second start for the same take is harmless, if nothing is sent before it is answered as well. */
 		c->repeated = c->has_repeated = true;
@@ -243,6 +243,8 @@ static void on_message(void *arg, struct link *link, const struct message_in *m)
 				 "client %u: ack %" PRIu64 " after %" PRIu64 ", sent %" PRIu64, c->number, m->bytes,
 				 c->acked, c->sent);
 		c->acked = m->bytes;
+		if (c->part_at > 0 && c->acked > c->part_at)
+			c->track->last_part = c->part_at;
 		if (c->state == CLIENT_SENDING)
 			pump_later(c, rng_below(&c->rng, 100));
 		break;

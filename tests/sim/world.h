@@ -49,7 +49,7 @@ struct track_truth {
 	uint64_t content, total; /* what the client records */
 	uint64_t delivered;	 /* handed to the engine: the most that it can have */
 	uint64_t promised;	 /* said to be durable, to anyone */
-	uint64_t last_part;	 /* a part boundary that `started` confirmed, or 0 */
+	uint64_t last_part;	 /* a part boundary behind which bytes were acked, or 0 */
 	bool saved;
 	uint64_t saved_bytes;
 	uint8_t saved_sha256[32];

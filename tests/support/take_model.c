@@ -361,7 +361,7 @@ static void check_track(struct take_model *m, uint16_t i)
 	model_check(m, t->stage < STAGE_HASH || t->durable == t->accepted, "only what is durable is hashed");
 	model_check(m, !info->sealed || t->stage >= STAGE_LOG, "sealed is shown of sealed tracks only");
 	for (uint32_t k = 0; k < info->part_count; k++) {
-		model_check(m, info->parts[k] <= t->accepted, "no part begins behind the end");
+		model_check(m, info->parts[k] < t->accepted, "no part begins behind the last byte");
 		model_check(m, k == 0 || info->parts[k] > info->parts[k - 1], "parts are in order");
 	}
 	const struct model_conn *c = conn_of(m, t->conn);

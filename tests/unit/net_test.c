@@ -70,7 +70,7 @@ static int set_up(void **state)
 	struct lan_config lan_config = { .ca_pem = ca.data, .keep = keep, .collect = collect };
 	assert_int_equal(lan_new(&lan_config, time(NULL), &lan, &why), ERR_OK);
 	assert_int_equal(tls_context_new(leaf_pem, leaf_pem, &tls, &why), ERR_OK);
-	struct net_config config = { .loop = &loop, .host = "0.0.0.0", .tls = tls, .max_connections = 100 };
+	struct net_config config = { .loop = &loop, .host = "127.0.0.1", .tls = tls, .max_connections = 100 };
 	assert_int_equal(net_new(&config, &net), ERR_OK);
 	net_lan(net, lan, 0);
 	assert_int_equal(net_listen(net, NULL), ERR_OK);
@@ -272,6 +272,19 @@ static void what_is_open_and_what_is_not(void **state)
 	}
 }
 
+/* What forwards a stranger's connection to us on this machine comes from loopback, and the stranger writes the Host. */
+static void the_networks_door_makes_nobody_local(void **state)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		struct client c;
+		client_open(&c, i == 2 ? tls_only_port : lan_port(lan), i > 0);
+		client_send_all(&c, GET("/api/lan"), 1000);
+		until_answers(&c, 1);
+		assert_memory_equal(c.got.data, i == 2 ? "HTTP/1.1 200 " : "HTTP/1.1 401 ", 13);
+		client_close(&c);
+	}
+}
+
 /* Whoever shows no grant gets a share of the connections: those who did keep theirs, and newcomers find room. */
 static void strangers_do_not_crowd_out(void **state)
 {
@@ -279,7 +292,7 @@ static void strangers_do_not_crowd_out(void **state)
 	static struct client strangers[STRANGERS];
 	static const char own[] = "GET /api/lan HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
 	struct client known, newcomer;
-	client_open(&known, lan_port(lan), true);
+	client_open(&known, tls_only_port, true);
 	client_send_all(&known, own, 1000);
 	until_answers(&known, 1);
 	assert_memory_equal(known.got.data, "HTTP/1.1 200 ", 13);
@@ -424,6 +437,7 @@ int main(void)
 		cmocka_unit_test(byte_by_byte),
 		cmocka_unit_test(only_our_names),
 		cmocka_unit_test(what_is_open_and_what_is_not),
+		cmocka_unit_test(the_networks_door_makes_nobody_local),
 		cmocka_unit_test(strangers_do_not_crowd_out),
 		cmocka_unit_test(a_port_for_tls_alone),
 		cmocka_unit_test(a_slow_reader),

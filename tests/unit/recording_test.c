@@ -168,12 +168,36 @@ static void a_part_begins_where_the_take_stands(void **state)
 	assert_int_equal(t->r.info.tracks[0].part_count, 0);
 	take_rig_data(t, 0, 70);
 	attach_from(t, 2, BYTES_UNKNOWN, true);
-	take_rig_expect(t, "part t0 70, error c1 taken_over 0");
+	take_rig_expect(t, "error c1 taken_over 0");
 	take_rig_durable(t, 0);
 	take_rig_expect(t, "started c2 t0 70 resumed");
 	attach_from(t, 3, BYTES_UNKNOWN, true); /* nothing came in between: the same boundary */
+	take_rig_forget(t);
+	take_rig_data(t, 0, 0);
+	assert_int_equal(t->r.info.tracks[0].part_count, 0); /* an empty message is no first byte */
+	take_rig_data(t, 0, 5);
+	take_rig_data(t, 0, 5);
+	take_rig_expect(t, "part t0 70");
 	assert_int_equal(t->r.info.tracks[0].part_count, 1);
 	assert_int_equal(t->r.info.tracks[0].parts[0], 70);
+}
+
+/* A `start` that a dead link delivers late must not mark a boundary amid what a newer attachment sent. */
+static void an_attachment_without_bytes_leaves_no_boundary(void **state)
+{
+	struct take_rig *t = *state;
+	with_bytes(t);
+	attach_from(t, 2, 100, true);
+	take_rig_data(t, 0, 50);
+	take_rig_durable(t, 0);
+	take_rig_forget(t);
+	attach_from(t, 3, 100, true); /* late, of before connection 2 */
+	take_rig_expect(t, "error c2 taken_over 150, started c3 t0 150 resumed");
+	recording_detach(&t->r, 0, 3, t->now, &t->fx);
+	attach_from(t, 4, 150, false);
+	take_rig_data(t, 0, 50);
+	assert_int_equal(t->r.info.tracks[0].part_count, 1);
+	assert_int_equal(t->r.info.tracks[0].parts[0], 100);
 }
 
 static void a_boundary_whose_bytes_a_crash_took_is_none(void **state)
@@ -182,10 +206,12 @@ static void a_boundary_whose_bytes_a_crash_took_is_none(void **state)
 	with_bytes(t);
 	attach_from(t, 1, BYTES_UNKNOWN, true);
 	take_rig_data(t, 0, 50);
+	take_rig_durable(t, 0);
 	attach_from(t, 2, BYTES_UNKNOWN, true);
+	take_rig_data(t, 0, 50);
 	assert_int_equal(t->r.info.tracks[0].part_count, 2);
-	take_rig_restart(t); /* 50 bytes were not durable */
-	assert_int_equal(t->r.tracks[0].accepted, 100);
+	take_rig_restart(t); /* the last 50 bytes were not durable */
+	assert_int_equal(t->r.tracks[0].accepted, 150);
 	assert_int_equal(t->r.info.tracks[0].part_count, 1);
 	assert_int_equal(t->r.info.tracks[0].parts[0], 100);
 }
@@ -516,6 +542,7 @@ int main(void)
 		TEST(a_refused_start_disturbs_nobody),
 		TEST(a_refused_start_makes_no_track),
 		TEST(a_part_begins_where_the_take_stands),
+		TEST(an_attachment_without_bytes_leaves_no_boundary),
 		TEST(a_boundary_whose_bytes_a_crash_took_is_none),
 		TEST(parts_and_tracks_have_a_limit),
 		TEST(tracks_are_attached_apart),

@@ -83,12 +83,25 @@ class Client {
 		const id = fresh.row.start.sessionId;
 		const unlock = await this.#shared.locks.acquire(id);
 		if (unlock === null) throw new ApiError('busy', '');
-		if (await store.load(id)) {
+		return this.#locked(unlock, store, id, (stored) => {
+			if (stored) throw new ApiError('session_exists', '');
+			return this.#run(store, fresh, unlock);
+		});
+	}
+
+	/** `use` of the take as it is stored now that nobody else changes it. If that fails, the lock is free again. */
+	async #locked(unlock, store, id, use) {
+		try {
+			return use(await store.load(id));
+		} catch (error) {
 			await unlock();
-			throw new ApiError('session_exists', '');
+			throw error;
 		}
-		const take = this.#take(store, fresh);
-		take.run(fresh, unlock);
+	}
+
+	#run(store, stored, unlock) {
+		const take = this.#take(store, stored);
+		take.run(stored, unlock);
 		return take;
 	}
 
@@ -148,10 +161,15 @@ class Client {
 		const stored = await this.#open(await this.#find(sessionId));
 		if (stored.row.server !== this.server) throw new ApiError('other_server', stored.row.server);
 		const unlock = await this.#shared.locks.acquire(sessionId);
-		const take = this.#take(stored.store, stored);
-		if (unlock === null) take.standby(signal);
-		else take.run(await stored.store.load(sessionId) ?? stored, unlock); // as the tab before left it
-		return take;
+		if (unlock === null) {
+			const take = this.#take(stored.store, stored);
+			take.standby(signal);
+			return take;
+		}
+		return this.#locked(unlock, stored.store, sessionId, (left) => { // as the tab before left it
+			if (!left) throw new ApiError('unknown_take', '');
+			return this.#run(stored.store, left, unlock);
+		});
 	}
 
 	/** With the file in place of the store, if that is where the bytes are. */
@@ -197,9 +215,12 @@ class Client {
 		const unlock = before ? await this.#shared.locks.acquire(before.row.start.sessionId) : null;
 		const store = new FileStore(file, this.#idb);
 		if (unlock) {
-			const take = this.#take(store, { row: before.row, held: store.held });
-			take.run({ row: before.row, held: store.held }, unlock);
-			return take;
+			const take = await this.#locked(unlock, store, before.row.start.sessionId, (left) => {
+				const ours = left && (left.row.aborting ?? null) === null;
+				return ours ? this.#run(store, left, unlock) : null;
+			});
+			if (take) return take;
+			await unlock(); // another tab ended that one: this is the next
 		}
 		const suffix = /\.([A-Za-z0-9]{1,16})$/.exec(file.name)?.[1] ?? 'bin';
 		const start = { sessionId: newSessionId(), ts: Date.now(), mime, ext: ext ?? suffix.toLowerCase(), name: name.slice(0, 200) };
@@ -210,11 +231,13 @@ class Client {
 
 	/** Takes that were thrown away when no server could hear of it. */
 	async finishAborts() {
-		for (const stored of await this.#stored()) {
-			const { row, store } = stored;
+		for (const { row, store } of await this.#stored()) {
 			if ((row.aborting ?? null) === null || row.server !== this.server) continue;
-			const unlock = await this.#shared.locks.acquire(row.start.sessionId);
-			if (unlock) this.#take(store, stored).run(stored, unlock);
+			const { sessionId } = row.start;
+			const unlock = await this.#shared.locks.acquire(sessionId);
+			if (!unlock) continue;
+			const take = await this.#locked(unlock, store, sessionId, (left) => left && this.#run(store, left, unlock));
+			if (!take) await unlock(); // another tab has done it
 		}
 	}
 

@@ -5,8 +5,8 @@
 //   while the device is full bytes are sent from memory; the store was told so before (`overrun`).
 // - Bytes leave the store only below what the server acknowledged.
 // - A part's boundary is declared while the server has exactly the bytes before it: everything before is sent and acknowledged
-//   first, then a new connection says `part: true` with `from` at the boundary, which the server refuses at any other length,
-//   then the part's bytes go out. So the server's count alone tells, after any crash, whether the boundary is still to be declared.
+//   first, then a new connection says `part: true` with `from` at the boundary, which the server notes with the first
+//   byte that follows. So the server's count alone tells, after any crash, whether the boundary is still to be declared.
 //
 // Events: { type, … } as in the switch of feed(). Effects:
 //   open, close                              a WebSocket; what a closed one still says must not be fed
