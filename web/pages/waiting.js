@@ -38,7 +38,8 @@ export function meaning({ status, code }) {
 export class Waiting {
 	/** asking, until there is a first answer; what meaning() says; or timedOut: it was "not yet" TRIES times. */
 	state = 'asking';
-	answer = null; // the newest that came
+	answer = null; // the newest that came from the server
+	trouble = null; // the code of why none came the last time
 	tries = 0; // answers of "not yet" in this round
 	askAt = 0; // null: not by itself
 	#asking = false;
@@ -70,8 +71,10 @@ export class Waiting {
 		if (this.state === 'away') {
 			this.askAt = now + Math.min(AWAY_MOST_MS, AWAY_FIRST_MS * 2 ** Math.min(this.#away, 10));
 			this.#away += 1;
+			this.trouble = answer.code;
 		} else {
 			this.answer = answer;
+			this.trouble = null;
 			this.#away = 0;
 		}
 		if (this.state === 'waiting') this.#notYet(answer, now);
