@@ -193,6 +193,13 @@ function showTracks() {
 	at('is-original').hidden = loaded?.what !== 'original' || watch.waiting.state === 'ready';
 }
 
+/** Is the original of use now? */
+function originalWanted(state) {
+	if (take.bytes === 0 || take.originalRemoved || state === 'away') return false;
+	if (broken !== '') return loaded?.what !== 'original' && !take.file?.asIs;
+	return state !== 'ready' && loaded?.what !== 'original';
+}
+
 const BUTTONS = { goOn: texts.goOn, complete: finish.tryAgain, tryNow: texts.tryNow };
 
 function showState() {
@@ -208,8 +215,8 @@ function showState() {
 	setText(at('again'), said.act === 'goOn' && state !== 'timedOut' ? texts.tryAgain : BUTTONS[said.act] ?? '');
 	setText(at('refusal'), refusal);
 	at('refusal').hidden = refusal === '';
-	at('so-far').hidden = state === 'ready' && broken === '' || take.bytes === 0 || take.originalRemoved || loaded?.what === 'original' && broken === '';
-	setText(at('so-far'), RESUMING.has(kind) ? texts.playSoFar : state === 'waiting' || state === 'timedOut' ? texts.playOriginal : texts.playReceived);
+	at('so-far').hidden = !originalWanted(state);
+	setText(at('so-far'), RESUMING.has(kind) ? texts.playSoFar : kind === 'saved' || kind === 'short' ? texts.playOriginal : texts.playReceived);
 	document.body.dataset.state = broken === '' ? state : 'unplayable';
 	document.body.dataset.kind = kind;
 	showTime();

@@ -107,7 +107,6 @@ export const desk = {
 	},
 	ready: 'Ready',
 	notFetched: 'Not fetched yet',
-	length: (clock) => `· ${clock}`,
 	why: {
 		lost: (clock) => `${clock} left for its sender to come back; then it is finished with what is here.`,
 		lostStale: 'Its sender was being waited for.',
@@ -214,7 +213,7 @@ export const play = {
 	span: (hours, minutes, seconds) => [[hours, 'hour'], [minutes, 'minute'], [seconds, 'second']]
 		.filter(([n, unit]) => n > 0 || (unit === 'second' && hours + minutes === 0))
 		.map(([n, unit]) => `${n} ${unit}${n === 1 ? '' : 's'}`).join(' '),
-	keys: 'Space plays and pauses, ← and → go 5 seconds, , and . change the speed; on the waveform Home and End go to its ends.',
+	keys: 'Space plays and pauses, ← and → go 5 seconds, comma and full stop change the speed. On the waveform, Home and End go to its ends.',
 
 	playSoFar: 'Play what is here so far',
 	playOriginal: 'Play the original meanwhile',

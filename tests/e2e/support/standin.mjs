@@ -49,10 +49,9 @@ export function ready(fields = {}, file = {}) {
 	return finished(one, file);
 }
 
-export const finished = (one, file = {}) => ({
-	...one, phase: one.phase === 'uploading' ? one.phase : 'complete', duration: file.duration ?? 192.4, attempt: 1, progress: null,
-	file: { revision: one.revision || 1, bytes: one.bytes, mime: one.mime.split(';')[0], duration: file.duration ?? 192.4, asIs: false,
-		thumbnail: false, waveform: false, ...file },
+export const finished = (one, { duration = 192.4, ...file } = {}) => ({
+	...one, phase: 'complete', duration, attempt: 1, progress: null,
+	file: { revision: one.revision || 1, bytes: one.bytes, mime: one.mime.split(';')[0], duration, asIs: false, thumbnail: false, waveform: false, ...file },
 });
 
 export const recordingNow = (fields) => take({ phase: 'uploading', attached: true, revision: 0, createdAt: Date.now() - 75_000, ...fields });
@@ -73,6 +72,7 @@ export class Standin {
 	refuse = null; // [status, code, sentence]: everything that needs a grant is answered with it
 	fail = new Map(); // 'PATCH' and the like → the same, for changes
 	asked = []; // "GET /api/…" in order
+	questions = 0; // whether a file is there, by a page; a media element asks for more of it
 	#files = builtFiles();
 	#subscribers = new Set();
 
@@ -171,6 +171,7 @@ export class Standin {
 			return;
 		}
 		this.asked.push(`${request.method} ${request.url}`);
+		if (path.endsWith('/file') && request.headers.range === 'bytes=0-0') this.questions += 1;
 		response.setHeader('cache-control', 'no-store');
 		const parts = [];
 		for await (const part of request) parts.push(part);
