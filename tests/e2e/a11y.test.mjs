@@ -28,7 +28,7 @@ async function findings(page) {
 
 for (const [name, scene] of Object.entries(SCENES)) {
 	test(`${name}: light and dark, narrow and wide`, options, async (t) => {
-		const { page, ...seen } = await scene(t, (url) => visit(t, browser, url, { reducedMotion: 'reduce' }));
+		const { page, ...seen } = await scene(t, (url, more = {}) => visit(t, browser, url, { reducedMotion: 'reduce', ...more }));
 		for (const [colorScheme, width] of [['light', 1280], ['dark', 320], ['dark', 2560]]) {
 			await page.emulateMedia({ colorScheme });
 			await page.setViewportSize({ width, height: 900 });

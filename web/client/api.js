@@ -5,26 +5,43 @@ const ANSWER_MS = 30_000;
 const PAIR_TRIES = 3; // a lost reply is asked for again, with the same nonce
 const PAIR_WAIT_MS = 700;
 
-const at = (id) => `/api/recordings/${id.startsWith('session:') ? `session:${encodeURIComponent(id.slice(8))}` : encodeURIComponent(id)}`;
+/** `session:` and `ref:` stay as they are; what is behind them is a name from outside. */
+function at(id) {
+	const [, kind = '', name] = /^(session:|ref:)?(.*)$/s.exec(id);
+	return `/api/recordings/${kind}${encodeURIComponent(name)}`;
+}
+
+/** What an answer says about when to ask again, in seconds; null: nothing. */
+function retryAfterOf(response, body) {
+	if (typeof body.retryAfter === 'number') return body.retryAfter;
+	const text = response.headers.get('Retry-After') ?? '';
+	return /^\d+$/.test(text) ? Number(text) : null;
+}
+
+/** The object in an answer; {} where there is none. */
+async function objectIn(response) {
+	const body = await response.text().catch(() => '');
+	try {
+		return Object(JSON.parse(body));
+	} catch { // a proxy's page, perhaps
+		return {};
+	}
+}
 
 /** What an answer that is no success says. */
 async function refused(response) {
-	const body = await response.text().catch(() => '');
-	let problem = {};
-	try {
-		problem = JSON.parse(body) ?? {};
-	} catch { /* a proxy's page, perhaps */ }
+	const problem = await objectIn(response);
 	const code = typeof problem.code === 'string' ? problem.code : null;
 	const message = problem.detail || problem.title || `${response.status} ${response.statusText}`.trim();
 	const retry = response.status >= 500 || response.status === 429 || response.status === 408;
 	const error = new ApiError(code ?? `http_${response.status}`, message, { status: response.status, retry });
 	error.hasCode = code !== null;
-	return Object.assign(error, { problem });
+	return Object.assign(error, { problem, retryAfter: retryAfterOf(response, problem) });
 }
 
 export function makeApi({ server, token, fetch = (...args) => globalThis.fetch(...args) }) {
-	async function request(method, path, body, { authorized = true } = {}) {
-		const headers = {};
+	/** `read` makes of the answer what is wanted of it. */
+	async function exchange(method, path, { body, headers = {}, authorized = true }, read) {
 		const secret = authorized ? token() : null;
 		if (secret) headers.Authorization = `Bearer ${secret}`;
 		if (body !== undefined) headers['Content-Type'] = 'application/json';
@@ -35,9 +52,7 @@ export function makeApi({ server, token, fetch = (...args) => globalThis.fetch(.
 				method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal: stop.signal, credentials: 'omit',
 				cache: 'no-store',
 			});
-			if (!response.ok) throw await refused(response);
-			const text = await response.text();
-			return text === '' ? null : JSON.parse(text);
+			return await read(response);
 		} catch (error) {
 			if (error instanceof ApiError) throw error;
 			if (stop.signal.aborted) throw new ApiError('timeout', 'The server did not answer.', { retry: true, cause: error });
@@ -46,6 +61,33 @@ export function makeApi({ server, token, fetch = (...args) => globalThis.fetch(.
 			clearTimeout(timer);
 		}
 	}
+
+	function request(method, path, body, options = {}) {
+		return exchange(method, path, { ...options, body }, async (response) => {
+			if (!response.ok) throw await refused(response);
+			const text = await response.text();
+			return text === '' ? null : JSON.parse(text);
+		});
+	}
+
+	/** Asks whether it is there, for one byte of it. Rejects only where there was no answer. */
+	function ask(id, what = 'file') {
+		return exchange('GET', `${at(id)}/${what}`, { headers: { Range: 'bytes=0-0' } }, async (response) => {
+			const { status } = response;
+			const there = response.ok && status !== 202;
+			const says = there ? {} : await objectIn(response);
+			if (there) await response.body?.cancel(); // a server that knows no Range sends all of it
+			const text = (value) => (typeof value === 'string' ? value : null);
+			return {
+				status, code: text(says.code), message: text(says.message) ?? text(says.detail) ?? text(says.title) ?? '',
+				phase: text(says.phase), attempt: says.attempt ?? null, attempts: says.attempts ?? null, progress: says.progress ?? null,
+				retryAfter: retryAfterOf(response, says),
+			};
+		});
+	}
+
+	/** The address of what a recording has: `file`, `original`, `thumbnail`, `waveform`. */
+	const url = (id, what, track) => new URL(`${at(id)}/${what}${track ? `?track=${encodeURIComponent(track)}` : ''}`, server).href;
 
 	/** A lost reply leaves it open whether the token was used: the same nonce gets the same answer again. */
 	async function pair(pairing, { nonce = newSessionId(), device, token: old } = {}) {
@@ -84,6 +126,9 @@ export function makeApi({ server, token, fetch = (...args) => globalThis.fetch(.
 		sign: (id, { what = 'original', track } = {}) => request('POST', `${at(id)}/sign`, { what, track }),
 		lan: () => request('GET', '/api/lan'),
 		trust: () => request('GET', '/api/trust'),
-		originalUrl: (id, track) => new URL(`${at(id)}/original${track ? `?track=${encodeURIComponent(track)}` : ''}`, server).href,
+		ask,
+		waveform: (id) => request('GET', `${at(id)}/waveform`),
+		url,
+		originalUrl: (id, track) => url(id, 'original', track),
 	};
 }

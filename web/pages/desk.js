@@ -5,7 +5,7 @@ import { openClient } from '../client/index.js';
 import { QrPanel } from './qr.js';
 import { Row, nameOf } from './rows.js';
 import { Takes, kindOf } from './takes.js';
-import { common, desk as texts } from './texts.js';
+import { common, desk as texts, finish } from './texts.js';
 import { at, bytesText, dateText, fillTexts, setAttribute, setText, timeText, Voice } from './ui.js';
 import { keepToken, readToken, restoreToken } from './token.js';
 
@@ -47,7 +47,9 @@ function complain(sentence) {
 // --- what a row can do ---
 
 const actions = {
-	originalUrl: (id, track) => api.originalUrl(id, track ?? undefined),
+	url: (id, what, track) => api.url(id, what, track ?? undefined),
+	pictureUrl: async (id) => (readToken() === null ? api.url(id, 'thumbnail') : (await api.sign(id, { what: 'thumbnail' })).url),
+	complete: (id) => api.complete(id),
 	async rename(id, name) {
 		const changed = await api.rename(id, name);
 		if (changed?.id === id) takes.set({ ...takes.get(id), name: changed.name }, takes.heardAt(id));
@@ -56,11 +58,11 @@ const actions = {
 		render();
 	},
 	/** Without a token the link itself is right. With one, the address must be signed. */
-	async download(event, take, track) {
+	async download(event, take, what, track) {
 		if (readToken() === null) return;
 		const link = event.currentTarget;
 		event.preventDefault();
-		const { url } = await api.sign(take.id, { what: 'original', track: track ?? undefined });
+		const { url } = await api.sign(take.id, { what, track: track ?? undefined });
 		const signed = link.cloneNode();
 		signed.href = url;
 		signed.click();
@@ -310,12 +312,12 @@ at('search').addEventListener('keydown', (event) => {
 
 function tell(changed, first) {
 	for (const take of changed) {
-		const kind = kindOf(take);
+		const kind = take.phase === 'complete' ? 'ready' : kindOf(take);
 		const before = kinds.get(take.id);
 		if (before === kind) continue;
 		kinds.set(take.id, kind);
 		if (first) continue;
-		if (before !== undefined) voice.event(texts.sayState[kind](nameOf(take), take.error?.message ?? texts.why.failedUnknown));
+		if (before !== undefined) voice.event(texts.sayState[kind](nameOf(take), take.error?.message ?? finish.noReason));
 		else if (kind === 'live') voice.event(texts.sayStarted(nameOf(take)));
 	}
 }

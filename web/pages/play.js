@@ -1,16 +1,17 @@
-// Plays the original of one recording, and says what it is when there is nothing to play yet or any more. It follows the
-// recording by WebSocket, so that one which is still growing becomes playable by itself.
+// Plays one recording: its finished file, or until there is one the original if somebody wants it, and then goes over to the file at the same
+// place. While there is none it says why (finishing.js) and asks again as waiting.js decides; watch.js does the asking.
 import { openClient } from '../client/index.js';
+import { Player } from './player.js';
+import { TRIES } from './waiting.js';
+import { Watch } from './watch.js';
+import { playerSays, tryFailedText } from './finishing.js';
 import { fileName, kindOf } from './takes.js';
-import { common, desk, play as texts } from './texts.js';
-import { at, bytesText, clockText, dateText, element, fillTexts, fullTimeText, setAttribute, setText } from './ui.js';
+import { common, desk, finish, play as texts } from './texts.js';
+import { at, bytesText, clockText, dateText, element, fillTexts, fullTimeText, setText } from './ui.js';
 import { readToken, restoreToken } from './token.js';
 
-const SPEEDS = [0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 3];
-const SEEK_S = 5;
-const FAR_S = 1e101; // behind every end: the browser then finds the last timestamp
-const FIND_BYTES = 256e6; // a browser's own file has no index: finding its end reads all of it
-const SEALED = new Set(['saved', 'short']);
+const RESUMING = new Set(['live', 'lost', 'waiting', 'fetching']); // kinds of which more comes
+const HAS_OBJECT = new Set(['ready', 'waiting', 'timedOut', 'unserved', 'failed', 'never', 'missing', 'busy', 'away']);
 
 fillTexts({ ...common, ...texts });
 
@@ -19,43 +20,101 @@ await restoreToken();
 const client = await openClient({ stores: ['memory'], token: readToken });
 const { api } = client;
 
+const player = new Player({ onlength: lengthChanged, onerror: mediaFailed });
 let take = null;
-let follower = null;
-let media = null;
-let track = null; // of the address; null where there is one
-let loaded = null; // what the element was made for
-let signedUntil = Infinity;
+let track = null; // of the original; null where there is one
+let loaded = null; // what the player was given: { key, what, signedUntil }
 let length = null;
+let broken = ''; // what the player said of what it was given
+let refusal = ''; // why it is not tried again
 
-// --- words ---
+// --- what is played ---
 
-function say(sentence, look = '') {
-	setText(at('state-text'), sentence);
-	at('state').className = `notice ${look}`;
-	at('state').hidden = sentence === '';
+async function address(what) {
+	const part = what === 'original' ? track ?? undefined : undefined;
+	if (readToken() === null) return { url: api.url(id, what, part), expiresAt: Infinity };
+	return api.sign(id, { what, track: part });
 }
 
+const mimeOf = (what) => (what === 'file' ? take.file?.mime : null) ?? take.mime ?? '';
+
+/** Goes over to the file or to the original, and stays at its place. */
+async function load(what) {
+	const revision = what === 'file' ? take.file?.revision ?? 0 : take.revision;
+	const key = `${what} ${revision} ${what === 'original' ? `${track} ${take.bytes}` : ''}`;
+	if (loaded?.key === key) return;
+	const mine = { key, what, signedUntil: Infinity };
+	loaded = mine;
+	broken = '';
+	const file = what === 'file' ? take.file : null;
+	const [{ url, expiresAt }, poster] = await Promise.all([address(what), file?.thumbnail ? address('thumbnail').catch(() => null) : null]);
+	if (loaded !== mine) return;
+	mine.signedUntil = expiresAt;
+	player.load({
+		kind: mimeOf(what).startsWith('audio/') ? 'audio' : 'video',
+		url: `${url}#revision=${revision}`, // the browser's own cache tells two versions apart by their addresses
+		poster: poster && `${poster.url}#revision=${revision}`,
+		label: at('title').textContent, duration: file?.duration ?? null, bytes: file?.bytes ?? take.bytes, ...player.place,
+	});
+	show();
+	if (!file?.waveform) return;
+	const { peaks } = await api.waveform(id).catch(() => ({ peaks: null })); // then it is a plain line
+	if (loaded === mine && Array.isArray(peaks)) player.peaks = peaks;
+}
+
+const begin = (what) => load(what).catch((error) => {
+	loaded = null;
+	broken = error.message;
+	show();
+});
+
+function unload() {
+	loaded = null;
+	length = null;
+	player.unload();
+}
+
+async function mediaFailed({ error, readyState, currentTime }) {
+	const { what, signedUntil } = loaded;
+	if (Date.now() > signedUntil) { // the address was good for an hour
+		loaded = null;
+		await begin(what);
+	} else if (error.code === MediaError.MEDIA_ERR_NETWORK) {
+		broken = texts.linkLost;
+		watch.goOn();
+	} else if (readyState > 0 && currentTime > 0) {
+		broken = texts.broken;
+	} else {
+		player.unload();
+		broken = texts.cannotPlay(mimeOf(what));
+	}
+	show();
+}
+
+function lengthChanged(seconds) {
+	length = seconds;
+	document.body.dataset.length = seconds ?? '';
+	if (take !== null) showFacts();
+}
+
+// --- what is shown ---
+
 /** Nothing to show but why. */
-function giveUp(title, sentence, retry = false) {
-	follower?.close();
+function giveUp(title, sentence) {
+	watch.close();
 	unload();
 	take = null;
 	setText(at('title'), title);
 	document.title = `${title} – ${common.brand}`;
-	say(sentence, 'warn');
-	at('again').hidden = !retry;
-	at('so-far').hidden = true;
-	at('facts').hidden = true;
-	at('download-line').hidden = true;
+	say('warn', sentence);
+	for (const part of ['again', 'so-far', 'facts', 'downloads', 'work', 'asks', 'refusal']) at(part).hidden = true;
 	document.body.dataset.state = 'none';
 }
 
-function refused(error) {
-	if (error.status === 404 || error.code === 'not_found') giveUp(texts.notThereTitle, texts.notThere);
-	else if (error.status === 410 || error.code === 'deleted') giveUp(texts.deletedTitle, texts.deleted);
-	else if (texts.refused[error.code] || error.status === 401 || error.status === 403)
-		giveUp(texts.refusedTitle, texts.refused[error.code] ?? error.message);
-	else giveUp(texts.troubleTitle, error.message, true);
+function say(look, sentence) {
+	setText(at('state-text'), sentence);
+	at('state').className = `notice ${look}`;
+	at('state').hidden = sentence === '';
 }
 
 function fact(name, ...value) {
@@ -64,229 +123,181 @@ function fact(name, ...value) {
 
 function showFacts() {
 	const kind = kindOf(take);
+	const { file } = take;
+	const state = take.phase === 'complete' && kind !== 'short' ? desk.ready : desk.state[kind];
 	const facts = [
-		fact(texts.state, desk.state[kind]),
-		fact(texts.size, bytesText(take.bytes)),
+		fact(texts.state, state),
+		fact(texts.length, lengthText()),
+		fact(texts.size, bytesText(file && !file.asIs ? file.bytes : take.bytes)),
 		fact(texts.recorded, element('time', { datetime: new Date(take.createdAt).toISOString(), title: fullTimeText(take.createdAt) }, dateText(take.createdAt))),
-		fact(texts.length, length === null ? texts.unknownLength : clockText(length * 1000)),
 		fact(texts.origin, take.owner === 'local' ? desk.from('local').replace(/^from /, '') : take.owner),
-		fact(texts.type, (take.mime ?? '').replace(/;\s*codecs=/, ', ')),
+		fact(texts.type, (file?.mime ?? take.mime ?? '').replace(/;\s*codecs=/, ', ')),
 	];
+	if (file && !file.asIs) facts.splice(3, 0, fact(texts.sizeOriginal, bytesText(take.bytes)));
+	if ((file?.revision ?? take.revision) > 1) facts.push(fact(texts.version, String(file?.revision ?? take.revision)));
 	if (take.sha256) facts.push(element('div', { class: 'whole' }, element('dt', {}, texts.sha256), element('dd', { class: 'mono small' }, take.sha256)));
 	at('facts').replaceChildren(...facts);
 	at('facts').hidden = false;
 }
 
-function showState() {
-	const size = bytesText(take.bytes);
-	const kind = kindOf(take);
-	const waits = kind === 'live' || kind === 'lost' || kind === 'waiting';
-	if (kind === 'live') say(texts.recording(size));
-	else if (waits) say(texts.lost(size), 'warn');
-	else if (kind === 'failed') say(texts.failed(take.error?.message ?? desk.why.failedUnknown), 'bad');
-	else if (kind === 'dropped') say(take.bytes > 0 ? texts.dropped : texts.empty);
-	else if (take.bytes === 0) say(texts.empty);
-	else say(kind === 'short' ? texts.short : '', 'warn');
-	at('so-far').hidden = SEALED.has(kind) || take.bytes === 0 || media !== null;
-	setText(at('so-far'), waits ? texts.playSoFar : texts.playReceived);
-	at('again').hidden = true;
-	document.body.dataset.state = kind;
+function lengthText() {
+	const seconds = length ?? take.duration ?? null;
+	return seconds === null ? texts.unknownLength : clockText(seconds * 1000);
 }
 
-// --- playing ---
-
-function unload() {
-	loaded = null;
-	if (media === null) return;
-	media.removeAttribute('src');
-	media.load(); // lets go of the connection
-	media.remove();
-	media = null;
-	at('controls').hidden = true;
-	at('find').hidden = true;
+/** The file first, then the bytes as they were received, each track of its own. */
+function downloads() {
+	const tracks = (take.tracks ?? []).map((one) => one.track);
+	const links = [];
+	if (take.file) links.push({ what: 'file', text: texts.download, name: fileName({ ...take, mime: take.file.mime }) });
+	if (take.bytes === 0 || take.originalRemoved || take.file?.asIs && tracks.length < 2) return links;
+	for (const one of tracks.length > 1 ? tracks : [null])
+		links.push({ what: 'original', track: one, text: one === null ? texts.downloadOriginal : texts.downloadOriginalTrack(one), name: fileName(take, one) });
+	return links;
 }
 
-async function address() {
-	if (readToken() === null) {
-		signedUntil = Infinity;
-		return api.originalUrl(id, track ?? undefined);
-	}
-	const { url, expiresAt } = await api.sign(id, { what: 'original', track: track ?? undefined });
-	signedUntil = expiresAt;
-	return url;
+let shownDownloads = '';
+
+function showDownloads() {
+	const links = downloads();
+	const key = JSON.stringify(links);
+	at('downloads').hidden = links.length === 0;
+	if (key === shownDownloads) return; // what has the focus keeps it
+	shownDownloads = key;
+	at('downloads').replaceChildren(...links.map(({ what, track: one = null, text, name }) => element('a', {
+		class: 'button', href: api.url(id, what, one ?? undefined), download: name, onclick: (event) => download(event, what, one),
+	}, text)));
 }
 
-/** MediaRecorder writes no length. Going far behind the end makes the browser find it; then back to where we were. */
-function findLength() {
-	const { currentTime, paused } = media;
-	const mine = media;
-	at('find').hidden = true;
-	const found = () => {
-		if (media !== mine || !Number.isFinite(mine.duration)) return;
-		mine.removeEventListener('durationchange', found);
-		mine.removeEventListener('seeked', found);
-		mine.currentTime = currentTime;
-		if (!paused) mine.play().catch(() => {});
-		lengthChanged();
-	};
-	mine.addEventListener('durationchange', found);
-	mine.addEventListener('seeked', found);
-	mine.currentTime = FAR_S;
-}
-
-function lengthChanged() {
-	if (media === null || take === null) return;
-	length = Number.isFinite(media.duration) ? media.duration : null;
-	document.body.dataset.length = length ?? '';
-	showFacts();
-}
-
-function metadataCame() {
-	lengthChanged();
-	if (media.duration !== Infinity) return;
-	if (take.bytes <= FIND_BYTES) findLength();
-	else at('find').hidden = false;
-}
-
-async function mediaFailed(mine) {
-	if (media !== mine) return;
-	const { error, currentTime } = mine;
-	if (Date.now() > signedUntil) { // the address was good for an hour
-		unload();
-		await load(currentTime).catch(refused);
-		return;
-	}
-	if (error.code === MediaError.MEDIA_ERR_NETWORK) say(texts.linkLost, 'warn');
-	else if (mine.readyState > 0 && currentTime > 0) say(texts.broken, 'warn');
-	else {
-		unload();
-		say(texts.cannotPlay(take.mime), 'warn');
-		document.body.dataset.state = 'unplayable';
-	}
-}
-
-async function load(from = 0) {
-	const kind = take.mime?.startsWith('audio/') ? 'audio' : 'video';
-	const key = `${track} ${take.revision} ${take.bytes}`;
-	if (loaded === key) return;
-	unload();
-	loaded = key;
-	const url = await address();
-	if (loaded !== key) return;
-	media = element(kind, { id: 'media', controls: true, preload: 'metadata', playsinline: true, 'aria-label': at('title').textContent });
-	const mine = media;
-	mine.addEventListener('loadedmetadata', () => {
-		mine.playbackRate = Number(at('speed').value);
-		if (from > 0) mine.currentTime = from;
-		metadataCame();
-	});
-	mine.addEventListener('durationchange', lengthChanged);
-	mine.addEventListener('error', () => mediaFailed(mine));
-	mine.addEventListener('ratechange', () => {
-		if (SPEEDS.includes(mine.playbackRate)) at('speed').value = String(mine.playbackRate);
-	});
-	mine.src = url;
-	at('stage').replaceChildren(mine);
-	at('controls').hidden = false;
-	at('so-far').hidden = true;
-}
-
-function begin() {
-	load().catch(refused);
-}
-
-// --- controls ---
-
-for (const rate of SPEEDS) at('speed').append(element('option', { value: rate, selected: rate === 1 }, texts.speedOf(rate)));
-at('speed').addEventListener('change', () => {
-	if (media) media.playbackRate = Number(at('speed').value);
-});
-at('tracks').addEventListener('change', () => {
-	track = at('tracks').value;
-	linkDownload();
-	begin();
-});
-at('so-far').addEventListener('click', begin);
-at('again').addEventListener('click', () => location.reload());
-at('find').addEventListener('click', findLength);
-at('download').addEventListener('click', async (event) => {
-	if (readToken() === null) return; // the link itself is right
+/** Without a token the link itself is right. With one, the address must be signed. */
+async function download(event, what, one) {
+	if (readToken() === null) return;
+	const signed = event.currentTarget.cloneNode();
 	event.preventDefault();
-	const signed = at('download').cloneNode();
 	try {
-		signed.href = await address();
+		signed.href = (await api.sign(id, { what, track: one ?? undefined })).url;
 		signed.click();
 	} catch (error) {
-		say(error.message, 'bad');
+		say('bad', error.message);
 	}
-});
-
-addEventListener('keydown', (event) => {
-	if (media === null || event.ctrlKey || event.altKey || event.metaKey || event.target.closest('select, input')) return;
-	const step = { '<': -1, '>': 1 }[event.key];
-	if (step) {
-		const now = SPEEDS.indexOf(Number(at('speed').value));
-		at('speed').value = String(SPEEDS[Math.min(SPEEDS.length - 1, Math.max(0, now + step))]);
-		media.playbackRate = Number(at('speed').value);
-		return;
-	}
-	if (event.target === media) return; // the browser's own controls know the rest
-	if (event.key === ' ' && !event.target.closest('a, button')) {
-		if (media.paused) media.play().catch(() => {});
-		else media.pause();
-	} else if (event.key === 'ArrowLeft' || event.key === 'ArrowRight') {
-		media.currentTime = Math.max(0, media.currentTime + (event.key === 'ArrowLeft' ? -SEEK_S : SEEK_S));
-	} else {
-		return;
-	}
-	event.preventDefault();
-});
-
-// --- what the server says ---
-
-function linkDownload() {
-	setAttribute(at('download'), 'href', api.originalUrl(id, track ?? undefined));
-	setAttribute(at('download'), 'download', fileName(take, track));
-	at('download-line').hidden = take.bytes === 0;
 }
 
-function taken(now) {
-	const before = take;
-	take = now;
-	const name = take.name?.trim() || desk.unnamed(dateText(take.createdAt));
-	setText(at('title'), name);
-	const title = `${name} – ${common.brand}`;
-	if (document.title !== title) document.title = title;
+function showTracks() {
 	const tracks = (take.tracks ?? []).map((one) => one.track);
 	if (tracks.length > 1 && at('tracks').options.length !== tracks.length) {
 		at('tracks').replaceChildren(...tracks.map((one) => element('option', { value: one }, one)));
 		track ??= tracks[0];
 		at('tracks').value = track;
-		at('tracks-label').hidden = false;
 	}
-	linkDownload();
-	if (document.body.dataset.state !== 'unplayable' || before?.revision !== take.revision) showState();
+	at('tracks-label').hidden = tracks.length < 2 || loaded?.what !== 'original';
+	at('is-original').hidden = loaded?.what !== 'original' || watch.waiting.state === 'ready';
+}
+
+/** Is the original of use now? */
+function originalWanted(state) {
+	if (take.bytes === 0 || take.originalRemoved || state === 'away') return false;
+	if (broken !== '') return loaded?.what !== 'original' && !take.file?.asIs;
+	return state !== 'ready' && loaded?.what !== 'original';
+}
+
+const BUTTONS = { goOn: texts.goOn, complete: finish.tryAgain, tryNow: texts.tryNow };
+
+function showState() {
+	const { state } = watch.waiting;
+	const said = playerSays(watch);
+	const kind = kindOf(take);
+	say(broken && said.look !== 'bad' ? 'warn' : said.look, [said.sentence, broken].filter(Boolean).join(' '));
+	at('work').hidden = said.progress === null;
+	at('progress').value = said.progress ?? 0;
+	setText(at('percent'), said.progress === null ? '' : finish.percent(said.progress));
+	at('again').hidden = said.act === null;
+	at('again').dataset.act = said.act;
+	setText(at('again'), said.act === 'goOn' && state !== 'timedOut' ? texts.tryAgain : BUTTONS[said.act] ?? '');
+	setText(at('refusal'), refusal);
+	at('refusal').hidden = refusal === '';
+	at('so-far').hidden = !originalWanted(state);
+	setText(at('so-far'), RESUMING.has(kind) ? texts.playSoFar : kind === 'saved' || kind === 'short' ? texts.playOriginal : texts.playReceived);
+	document.body.dataset.state = broken === '' ? state : 'unplayable';
+	document.body.dataset.kind = kind;
+	showTime();
+}
+
+/** What changes with time alone. */
+function showTime() {
+	const { state, tries } = watch.waiting;
+	const seconds = Math.ceil((watch.nextMs ?? 0) / 1000);
+	let line = '';
+	if (state === 'away') line = seconds > 0 ? texts.awayIn(seconds) : texts.awayTrying;
+	else if (state === 'waiting') line = texts.asks(seconds, tries, TRIES);
+	setText(at('asks'), line);
+	at('asks').hidden = line === '';
+}
+
+function show() {
+	const { state } = watch.waiting;
+	take = watch.take;
+	if (take === null || !HAS_OBJECT.has(state) && state !== 'asking') return;
+	const name = take.name?.trim() || desk.unnamed(dateText(take.createdAt));
+	setText(at('title'), name);
+	const title = `${name} – ${common.brand}`;
+	if (document.title !== title) document.title = title;
+	if (state === 'asking') return;
+	showState();
+	showTracks();
 	showFacts();
-	const sealed = SEALED.has(kindOf(take));
-	if (sealed && take.bytes > 0 && (before === null || !SEALED.has(kindOf(before)) || before.revision !== take.revision)) begin();
+	showDownloads();
 }
 
-async function start() {
+function changed() {
+	const { state, answer } = watch.waiting;
+	if (state === 'missing' && watch.take === null) giveUp(texts.notThereTitle, texts.notThere);
+	else if (state === 'deleted') giveUp(texts.deletedTitle, texts.deleted);
+	else if (state === 'refused') giveUp(texts.refusedTitle, texts.refused[answer.code] ?? answer.message);
+	else if (watch.take === null && state !== 'asking') trouble();
+	else show();
+	if (take !== null && state === 'ready') begin('file');
+	if (state !== 'failed') refusal = '';
+}
+
+/** There was an answer of some kind, or none, and nothing is known of the recording yet. */
+function trouble() {
+	const { look, sentence, act } = playerSays(watch);
+	setText(at('title'), texts.troubleTitle);
+	say(look || 'warn', sentence);
+	at('again').hidden = false;
+	at('again').dataset.act = act ?? 'goOn';
+	setText(at('again'), act === 'tryNow' ? texts.tryNow : texts.tryAgain);
+	document.body.dataset.state = watch.waiting.state;
+	showTime();
+}
+
+// --- what can be done ---
+
+async function finishAgain() {
+	at('again').disabled = true;
+	refusal = '';
 	try {
-		taken(await api.get(id));
+		await api.complete(take.id);
 	} catch (error) {
-		refused(error);
-		return;
+		refusal = tryFailedText(error);
 	}
-	follower = client.follow({
-		id: take.id,
-		onChange(view) {
-			if (take === null) return;
-			const [now] = view.recordings;
-			if (now && now !== take) taken(now);
-			else if (view.reason === 'deleted' || (!now && view.link === 'live')) giveUp(texts.deletedTitle, texts.deleted);
-		},
-	});
+	at('again').disabled = false;
+	watch.goOn();
+	show();
 }
 
-start();
+at('again').addEventListener('click', () => {
+	if (at('again').dataset.act === 'complete') finishAgain();
+	else watch.goOn();
+});
+at('so-far').addEventListener('click', () => {
+	loaded = null;
+	begin('original');
+});
+at('tracks').addEventListener('change', () => {
+	track = at('tracks').value;
+	begin('original');
+});
+
+const watch = new Watch({ client, id, onchange: changed });
+setInterval(showTime, 1000);

@@ -1,11 +1,12 @@
 // One recording on the desk: a list item that is made once and then changed in place, so that focus, selection and an open
 // rename survive every update. Names and reasons from outside are text, never markup.
-import { desk as texts } from './texts.js';
+import { desk as texts, finish } from './texts.js';
+import { stepText, tryFailedText, warningTexts } from './finishing.js';
 import { fileName, graceLeft, kindOf } from './takes.js';
 import { bytesText, clockText, dateText, element, fullTimeText, setAttribute, setText } from './ui.js';
 
-const MARKS = { live: '●', lost: '◌', waiting: '◌', saved: '✓', short: '✓', failed: '!', dropped: '–' };
-const COLOURS = { live: 'live', lost: 'warn', waiting: 'warn', saved: 'good', short: 'good', failed: 'bad', dropped: '' };
+const MARKS = { live: '●', lost: '◌', waiting: '◌', saved: '✓', short: '✓', failed: '!', dropped: '–', fetching: '◌' };
+const COLOURS = { live: 'live', lost: 'warn', waiting: 'warn', saved: 'good', short: 'good', failed: 'bad', dropped: '', fetching: '' };
 
 export const nameOf = (take) => take.name?.trim() || texts.unnamed(dateText(take.createdAt));
 
@@ -14,28 +15,57 @@ function mediaOf(take) {
 	return take.mime?.startsWith('video/') ? texts.kindVideo : texts.kindOther;
 }
 
-/** Where it comes from and what it is: "from phone-7 · video · 2 tracks, 1 sending". */
+/** Where it comes from and what it is: "from phone-7 · video · 3:12 · 2 tracks, 1 sending". */
 function originText(take) {
 	const parts = [texts.from(take.owner), mediaOf(take)];
+	if (typeof take.duration === 'number') parts.push(clockText(take.duration * 1000));
 	const names = (take.tracks ?? []).map(({ track }) => track);
 	if (names.length > 1) parts.push(texts.tracks(names.length, take.tracks.filter(({ attached }) => attached).length));
 	if (take.revision > 1) parts.push(texts.revision(take.revision));
 	return parts.join(' · ');
 }
 
-/** The tracks that are downloaded apart; [null] where there is one. */
-function downloads(take) {
-	const tracks = take.tracks ?? [];
-	return tracks.length > 1 ? tracks.map(({ track }) => track) : [null];
+/** The word for its state. Saved is about its bytes; ready, about what was made of them. */
+function wordOf(take, kind) {
+	if (kind === 'fetching' && take.fetch === 'on_demand' && take.bytes === 0 && !(take.attempt > 0)) return texts.notFetched;
+	if (kind === 'saved' && take.file && take.file.revision === take.revision) return texts.ready;
+	return texts.state[kind];
+}
+
+/** What can be downloaded: the file, and the bytes as they were received, each track of its own. */
+function downloadsOf(take) {
+	const tracks = (take.tracks ?? []).map(({ track }) => track);
+	const links = take.file ? [{ what: 'file', track: null, name: fileName({ ...take, mime: take.file.mime }) }] : [];
+	if (take.bytes === 0 || take.originalRemoved || take.file?.asIs && tracks.length < 2) return links;
+	return [...links, ...(tracks.length > 1 ? tracks : [null]).map((track) => ({ what: 'original', track, name: fileName(take, track) }))];
+}
+
+let seen = null;
+
+/** Calls a row's `seen()` once, when it comes near the view. */
+function whenSeen(row) {
+	seen ??= new IntersectionObserver((entries) => {
+		for (const { isIntersecting, target } of entries) {
+			if (!isIntersecting) continue;
+			seen.unobserve(target);
+			target.row.seen();
+		}
+	}, { rootMargin: '300px' });
+	row.li.row = row;
+	seen.observe(row.li);
 }
 
 export class Row {
 	#actions;
 	#editing = null;
 	#downloadKey = null;
+	#pictureKey = null;
 	#clock;
 
-	/** `actions`: rename(id, name) and download(take, track), which return promises, and askDelete(id). `clock`: see tick(). */
+	/**
+	 * `actions`: rename(id, name), download(event, take, what, track), complete(id) and pictureUrl(id), which return promises, url(id, what, track)
+	 * and askDelete(id). `clock`: see tick().
+	 */
 	constructor(take, actions, clock) {
 		this.take = take;
 		this.#actions = actions;
@@ -46,6 +76,9 @@ export class Row {
 		this.title = element('h3', { class: 'name' }, this.link);
 		this.origin = element('p', { class: 'origin soft small' });
 		this.why = element('p', { class: 'why small' });
+		this.step = element('p', { class: 'step small figure' });
+		this.warnings = element('p', { class: 'warnings small' });
+		this.picture = element('img', { class: 'picture', alt: '', width: 96, height: 54, hidden: true });
 		this.trouble = element('p', { class: 'notice bad', role: 'alert', hidden: true });
 		this.size = element('span', { class: 'figure size' });
 		this.time = element('time', {});
@@ -54,13 +87,15 @@ export class Row {
 		// Where the name leads too; for those who look for a word to click on. Tab finds the name.
 		this.play = element('a', { class: 'plain', href: this.link.href, tabindex: '-1' }, texts.play);
 		this.downloads = element('span', { class: 'downloads' });
+		this.again = element('button', { class: 'plain', type: 'button', hidden: true, onclick: () => this.#finishAgain() }, finish.tryAgain);
 		this.deleteButton = element('button', { class: 'plain danger', type: 'button',
 			onclick: () => actions.askDelete(this.take.id) }, texts.delete);
 		this.li = element('li', { class: 'take' },
 			element('p', { class: 'state' }, this.mark, this.word),
-			this.what = element('div', { class: 'what' }, this.title, this.origin, this.why, this.trouble),
+			this.picture,
+			this.what = element('div', { class: 'what' }, this.title, this.origin, this.step, this.why, this.warnings, this.trouble),
 			element('p', { class: 'figures' }, this.size, element('span', { class: 'when' }, this.time, ' ', this.span)),
-			this.buttons = element('div', { class: 'actions' }, this.play, this.downloads, this.renameButton, this.deleteButton));
+			this.buttons = element('div', { class: 'actions' }, this.play, this.downloads, this.again, this.renameButton, this.deleteButton));
 		this.update(take);
 	}
 
@@ -75,7 +110,7 @@ export class Row {
 		setAttribute(this.li, 'data-kind', kind);
 		setText(this.mark, MARKS[kind]);
 		setAttribute(this.mark, 'class', `mark ${COLOURS[kind]}`);
-		setText(this.word, texts.finishing[take.phase] ?? texts.state[kind]);
+		setText(this.word, wordOf(take, kind));
 		setText(this.link, name);
 		setAttribute(this.link, 'title', texts.playOf(name));
 		setAttribute(this.play, 'aria-label', texts.playOf(name));
@@ -86,8 +121,61 @@ export class Row {
 		setAttribute(this.time, 'title', fullTimeText(take.createdAt));
 		setAttribute(this.renameButton, 'aria-label', texts.renameOf(name));
 		setAttribute(this.deleteButton, 'aria-label', texts.deleteOf(name));
+		setAttribute(this.again, 'aria-label', finish.tryAgainOf(name));
+		this.#updateWork(kind);
+		this.#updatePicture();
 		this.#updateDownloads(name);
 		this.tick();
+	}
+
+	#updateWork(kind) {
+		const { take } = this;
+		const step = kind === 'failed' ? '' : stepText(take); // a failure's reason is its `why`
+		setText(this.step, step);
+		this.step.toggleAttribute('data-again', take.attempt > 0 && take.lastError !== null);
+		this.step.hidden = step === '';
+		const warnings = warningTexts(take).join(' ');
+		setText(this.warnings, warnings);
+		this.warnings.hidden = warnings === '';
+		const focused = this.again === document.activeElement;
+		this.again.hidden = kind !== 'failed' || take.sessionId === null;
+		if (focused && this.again.hidden) this.link.focus();
+	}
+
+	// --- its picture ---
+
+	#updatePicture() {
+		const { take } = this;
+		const key = take.file?.thumbnail ? take.file.revision : null;
+		if (key === this.#pictureKey) return;
+		this.#pictureKey = key;
+		this.picture.hidden = key === null;
+		this.picture.removeAttribute('src');
+		if (key !== null) whenSeen(this);
+	}
+
+	/** Only who is looked at loads its picture. */
+	async seen() {
+		const key = this.#pictureKey;
+		const url = key === null ? null : await this.#actions.pictureUrl(this.take.id).catch(() => null);
+		if (key !== this.#pictureKey) return;
+		this.picture.onerror = () => {
+			this.picture.hidden = true;
+		};
+		if (url === null) this.picture.hidden = true;
+		else this.picture.src = `${url}#revision=${key}`;
+	}
+
+	async #finishAgain() {
+		if (this.again.getAttribute('aria-disabled') !== null) return;
+		setAttribute(this.again, 'aria-disabled', 'true');
+		this.complain('');
+		try {
+			await this.#actions.complete(this.take.id);
+		} catch (error) {
+			this.complain(tryFailedText(error));
+		}
+		setAttribute(this.again, 'aria-disabled', null);
 	}
 
 	/** What changes with time alone. The clock tells { now, heardAt(id), wall, live }. */
@@ -101,7 +189,7 @@ export class Row {
 			why = clock.live ? texts.why.lost(clockText(graceLeft(take, clock.heardAt(take.id) ?? clock.now, clock.now)))
 				: texts.why.lostStale;
 		} else if (kind === 'failed') {
-			why = `${take.error?.message ? texts.why.failed(take.error.message) : texts.why.failedUnknown} ${texts.kept}`;
+			why = `${texts.why.failed(stepText(take))} ${take.bytes > 0 ? texts.kept : ''}`.trim();
 		} else if (texts.why[kind]) {
 			why = texts.why[kind];
 		}
@@ -111,23 +199,23 @@ export class Row {
 
 	#updateDownloads(name) {
 		const { take } = this;
-		const tracks = downloads(take);
-		const key = JSON.stringify([tracks, name, take.mime]);
+		const links = downloadsOf(take);
+		const key = JSON.stringify([links, name]);
 		if (key === this.#downloadKey) return;
 		const focused = this.downloads.contains(document.activeElement);
 		this.#downloadKey = key;
-		this.downloads.replaceChildren(...tracks.map((track) => element('a', {
-			class: 'plain', href: this.#actions.originalUrl(take.id, track), download: fileName(take, track),
-			'aria-label': texts.downloadOf(name, track),
-			onclick: (event) => this.#download(event, track),
-		}, track === null ? texts.download : `${texts.download} ${track}`)));
-		if (focused) this.downloads.querySelector('a').focus();
+		this.downloads.replaceChildren(...links.map(({ what, track, name: file }) => element('a', {
+			class: 'plain', href: this.#actions.url(take.id, what, track), download: file,
+			'aria-label': what === 'file' ? texts.downloadOf(name) : texts.originalOf(name, track),
+			onclick: (event) => this.#download(event, what, track),
+		}, what === 'file' ? texts.download : track === null ? texts.original : `${texts.original} ${track}`)));
+		if (focused) (this.downloads.querySelector('a') ?? this.link).focus();
 	}
 
-	async #download(event, track) {
+	async #download(event, what, track) {
 		this.complain('');
 		try {
-			await this.#actions.download(event, this.take, track);
+			await this.#actions.download(event, this.take, what, track);
 		} catch (error) {
 			this.complain(texts.downloadFailed(error.message));
 		}

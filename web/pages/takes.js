@@ -102,10 +102,12 @@ export class Takes {
  *   short    the same, but its link was lost and the server ended it
  *   failed   the server says why
  *   dropped  thrown away by its sender
+ *   fetching the server gets it from elsewhere, or will when somebody asks for it
  */
 export function kindOf(take) {
 	switch (take.phase) {
 	case 'uploading':
+		if (take.fetch) return 'fetching';
 		if (take.attached) return 'live';
 		return typeof take.graceLeftMs === 'number' ? 'lost' : 'waiting';
 	case 'error':
@@ -122,7 +124,7 @@ export function graceLeft(take, heardAt, now) {
 	return Math.max(0, take.graceLeftMs - (now - heardAt));
 }
 
-/** A file's name for a download: the recording's, without what file systems dislike. */
+/** A file's name for a download: the recording's, without what file systems dislike. `take.mime` gives its ending. */
 export function fileName(take, track = null) {
 	const clean = (take.name ?? '').replace(/[\u0000-\u001f\u007f<>:"/\\|?*]+/g, ' ').trim().replace(/^\.+|\.+$/g, '') || 'recording';
 	const subtype = /^\w+\/([\w.+-]+)/.exec(take.mime ?? '')?.[1] ?? '';

@@ -2,8 +2,44 @@
 // (data-text, data-label, data-placeholder); functions make the ones with figures or names in them. Words of the server
 // (problems, errors of a recording) are shown as they come.
 
+export { trust } from './texts_trust.js';
+
 export const common = {
 	brand: 'Holdfast',
+};
+
+/* What becomes of a recording once its bytes are saved: on the desk, in the player and on the record page alike. */
+export const finish = {
+	attempt: (n, of) => `attempt ${n}/${of}`,
+	percent: (share) => `${Math.floor(share * 100)} %`,
+	joined: (...parts) => parts.join(', '),
+	noReason: 'The server gave no reason.',
+
+	step: {
+		notFetched: 'It is fetched when somebody first plays it.',
+		fetching: (figures) => `Being fetched${figures}.`,
+		queued: 'Waits to be finished.',
+		again: (n, of, why) => `Attempt ${n}/${of} failed: ${why} It is tried again.`,
+		processing: (figures) => `Being finished${figures}.`,
+		before: (why) => `The attempt before failed: ${why}`,
+		pictures: 'Its picture and waveform are being made.',
+		givenUp: (n, why) => `Given up after ${n} attempts: ${why}`,
+	},
+	figures: (text) => `: ${text}`,
+
+	warning: {
+		truncated: 'Its end is missing: what could be read of it was finished.',
+		not_media: 'It is no video or sound that the server knows: it is kept exactly as it came.',
+		parts_differ: 'It was recorded in parts that do not fit together: what fits the first one was finished.',
+		no_thumbnail_made: 'No picture of it could be made.',
+		no_waveform_made: 'Its waveform could not be drawn.',
+		tracks_differ: 'Its tracks differ in length.',
+		stream_dropped: 'A part of it that the file cannot hold was left out.',
+	},
+	tryAgain: 'Try again',
+	tryAgainOf: (name) => `Try again to finish ${name}`,
+	tryFailed: (why) => `Not tried again: ${why}`,
+	tryLater: (span) => `It can be tried again in ${span}.`,
 };
 
 export const desk = {
@@ -48,7 +84,7 @@ export const desk = {
 	emptyMore: 'What is recorded appears here by itself, from its first second on.',
 	emptySearch: (text) => `No recording has “${text}” in its name.`,
 	listFailed: (why) => `The list could not be read: ${why}`,
-	legend: 'Saved means: all that the sender declared is on this machine’s disk and survives a power cut.',
+	legend: 'Saved means: all that the sender declared is on this machine’s disk and survives a power cut. Ready: it is finished, too, and plays.',
 
 	unnamed: (time) => `Recording of ${time}`,
 	from: (owner) => (owner === 'local' ? 'from this machine' : `from ${owner}`),
@@ -67,15 +103,16 @@ export const desk = {
 		short: 'Saved, cut short',
 		failed: 'Failed',
 		dropped: 'Thrown away',
+		fetching: 'Being fetched',
 	},
-	finishing: { processing: 'Saved, being finished', generating_thumbnail: 'Saved, nearly finished' },
+	ready: 'Ready',
+	notFetched: 'Not fetched yet',
 	why: {
 		lost: (clock) => `${clock} left for its sender to come back; then it is finished with what is here.`,
 		lostStale: 'Its sender was being waited for.',
 		waiting: 'Its sender is away and may go on at any time.',
 		short: 'Its sender was away for too long. If it comes back, the recording goes on.',
 		failed: (message) => message,
-		failedUnknown: 'The server gave no reason.',
 		dropped: 'Its sender gave it up.',
 	},
 	kept: 'What was received can be downloaded.',
@@ -87,7 +124,9 @@ export const desk = {
 	cancel: 'Cancel',
 	renameFailed: (why) => `Not renamed: ${why}`,
 	download: 'Download',
-	downloadOf: (name, track) => (track === null ? `Download ${name}` : `Download ${track}: ${name}`),
+	downloadOf: (name) => `Download ${name}`,
+	original: 'Original',
+	originalOf: (name, track) => (track === null ? `Download the original of ${name}` : `Download the original ${track} of ${name}`),
 	downloadFailed: (why) => `The download could not be started: ${why}`,
 	play: 'Play',
 	playOf: (name) => `Play ${name}`,
@@ -133,6 +172,8 @@ export const desk = {
 		short: (name) => `${name}: saved, cut short.`,
 		failed: (name, why) => `${name}: failed. ${why}`,
 		dropped: (name) => `${name}: thrown away.`,
+		fetching: (name) => `${name}: is being fetched.`,
+		ready: (name) => `${name}: ready to play.`,
 	},
 	sayDeleted: (name) => `${name}: deleted.`,
 	sayRenamed: (name) => `Renamed to ${name}.`,
@@ -140,104 +181,77 @@ export const desk = {
 	sayFound: (sentence) => sentence,
 };
 
-export const trust = {
-	title: 'Let this device trust the server',
-	record: 'Record',
-	why: 'A browser gives a page the microphone or the camera only over https, and https needs a certificate that the device trusts. '
-		+ 'This server is on your own network, where no public authority can vouch for it, so it has made an authority of its own.',
-	limits: 'That authority can vouch for private addresses only: those of home and office networks, and names that end in .local, .lan or '
-		+ '.home.arpa. It cannot speak for any site on the internet, and its key never leaves the machine that records.',
-	off: 'This server has no certificate to trust: it listens on its own machine only, or has a certificate from elsewhere. '
-		+ 'To let phones in, start it with --lan.',
-	failed: (why) => `The server could not be asked for its certificate: ${why} Reload the page to try again.`,
-	downloads: 'The certificate',
-	ca: 'Download the certificate',
-	profile: 'Download the iOS profile',
-	name: 'Its name',
-	until: 'Valid until',
-	fingerprint: 'Its SHA-256 fingerprint',
-	compare: 'Before you trust it, compare: the same fingerprint is shown by the terminal in which the server runs, and by this page when it is opened on that '
-		+ 'machine itself. If they differ, somebody is in between: do not go on.',
-	systems: 'How to trust it',
-	yours: '– this device',
-	then: 'Then record at',
-	withoutTitle: 'Or without it',
-	without: 'With the phone’s own camera app: it records, and the file is sent afterwards, over plain http. Whoever listens on the network could read along; '
-		+ 'nothing can be lost by it. Open',
-	steps: {
-		android: {
-			name: 'Android',
-			lines: [
-				'Download the certificate.',
-				'Open Settings, search for “CA certificate” and choose it (Security › Encryption & credentials › Install a certificate).',
-				'Choose “Install anyway”, confirm with your screen lock, and pick holdfast-ca.crt in Downloads.',
-				'Close the browser and open the record page again.',
-			],
-		},
-		ios: {
-			name: 'iPhone and iPad',
-			lines: [
-				'Download the profile in Safari and choose “Allow”.',
-				'Open Settings, tap “Profile Downloaded” at the top (or General › VPN & Device Management), and install it.',
-				'In Settings › General › About › Certificate Trust Settings, switch Holdfast on.',
-				'Open the record page again.',
-			],
-		},
-		macos: {
-			name: 'macOS',
-			lines: [
-				'Download the certificate and open it: Keychain Access takes it in.',
-				'In Keychain Access, double-click the certificate and open “Trust”.',
-				'Set “When using this certificate” to “Always Trust”, close the window and confirm with your password.',
-				'Quit the browser and open the record page again.',
-			],
-		},
-		windows: {
-			name: 'Windows',
-			lines: [
-				'Download the certificate, open it, and choose “Install Certificate…” for the current user.',
-				'Choose “Place all certificates in the following store”, then Browse › “Trusted Root Certification Authorities”.',
-				'Finish, compare the fingerprint that Windows shows, and confirm.',
-				'Close the browser and open the record page again.',
-			],
-		},
-		linux: {
-			name: 'Linux, and Firefox on any system',
-			lines: [
-				'Download the certificate.',
-				'Firefox: Settings › Privacy & Security › View Certificates › Authorities › Import; tick “Trust this CA to identify websites”.',
-				'Chrome, Chromium: Settings › Privacy and security › Security › Manage certificates; import it as trusted for websites.',
-				'Restart the browser and open the record page again.',
-			],
-		},
-	},
-};
-
 export const play = {
-	download: 'Download the original',
+	download: 'Download',
+	downloadOriginal: 'Download the original',
+	downloadOriginalTrack: (track) => `Download the original ${track}`,
 	back: 'All recordings',
 	loading: 'Loading',
 	size: 'Size',
+	sizeOriginal: 'Size as received',
 	recorded: 'Recorded',
 	length: 'Length',
 	origin: 'From',
 	type: 'Type',
 	state: 'State',
-	sha256: 'SHA-256',
+	version: 'Version',
+	sha256: 'SHA-256 of the original',
 	unknownLength: 'not known yet',
 	findLength: 'Find its length',
 	track: 'Track',
+
+	play: 'Play',
+	pause: 'Pause',
+	mute: 'Sound off',
+	unmute: 'Sound on',
+	volume: 'Volume',
+	full: 'Full screen',
 	speed: 'Speed',
 	speedOf: (rate) => `${rate} times`,
-	keys: 'Space plays and pauses, ← and → go 5 seconds, < and > change the speed.',
+	position: 'Position',
+	positionOf: (at, all) => `${at} of ${all}`,
+	span: (hours, minutes, seconds) => [[hours, 'hour'], [minutes, 'minute'], [seconds, 'second']]
+		.filter(([n, unit]) => n > 0 || (unit === 'second' && hours + minutes === 0))
+		.map(([n, unit]) => `${n} ${unit}${n === 1 ? '' : 's'}`).join(' '),
+	keys: 'Space plays and pauses, ← and → go 5 seconds, comma and full stop change the speed. On the waveform, Home and End go to its ends.',
+
 	playSoFar: 'Play what is here so far',
+	playOriginal: 'Play the original meanwhile',
 	playReceived: 'Try to play what was received',
+	isOriginal: 'This is the original, as it was received.',
+
+	/* 202: not yet. */
 	recording: (size) => `It is still being recorded: ${size} so far. The figures follow by themselves.`,
 	lost: (size) => `Its sender is away: ${size} so far. It is finished when the sender comes back, or when the wait is over.`,
+	fetching: 'It is being fetched from where it was recorded.',
+	queued: 'All of it is saved. It waits to be finished; then it plays here by itself.',
+	processing: (attempt) => `It is being finished${attempt}; then it plays here by itself.`,
+	attempt: (text) => `, ${text}`,
+	progress: 'How much of it is finished',
+	asks: (seconds, n, of) => (seconds > 0 ? `Asked ${n} of ${of} times, again in ${seconds} s.` : `Asked ${n} of ${of} times, asking again.`),
+	timedOut: (span) => `After ${span} it is still not finished. Long recordings can take minutes.`,
+	timedOutRecording: (span) => `After ${span} it is still being recorded.`,
+	timedOutFetching: (span) => `After ${span} it is still being fetched. Long recordings can take minutes.`,
+	timedOutNow: (step) => `The last that the server said: ${step}`,
+	goOn: 'Go on waiting',
+
+	/* 200, with something to know about it. */
 	short: 'Its link was lost and its sender did not come back in time: this is what had arrived. If the sender comes back, it goes on.',
+	newer: 'Its sender came back: a newer version of it is being made, and takes the place of this one.',
+
+	/* 404, 410, 500, and no answer. */
 	dropped: 'Its sender threw it away. What had arrived can still be downloaded.',
-	failed: (why) => `It failed: ${why} What was received can be downloaded.`,
+	never: (why) => `There is no file of it, and there will be none: ${why}`,
+	failed: (why) => `It could not be finished: ${why}`,
+	failedKept: 'What was received is kept.',
+	unserved: 'The worker that finishes recordings is not responding: nothing works on what waits. All of this recording is saved, and it goes on by itself '
+		+ 'when the worker is back.',
 	empty: 'Nothing was received of it.',
+	away: { timeout: 'The server did not answer in time.', other: 'The server cannot be reached.' },
+	awayTrying: 'Trying again now.',
+	awayIn: (seconds) => `Next attempt in ${seconds} s.`,
+	tryNow: 'Try now',
+	busy: (why) => `The server could not tell: ${why}`,
 	notThereTitle: 'There is no such recording',
 	notThere: 'The address may be wrong, or the recording was made on another server.',
 	deletedTitle: 'This recording was deleted',
@@ -280,6 +294,7 @@ export const record = {
 		there: 'Room on the server',
 		tryNow: 'Try now',
 		result: 'Open the recording',
+		play: 'Play it',
 		goOn: 'Go on recording',
 		save: 'Save the copy on this device',
 		unfinished: 'On this device',
@@ -314,6 +329,16 @@ export const record = {
 		roomThere: (there) => `Room for ${there} on the server.`,
 		copyBegins: (bytes) => `The saved copy begins behind the ${bytes} that the server already has, so it does not play by itself.`,
 		copyFailed: (message) => `The copy could not be read: ${message}`,
+	},
+
+	/* After it was saved. */
+	finish: {
+		queued: 'The server has all of it. It waits there to be finished; this page may be closed.',
+		processing: (figures) => `The server finishes it${figures}; this page may be closed.`,
+		ready: 'It is finished and ready to play.',
+		unserved: 'Nothing works on it at the moment: the server’s worker is not responding. All of it is safe, and it is finished when the worker is back.',
+		failed: (why) => `It could not be finished: ${why} What was recorded is safe and can be downloaded.`,
+		later: 'It is not finished yet. Long recordings can take minutes; the link shows how far it is.',
 	},
 
 	link: {

@@ -6,7 +6,7 @@ export class Visit {
 	complaints = [];
 
 	async open(browser, url, options = {}) {
-		const { init, ...context } = options;
+		const { init, clock, ...context } = options;
 		this.context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...context });
 		this.page = await this.context.newPage();
 		this.page.setDefaultTimeout(10_000);
@@ -19,8 +19,17 @@ export class Visit {
 			if (/Content Security Policy|TypeError|ReferenceError/.test(message.text())) this.complaints.push(message.text());
 		});
 		if (init) await this.page.addInitScript(init);
+		if (clock) await this.page.clock.install();
 		await this.page.goto(url);
 		return this;
+	}
+
+	/** Opened with `clock`: so many seconds go by, one by one, and what the page asks meanwhile is answered. */
+	async forward(seconds) {
+		for (let i = 0; i < seconds; i++) {
+			await this.page.clock.runFor(1000);
+			await this.page.evaluate(() => fetch('/assets/icon.svg').then((response) => response.text()));
+		}
 	}
 
 	/** The list item of the recording with this name. */

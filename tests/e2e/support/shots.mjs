@@ -43,7 +43,7 @@ async function sceneShots(name, scene) {
 const browser = await launch({ args: SCENE_ARGS });
 try {
 	for (const [name, scene] of Object.entries(SCENES)) {
-		if (name.includes(wanted)) await sceneShots(name, (t) => scene(t, (url) => visit(t, browser, url, { reducedMotion: 'reduce' })));
+		if (name.includes(wanted)) await sceneShots(name, (t) => scene(t, (url, more = {}) => visit(t, browser, url, { reducedMotion: 'reduce', ...more })));
 	}
 	for (const [name, scene] of Object.entries(RECORD_SCENES)) {
 		if (`record, ${name}`.includes(wanted)) await sceneShots(`record, ${name}`, (t) => scene(t, browser));

@@ -37,16 +37,34 @@ export function take(fields = {}) {
 	return {
 		id: `0199${String(made).padStart(4, '0')}-0000-7000-8000-${String(made).padStart(12, '0')}`, sessionId: `session-${made}`,
 		owner: 'local', name: `Take ${made}`, phase: 'queued', attached: false, interrupted: false, revision: 1, bytes, sha256: null,
-		mime: 'video/webm;codecs=vp8,opus', error: null, tracks: [{ track: 'main', bytes, attached: false, sealed: true }],
+		mime: 'video/webm;codecs=vp8,opus', error: null, attempt: 0, attempts: 3, progress: null, duration: null, warnings: [], file: null,
+		sourceUrl: null, fetch: null, originalRemoved: false, lastError: null, tracks: [{ track: 'main', bytes, attached: false, sealed: true }],
 		updatedAt: createdAt, graceLeftMs: null, ...fields, createdAt,
 	};
 }
+
+/** The same, finished: its file can be had. `file` and `fields` change what is said of it. */
+export function ready(fields = {}, file = {}) {
+	const one = take({ phase: 'complete', ...fields });
+	return finished(one, file);
+}
+
+export const finished = (one, { duration = 192.4, ...file } = {}) => ({
+	...one, phase: 'complete', duration, attempt: 1, progress: null,
+	file: { revision: one.revision || 1, bytes: one.bytes, mime: one.mime.split(';')[0], duration, asIs: false, thumbnail: false, waveform: false, ...file },
+});
 
 export const recordingNow = (fields) => take({ phase: 'uploading', attached: true, revision: 0, createdAt: Date.now() - 75_000, ...fields });
 
 export class Standin {
 	takes = new Map();
 	originals = new Map(); // id → { type, data }
+	files = new Map(); // id → the same, of the finished file
+	thumbnails = new Map();
+	waveforms = new Map(); // id → the peaks
+	answers = new Map(); // id → [status, body, headers]: what a question for its file gets, if not what fits its phase
+	completions = new Map(); // id → the same for `complete`
+	retryAfter = 1;
 	free = 212 * GB;
 	lan = { enabled: false };
 	trust = null;
@@ -54,6 +72,7 @@ export class Standin {
 	refuse = null; // [status, code, sentence]: everything that needs a grant is answered with it
 	fail = new Map(); // 'PATCH' and the like → the same, for changes
 	asked = []; // "GET /api/…" in order
+	questions = 0; // whether a file is there, by a page; a media element asks for more of it
 	#files = builtFiles();
 	#subscribers = new Set();
 
@@ -152,11 +171,13 @@ export class Standin {
 			return;
 		}
 		this.asked.push(`${request.method} ${request.url}`);
+		if (path.endsWith('/file') && request.headers.range === 'bytes=0-0') this.questions += 1;
 		response.setHeader('cache-control', 'no-store');
 		const parts = [];
 		for await (const part of request) parts.push(part);
 		const text = Buffer.concat(parts).toString();
-		const [status, body] = this.#api(request, url, path, text === '' ? {} : JSON.parse(text));
+		const [status, body, headers = {}] = this.#api(request, url, path, text === '' ? {} : JSON.parse(text));
+		for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
 		if (body?.data) this.#media(request, response, body);
 		else if (typeof body === 'string') response.writeHead(status, { 'content-type': 'image/svg+xml' }).end(body);
 		else response.writeHead(status, { 'content-type': status < 400 ? 'application/json' : 'application/problem+json' })
@@ -179,7 +200,7 @@ export class Standin {
 	#api({ method, headers }, url, path, body) {
 		const problem = ([status, code, detail]) => [status, { status, code, title: detail, detail }];
 		if (path === '/api/trust') return this.trust ? [200, this.trust] : problem([404, 'not_found', 'There is no such thing here.']);
-		const signed = url.searchParams.get('sig') === 'good' && path.endsWith('/original');
+		const signed = url.searchParams.get('sig') === 'good' && /\/(original|file|thumbnail|waveform)$/.test(path);
 		if (this.refuse && !signed) return problem(this.refuse);
 		if (this.token && !signed && headers.authorization !== `Bearer ${this.token}`)
 			return problem([401, 'unauthorized', 'This needs a token.']);
@@ -192,7 +213,13 @@ export class Standin {
 		const [, id, rest] = /^\/api\/recordings\/([^/]+)(?:\/(\w+))?$/.exec(path) ?? [];
 		const found = this.takes.get(id);
 		if (!found) return problem(this.removed?.has(id) ? [410, 'deleted', 'The recording was deleted.'] : [404, 'not_found', 'There is no such recording.']);
-		if (rest === 'sign') return [200, { url: `/api/recordings/${id}/original?exp=1&sig=good`, expiresAt: Date.now() + 3_600_000 }];
+		if (rest === 'sign') return [200, { url: `/api/recordings/${id}/${body.what}?exp=1&sig=good`, expiresAt: Date.now() + 3_600_000 }];
+		if (rest === 'file') return this.#file(found);
+		if (rest === 'thumbnail') return this.thumbnails.has(id) ? [200, this.thumbnails.get(id)] : problem([404, 'no_thumbnail', 'This recording has no picture.']);
+		if (rest === 'waveform')
+			return this.waveforms.has(id) ? [200, { version: 1, duration: found.duration, perSecond: 20, peaks: this.waveforms.get(id) }]
+				: problem([404, 'no_waveform', 'This recording has no sound that could be drawn.']);
+		if (rest === 'complete') return this.completions.get(id) ?? [200, { status: 'started', phase: this.change(id, { phase: 'queued', error: null }).phase }];
 		if (rest === 'original') return [200, this.originals.get(id) ?? { type: 'application/octet-stream', data: Buffer.from('nothing') }];
 		if (method === 'PATCH') return [200, this.change(id, { name: body.name })];
 		if (method === 'DELETE') {
@@ -200,6 +227,16 @@ export class Standin {
 			return [204];
 		}
 		return [200, found];
+	}
+
+	/** As the server's own table has it, in the main. */
+	#file(one) {
+		if (this.answers.has(one.id)) return this.answers.get(one.id);
+		if (one.file) return [200, this.files.get(one.id) ?? { type: 'application/octet-stream', data: Buffer.from('nothing') }];
+		const { phase, attempt, attempts, progress, error } = one;
+		if (phase === 'aborted') return [404, { status: 404, code: 'no_file', detail: 'There will never be a file of this recording.', phase }];
+		if (phase === 'error') return [500, { status: 500, code: error.code, detail: error.message, phase, attempt, attempts }];
+		return notYet({ phase, attempt, attempts, progress }, this.retryAfter);
 	}
 
 	#list(query) {
@@ -210,6 +247,13 @@ export class Standin {
 		return { items, next: from + PAGE_SIZE < all.length ? items.at(-1).id : null };
 	}
 }
+
+/** What a question for a file gets that there will be: a 202. */
+export const notYet = (fields, retryAfter = 1) => [202, { status: 'notYet', attempts: 3, attempt: 0, progress: null, retryAfter,
+	message: 'It is not finished yet.', ...fields }, { 'retry-after': String(retryAfter) }];
+
+/** What it gets when nobody works on what waits. */
+export const unserved = [500, { status: 500, code: 'worker_not_processing_queue', detail: 'No worker serves the queue.', phase: 'queued', attempt: 0, attempts: 3 }];
 
 /** A picture that looks like a QR code and differs with the text; nothing can scan it. */
 function qrLike(text) {

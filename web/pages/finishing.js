@@ -1,0 +1,153 @@
+// What becomes of a recording once its bytes are saved, in words: for the desk, the player and the record page. Pure: a recording's object
+// and the state of waiting.js in, sentences out; the sentences themselves stand in texts.js.
+import { finish as texts, play, record } from './texts.js';
+import { bytesText } from './ui.js';
+import { kindOf } from './takes.js';
+import { spanText } from './words.js';
+
+const FINISHING = new Set(['queued', 'processing']);
+
+const messageOf = (error) => error?.message || texts.noReason;
+
+/** ": 40 %, attempt 2/3", as far as there is something to say. `least`: from which attempt on it is said. */
+export function figuresText({ progress = null, attempt = 0, attempts = 3 }, least = 2) {
+	const parts = [];
+	if (progress !== null) parts.push(texts.percent(progress));
+	if (attempt >= least) parts.push(texts.attempt(attempt, attempts));
+	return parts.length === 0 ? '' : texts.figures(texts.joined(...parts));
+}
+
+/** What is being done to it, or what came of it, in a line; '' when there is nothing to say. */
+export function stepText(take) {
+	const { step } = texts;
+	const failedOnce = take.attempt > 0 && take.lastError;
+	switch (take.phase) {
+	case 'uploading':
+		if (!take.fetch) return '';
+		if (take.fetch === 'on_demand' && take.bytes === 0 && !(take.attempt > 0)) return step.notFetched;
+		return step.fetching(figuresText(take));
+	case 'queued':
+		return failedOnce ? step.again(take.attempt, take.attempts ?? 3, messageOf(take.lastError)) : step.queued;
+	case 'processing': {
+		const now = step.processing(figuresText(take));
+		return failedOnce ? `${now} ${step.before(messageOf(take.lastError))}` : now;
+	}
+	case 'generating_thumbnail':
+		return step.pictures;
+	case 'error': {
+		const why = messageOf(take.error ?? take.lastError);
+		return take.attempt > 1 && take.attempt >= (take.attempts ?? 3) ? step.givenUp(take.attempt, why) : why;
+	}
+	default:
+		return '';
+	}
+}
+
+/** What is to be known about the finished file, a sentence each. */
+export function warningTexts(take) {
+	return (take.warnings ?? []).map(({ code, message }) => texts.warning[code] ?? message ?? code);
+}
+
+/** Why `complete` did not start it again: the server's words, and from when on it may be asked again. */
+export function tryFailedText({ message, retryAfter = null }) {
+	const said = texts.tryFailed(message);
+	return retryAfter > 0 ? `${said} ${texts.tryLater(spanText(retryAfter * 1000))}` : said;
+}
+
+/** The newest that is known about the work: the object while it is followed, else what the answer said. */
+export function workOf({ take, live, waiting }) {
+	const { answer } = waiting;
+	if (take !== null && (live || answer === null || answer.phase === null)) return take;
+	if (answer === null) return {};
+	const { phase, attempt, attempts, progress } = answer;
+	return { ...take, phase: phase ?? take?.phase, attempt: attempt ?? 0, attempts: attempts ?? 3, progress };
+}
+
+function notYetSentence(work) {
+	const size = bytesText(work.bytes ?? 0);
+	if (work.phase === 'uploading') {
+		if (work.fetch) return play.fetching;
+		return kindOf(work) === 'live' ? play.recording(size) : play.lost(size);
+	}
+	const failedOnce = work.attempt > 0 && work.lastError;
+	if (work.phase === 'queued') return failedOnce ? stepText(work) : play.queued;
+	const attempt = work.attempt > 0 ? play.attempt(texts.attempt(work.attempt, work.attempts ?? 3)) : '';
+	return play.processing(attempt);
+}
+
+function timedOutSentence(work, waitedMs) {
+	const span = spanText(waitedMs);
+	if (work.phase !== 'uploading') return [play.timedOut(span), play.timedOutNow(stepText(work))].join(' ');
+	return work.fetch ? play.timedOutFetching(span) : play.timedOutRecording(span);
+}
+
+/** What there is to say about a file that is there. */
+function readySentences(take) {
+	const said = [];
+	if (take === null) return said;
+	if (take.file && take.revision > take.file.revision || take.phase === 'uploading') said.push(play.newer);
+	else if (take.interrupted) said.push(play.short);
+	return [...said, ...warningTexts(take)];
+}
+
+/**
+ * What the player says: { look, sentence, progress, act }. `look`: '', warn or bad. `progress`: null, or 0 to 1 of a bar. `act`: what its
+ * button does: null, goOn (ask again), complete (have it finished again), tryNow.
+ */
+export function playerSays(watch) {
+	const { waiting, take, live, waitedMs } = watch;
+	const { state, answer } = waiting;
+	const work = workOf(watch);
+	const said = (look, sentence, act = null) => ({ look, sentence, act, progress: null });
+	switch (state) {
+	case 'ready':
+		return said('warn', readySentences(take).join(' '));
+	case 'timedOut':
+		if (work.phase === 'uploading' && live) return said('', notYetSentence(work)); // the link tells when that is over
+		return said('warn', timedOutSentence(work, waitedMs), 'goOn');
+	case 'waiting': {
+		const lost = work.phase === 'uploading' && !work.fetch && kindOf(work) !== 'live';
+		const again = FINISHING.has(work.phase) && work.attempt > 1 || work.phase === 'queued' && work.attempt > 0;
+		return { ...said(lost || again ? 'warn' : '', notYetSentence(work)), progress: work.phase === 'uploading' && !work.fetch ? null : work.progress ?? null };
+	}
+	case 'unserved':
+		return said('bad', play.unserved, 'goOn');
+	case 'failed': {
+		const error = take?.phase === 'error' ? stepText(take) : messageOf(answer);
+		const mine = take?.phase === 'error' && take.sessionId !== null;
+		return said('bad', [play.failed(error), ...(take?.bytes > 0 ? [play.failedKept] : [])].join(' '), mine ? 'complete' : 'goOn');
+	}
+	case 'never':
+	case 'missing': // there is an object of it, or the page would have given up
+		if (take?.phase === 'aborted') return said('', take.bytes > 0 ? play.dropped : play.empty);
+		return said('', play.never(messageOf(answer)));
+	case 'busy':
+		return said('warn', play.busy(messageOf(answer)), 'goOn');
+	case 'away':
+		return said('warn', play.away[waiting.trouble] ?? play.away.other, 'tryNow');
+	default:
+		return said('', '');
+	}
+}
+
+/** What the record page says about a take that it has saved: { sentence, ready }. */
+export function savedSays(watch) {
+	const { waiting } = watch;
+	const work = workOf(watch);
+	const words = record.finish;
+	const said = (sentence, ready = false) => ({ sentence, ready });
+	switch (waiting.state) {
+	case 'ready':
+		return said(words.ready, true);
+	case 'waiting':
+		return said(work.phase === 'processing' ? words.processing(figuresText(work)) : words.queued);
+	case 'timedOut':
+		return said(words.later);
+	case 'unserved':
+		return said(words.unserved);
+	case 'failed':
+		return said(words.failed(messageOf(waiting.answer)));
+	default:
+		return said(''); // the page's own link says when the server is away
+	}
+}
