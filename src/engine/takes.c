@@ -1,6 +1,7 @@
 /* The takes in memory: found by id and by (principal, sessionId), loaded from the catalog when asked for, evicted when
  * finished and clean. */
 #include "engine/internal.h"
+#include "store/media.h"
 
 #include "base/log.h"
 
@@ -172,7 +173,7 @@ bool take_finished(const struct take *t)
 	return !t->loading && t->rec.info.phase != PHASE_UPLOADING && t->rec.busy == BUSY_NONE;
 }
 
-static bool take_clean(const struct take *t)
+bool take_clean(const struct take *t)
 {
 	for (uint32_t i = 0; i < t->io_count; i++) {
 		const struct track_io *io = t->io[i];
@@ -197,7 +198,13 @@ static void remove_run(struct task *task)
 	struct remove_op *op = (struct remove_op *)task;
 	op->err = spool_remove(op->engine->config.vfs, &op->id);
 	if (!op->err)
+		op->err = media_remove(op->engine->config.vfs, &op->id, 0);
+	if (!op->err)
 		op->err = vfs_sync_dir(op->engine->config.vfs, "spool");
+	if (!op->err)
+		op->err = vfs_sync_dir(op->engine->config.vfs, "media");
+	if (op->err == ERR_NOT_FOUND) /* nothing was ever published */
+		op->err = ERR_OK;
 }
 
 static void remove_done(struct task *task)
