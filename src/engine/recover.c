@@ -6,6 +6,7 @@
 #include "engine/recover.h"
 
 #include "base/log.h"
+#include "store/media.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -103,6 +104,11 @@ static enum err reconcile(struct engine *e, struct found *f)
 		return err;
 	bool sealed = info->phase != PHASE_UPLOADING && info->phase != PHASE_ABORTED;
 	f->renamed = name_take(info, &row);
+	if (row.original_removed) { /* the journal had it still, and it was put back */
+		err = spool_remove_tracks(e->config.vfs, &f->id, info->track_count);
+		recording_info_release(&row);
+		return err;
+	}
 	if (row.phase == PHASE_UPLOADING && sealed) {
 		err = claim_found(c, info);
 	} else if (row.phase == PHASE_UPLOADING && info->phase == PHASE_ABORTED) {
@@ -129,6 +135,20 @@ static enum err reconcile(struct engine *e, struct found *f)
 	recording_info_release(&row);
 	recording_info_release(&changed);
 	return err;
+}
+
+/* Retention took the bytes, so they don't add up. True: that is all there is to it. */
+static bool bytes_were_removed(struct engine *e, const struct found *f, enum err *err)
+{
+	struct recording_info row;
+	*err = e->config.catalog->ops->get(e->config.catalog, &f->id, &row);
+	bool removed = *err == ERR_OK && row.original_removed;
+	if (removed)
+		*err = spool_remove_tracks(e->config.vfs, &f->id, row.track_count);
+	recording_info_release(&row);
+	if (*err == ERR_NOT_FOUND)
+		*err = ERR_OK;
+	return removed;
 }
 
 static enum err quarantine(struct engine *e, struct found *f)
@@ -171,9 +191,10 @@ static enum err settle(struct recovery *r, struct found *f)
 	struct engine *e = r->e;
 	if (f->deleted)
 		return remove_found(e, f);
+	enum err err;
 	if (f->bad)
-		return quarantine(e, f);
-	enum err err = reconcile(e, f);
+		return bytes_were_removed(e, f, &err) || err ? err : quarantine(e, f);
+	err = reconcile(e, f);
 	if (!err && f->info.phase != PHASE_UPLOADING && f->renamed)
 		err = manifest_write(e->config.vfs, &f->info);
 	if (err || f->info.phase != PHASE_UPLOADING)
