@@ -157,9 +157,12 @@ enum err media_remove(struct vfs *vfs, const struct uuid *id, uint32_t keep)
 		join(dir, list.names[i], "", path);
 		err = remove_folder(vfs, path);
 	}
+	size_t count = list.count;
 	names_free(&list);
 	if (err == ERR_OK && keep == 0)
 		err = vfs_rmdir(vfs, dir);
+	else if (err == ERR_OK && count > 1) /* what a power cut brought back would stay for ever */
+		err = vfs_sync_dir(vfs, dir);
 	return missing_is_fine(err);
 }
 
