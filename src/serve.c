@@ -270,6 +270,8 @@ static int open_engine(struct serve *s)
 		.grace_ms = c->grace_ms,
 		.heartbeat_ms = c->heartbeat_ms,
 		.late_resume_ms = c->late_resume_ms,
+		.retain_originals_ms = UINT64_MAX,
+		.retain_ms = UINT64_MAX,
 		.hash_early = c->hash_early,
 		.reserve_bytes = c->reserve_bytes,
 		.random = fill_random,

@@ -4,6 +4,7 @@
 
 #include "config/config.h"
 #include "store/catalog.h"
+#include "store/media.h"
 #include "store/spool.h"
 #include "verify_takes.h"
 
@@ -122,11 +123,27 @@ static void compare_tracks(struct run *r, const struct checked_take *t, const st
 	}
 }
 
+/* What the catalog says is published has to be there, and whole. */
+static void compare_media(struct run *r, const struct checked_take *t, const struct recording_info *row)
+{
+	const char *why;
+	if (t->removed && !row->original_removed)
+		verify_problem(&r->verify, &t->id, "its bytes are missing, and nobody removed them");
+	if (row->media.revision == 0)
+		return;
+	enum err err = media_check(r->vfs, &t->id, &row->media, &why);
+	if (err != ERR_OK)
+		verify_problem(&r->verify, &t->id, "revision %u was published, and %s", row->media.revision,
+			       err == ERR_NOT_FOUND || err == ERR_CORRUPT ? why : err_code(err));
+}
+
 /* What recovery will still bring into the catalog is no problem. */
 static void compare_row(struct run *r, const struct checked_take *t, const struct recording_info *row)
 {
 	struct verify *v = &r->verify;
 	const struct recording_info *info = &t->info;
+	if (row->phase != PHASE_DELETED)
+		compare_media(r, t, row);
 	if (row->phase == PHASE_DELETED || row->phase == PHASE_ERROR)
 		return; /* neither is the folder's to say */
 	if (row->revision > info->revision) {

@@ -7,6 +7,7 @@
 
 #include "base/crc.h"
 #include "store/journal.h"
+#include "store/media.h"
 #include "store/spool.h"
 
 #include <stdarg.h>
@@ -57,6 +58,29 @@ struct checked_take *verify_find(const struct verify *v, const struct uuid *id)
 	return t;
 }
 
+static bool file_there(struct verify *v, const char *path)
+{
+	struct vfs_file *file;
+	enum err err = vfs_open(v->vfs, path, VFS_READ, &file);
+	if (err == ERR_OK)
+		vfs_file_close(file);
+	return err != ERR_NOT_FOUND;
+}
+
+/* What was published, and whether it is all that is left; the catalog is asked later whether it was meant so. */
+static void look_published(struct verify *v, struct checked_take *t)
+{
+	enum err err = media_read(v->vfs, &t->id, &t->media);
+	if (err != ERR_OK && err != ERR_NOT_FOUND)
+		verify_problem(v, &t->id, "what was published of it can't be read: %s", err_code(err));
+	for (uint32_t i = 0; t->known && t->media.revision > 0 && !t->media.as_is && i < t->info.track_count; i++) {
+		char path[SPOOL_PATH];
+		spool_file_path(&t->id, (uint16_t)i, path);
+		if (t->info.tracks[i].sealed && t->info.tracks[i].bytes > 0 && !file_there(v, path))
+			t->removed = true;
+	}
+}
+
 /* The take of this id, made when it is new. Its first state is recording.json. NULL: no memory. */
 static struct checked_take *take_get(struct verify *v, const struct uuid *id)
 {
@@ -73,6 +97,7 @@ static struct checked_take *take_get(struct verify *v, const struct uuid *id)
 	t->known = err == ERR_OK;
 	if (err != ERR_OK && err != ERR_NOT_FOUND)
 		verify_problem(v, id, "its recording.json can't be read: %s", err_code(err));
+	look_published(v, t);
 	t->next = v->table[uuid_hash(id) % VERIFY_TABLE];
 	v->table[uuid_hash(id) % VERIFY_TABLE] = t;
 	*v->last = t;
@@ -254,10 +279,12 @@ static enum err on_record(void *arg, const struct record *record)
 	}
 	switch (record->type) {
 	case RECORD_APPEND:
-		on_append(v, t, record);
+		if (!t->removed)
+			on_append(v, t, record);
 		break;
 	case RECORD_EXTENT:
-		on_extent(v, t, record);
+		if (!t->removed)
+			on_extent(v, t, record);
 		break;
 	case RECORD_PART:
 		if (t->known && record->track < t->info.track_count)
@@ -367,6 +394,16 @@ static void check_digest(struct verify *v, struct checked_take *t, uint32_t i)
 		verify_problem(v, &t->id, "track %u: its SHA-256 is not the one that it was sealed with", i);
 }
 
+/* No bytes to read: what there is was published from them. */
+static void finish_removed(struct verify *v, struct checked_take *t)
+{
+	if (t->media.revision != t->info.revision)
+		verify_problem(v, &t->id, "its bytes are missing, and revision %u was not published of them",
+			       t->info.revision);
+	t->info.original_removed = true;
+	v->recordings++;
+}
+
 static void finish_take(struct verify *v, struct checked_take *t)
 {
 	for (uint32_t i = 0; i < t->info.track_count; i++) {
@@ -406,7 +443,10 @@ enum err verify_read(struct verify *v, struct exec *exec, uint64_t journal_bytes
 	for (struct checked_take *t = v->first; t; t = t->sibling) {
 		if (t->deleted)
 			continue;
-		if (t->known)
+		t->info.media = t->media;
+		if (t->known && t->removed)
+			finish_removed(v, t);
+		else if (t->known)
 			finish_take(v, t);
 		else if (t->in_journal || holds_bytes(v, t)) /* else a folder made ahead of a start that never was */
 			verify_problem(v, &t->id,

@@ -22,6 +22,8 @@ struct checked_take {
 	bool known;		    /* info stands */
 	bool in_journal;	    /* records of it are still to be recovered: the catalog may lag */
 	bool deleted;
+	struct media_info media; /* its newest whole publication; revision 0: none */
+	bool removed;		 /* retention took the bytes as received: no spool is looked for */
 	struct checked_track tracks[LIMIT_TRACKS];
 };
 

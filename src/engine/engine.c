@@ -131,6 +131,7 @@ static void init(struct engine *e, const struct engine_config *config, struct no
 		list_init(&e->spoolable[i]);
 	e->space_timer.kind = TIMER_SPACE;
 	e->checkpoint.timer.kind = TIMER_CHECKPOINT;
+	e->retention.timer.kind = TIMER_RETENTION;
 }
 
 /* Media blocks take what is left of --memory after the journal's batch, reads and bookkeeping. */
@@ -185,6 +186,7 @@ void engine_listening(struct engine *e, struct now now)
 	}
 	timer_set(&e->timers, &e->checkpoint.timer, e->now.mono_ms + LIMIT_CHECKPOINT_MS);
 	jobs_listening(e);
+	retention_listen(e);
 	space_check(e);
 }
 
@@ -221,6 +223,9 @@ static void on_timer(struct engine *e, struct timer *timer)
 		else
 			timer_set(&e->timers, timer, e->now.mono_ms + LIMIT_CHECKPOINT_MS);
 		break;
+	case TIMER_RETENTION:
+		retention_due(e);
+		break;
 	case TIMER_FOLLOW:
 		break; /* the turn ends with it */
 	case TIMER_SLOT:
@@ -238,7 +243,8 @@ static void stop_pump(struct engine *e)
 	if (!e->stopping || !e->stopped || e->checkpoint.running || e->catalog_busy)
 		return;
 	bool busy = e->in_flight.count > 0 || e->spool_writes > 0 || !list_empty(&e->dirty) || e->space_reading;
-	if (busy || journal_busy(e->journal) || !list_empty(&e->catalog_queue) || !jobs_idle(e))
+	bool work = retention_busy(e) || !jobs_idle(e);
+	if (busy || work || journal_busy(e->journal) || !list_empty(&e->catalog_queue))
 		return;
 	bool behind = journal_durable(e->journal) > e->checkpoint.covered + 1;
 	if (behind && e->checkpoint.done_count < e->stop_checkpoints + 3) {

@@ -10,7 +10,8 @@
  *   reply.c       the one way out                space.c       free space, full storage
  *   catalogue.c   transactions in groups         json.c        what the API shows
  *   subscriptions.c  who follows what            telling.c     what they are told, and when
- *   granting.c    what grants let pass            jobs*.c       workers and their leases, see jobs.h
+ *   granting.c    what grants let pass           retention.c   what is kept for how long
+ *   jobs*.c       workers and their leases, see jobs.h
  */
 #ifndef HOLDFAST_ENGINE_INTERNAL_H
 #define HOLDFAST_ENGINE_INTERNAL_H
@@ -176,7 +177,8 @@ enum {
 	TIMER_CHECKPOINT,
 	TIMER_FOLLOW,
 	TIMER_SLOT,
-	TIMER_JOBS
+	TIMER_JOBS,
+	TIMER_RETENTION
 };
 
 struct checkpoint {
@@ -208,6 +210,13 @@ struct following {
 	struct timer timer;
 	struct server_figures figures; /* as they were at … */
 	uint64_t figures_ms;
+};
+
+/* See retention.c. */
+struct retention {
+	struct timer timer;
+	bool looking;	  /* the catalog is asked */
+	unsigned at_work; /* originals and recordings that are being removed */
 };
 
 struct engine {
@@ -261,6 +270,7 @@ struct engine {
 
 	struct following following;
 	struct jobs jobs;
+	struct retention retention;
 
 	uint64_t bytes_received, bytes_durable;
 	bool listening, stopping, failed;
@@ -296,6 +306,8 @@ void take_wake(struct engine *e, struct take *t, enum err err);
 void take_pin(struct take *t);
 void take_unpin(struct engine *e, struct take *t);
 bool take_finished(const struct take *t);
+/* Its spools and its manifest hold all that memory has, synced. */
+bool take_clean(const struct take *t);
 /* Out of memory with it, if nothing needs it there: finished, clean, nobody at it. */
 void take_evict(struct engine *e, struct take *t);
 void take_free(struct engine *e, struct take *t);
@@ -455,6 +467,14 @@ void follow_gone(struct engine *e, struct take *t);
 void follow_settled(struct engine *e);
 /* The end of a turn: passes on what changed, and tells what there is room for. */
 void follow_turn(struct engine *e);
+
+/* retention.c */
+void retention_listen(struct engine *e); /* the server has started */
+void retention_due(struct engine *e);
+static inline bool retention_busy(const struct engine *e)
+{
+	return e->retention.looking || e->retention.at_work > 0;
+}
 
 /* json.c. `live` NULL: it is not in memory. `reader`: who is shown it; NULL: one who knows its session. */
 void recording_json(const struct engine *e, struct buf *out, const struct recording_info *info,

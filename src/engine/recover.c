@@ -89,6 +89,17 @@ static bool name_take(struct recording_info *info, const struct recording_info *
 	return true;
 }
 
+/* What was made of it stands in the catalog alone, too. */
+static void work_take(struct recording_info *info, const struct recording_info *row)
+{
+	free(info->warnings);
+	info->warnings = row->warnings ? must(strdup(row->warnings)) : NULL;
+	info->media = row->media;
+	info->original_removed = row->original_removed;
+	job_info_release(&info->job);
+	must(job_info_copy(&info->job, &row->job) ? NULL : info);
+}
+
 /* Brings the row up to the journal: the same functions that the running server uses. The journal leads but where the
  * catalog knows an end that is no business of the journal's. */
 static enum err reconcile(struct engine *e, struct found *f)
@@ -103,6 +114,11 @@ static enum err reconcile(struct engine *e, struct found *f)
 		return err;
 	bool sealed = info->phase != PHASE_UPLOADING && info->phase != PHASE_ABORTED;
 	f->renamed = name_take(info, &row);
+	if (row.original_removed) { /* the journal had it still, and it was put back */
+		err = spool_remove_tracks(e->config.vfs, &f->id, info->track_count);
+		recording_info_release(&row);
+		return err;
+	}
 	if (row.phase == PHASE_UPLOADING && sealed) {
 		err = claim_found(c, info);
 	} else if (row.phase == PHASE_UPLOADING && info->phase == PHASE_ABORTED) {
@@ -126,9 +142,24 @@ static enum err reconcile(struct engine *e, struct found *f)
 		if (!err && row.phase == PHASE_ERROR) /* what the spool lacked then, the journal had */
 			err = c->ops->put_tracks(c, info);
 	}
+	work_take(info, changed.principal ? &changed : &row);
 	recording_info_release(&row);
 	recording_info_release(&changed);
 	return err;
+}
+
+/* Retention took the bytes, so they don't add up. True: that is all there is to it. */
+static bool bytes_were_removed(struct engine *e, const struct found *f, enum err *err)
+{
+	struct recording_info row;
+	*err = e->config.catalog->ops->get(e->config.catalog, &f->id, &row);
+	bool removed = *err == ERR_OK && row.original_removed;
+	if (removed)
+		*err = spool_remove_tracks(e->config.vfs, &f->id, row.track_count);
+	recording_info_release(&row);
+	if (*err == ERR_NOT_FOUND)
+		*err = ERR_OK;
+	return removed;
 }
 
 static enum err quarantine(struct engine *e, struct found *f)
@@ -171,9 +202,10 @@ static enum err settle(struct recovery *r, struct found *f)
 	struct engine *e = r->e;
 	if (f->deleted)
 		return remove_found(e, f);
+	enum err err;
 	if (f->bad)
-		return quarantine(e, f);
-	enum err err = reconcile(e, f);
+		return bytes_were_removed(e, f, &err) || err ? err : quarantine(e, f);
+	err = reconcile(e, f);
 	if (!err && f->info.phase != PHASE_UPLOADING && f->renamed)
 		err = manifest_write(e->config.vfs, &f->info);
 	if (err || f->info.phase != PHASE_UPLOADING)
@@ -241,6 +273,7 @@ static enum err unknown_row(void *arg, const struct recording_info *row)
 			info.tracks[i].bytes = size;
 	}
 	info.phase = PHASE_UPLOADING;
+	work_take(&info, row);
 	struct take *t = take_adopt(e, &info);
 	t->manifest_dirty = true;
 	e->recovery.takes++;

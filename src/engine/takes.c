@@ -173,7 +173,7 @@ bool take_finished(const struct take *t)
 	return !t->loading && t->rec.info.phase != PHASE_UPLOADING && t->rec.busy == BUSY_NONE;
 }
 
-static bool take_clean(const struct take *t)
+bool take_clean(const struct take *t)
 {
 	for (uint32_t i = 0; i < t->io_count; i++) {
 		const struct track_io *io = t->io[i];

@@ -115,7 +115,6 @@ static enum err nothing(void *arg, const char *name)
 	return ERR_OK;
 }
 
-/* ERR_OK, ERR_NOT_FOUND. */
 static enum err dir_there(struct vfs *vfs, const char *path)
 {
 	return vfs_list(vfs, path, nothing, NULL);
@@ -157,12 +156,9 @@ enum err media_remove(struct vfs *vfs, const struct uuid *id, uint32_t keep)
 		join(dir, list.names[i], "", path);
 		err = remove_folder(vfs, path);
 	}
-	size_t count = list.count;
 	names_free(&list);
-	if (err == ERR_OK && keep == 0)
-		err = vfs_rmdir(vfs, dir);
-	else if (err == ERR_OK && count > 1) /* what a power cut brought back would stay for ever */
-		err = vfs_sync_dir(vfs, dir);
+	if (err == ERR_OK) /* synced: what a power cut brings back would stay for ever */
+		err = keep == 0 ? vfs_rmdir(vfs, dir) : vfs_sync_dir(vfs, dir);
 	return missing_is_fine(err);
 }
 
@@ -189,7 +185,6 @@ static enum err facts_write(struct vfs *vfs, const char *dir, const struct media
 	return err;
 }
 
-/* NULL: it is no string of at most `size` - 1 bytes. */
 static bool text_get(const json_t *object, const char *key, char *out, size_t size)
 {
 	const char *text = json_string_value(json_object_get(object, key));
@@ -252,14 +247,6 @@ static enum err facts_read(struct vfs *vfs, const char *dir, struct media_info *
 }
 
 /* An attempt */
-
-static void close_files(struct media_attempt *a)
-{
-	for (int i = 0; i < MEDIA_PART_COUNT; i++) {
-		vfs_file_close(a->files[i]);
-		a->files[i] = NULL;
-	}
-}
 
 /* Puts back what a crash between two renames left aside, then removes what earlier attempts left. */
 static enum err tidy(struct vfs *vfs, const struct media_attempt *a)
@@ -420,7 +407,10 @@ enum err media_attempt_finish(struct vfs *vfs, struct media_attempt *a, const st
 void media_attempt_close(struct vfs *vfs, struct media_attempt *a, bool discard)
 {
 	char dir[MEDIA_PATH];
-	close_files(a);
+	for (int i = 0; i < MEDIA_PART_COUNT; i++) {
+		vfs_file_close(a->files[i]);
+		a->files[i] = NULL;
+	}
 	attempt_path(a, dir);
 	if (discard)
 		(void)remove_folder(vfs, dir); /* what stays is removed by the next attempt */
@@ -432,9 +422,8 @@ static enum err part_size(struct vfs *vfs, const char *path, uint64_t *size)
 {
 	struct vfs_file *file;
 	enum err err = vfs_open(vfs, path, VFS_READ, &file);
-	if (err != ERR_OK)
-		return err;
-	err = vfs_file_size(file, size);
+	if (err == ERR_OK)
+		err = vfs_file_size(file, size);
 	vfs_file_close(file);
 	return err;
 }

@@ -258,3 +258,19 @@ enum err spool_remove(struct vfs *vfs, const struct uuid *id)
 		err = vfs_rmdir(vfs, dir);
 	return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
+
+enum err spool_remove_tracks(struct vfs *vfs, const struct uuid *id, uint32_t count)
+{
+	char path[SPOOL_PATH];
+	enum err err = ERR_OK;
+	for (uint32_t i = 0; err == ERR_OK && i < count; i++) {
+		spool_file_path(id, (uint16_t)i, path);
+		err = vfs_unlink(vfs, path);
+		if (err == ERR_NOT_FOUND)
+			err = ERR_OK;
+	}
+	spool_dir_path(id, path);
+	if (err == ERR_OK)
+		err = vfs_sync_dir(vfs, path);
+	return err == ERR_NOT_FOUND ? ERR_OK : err;
+}

@@ -39,6 +39,8 @@ enum err spool_each(struct vfs *vfs, enum err (*recording)(void *arg, const stru
 
 /* Moves spool/<id> to quarantine/<id>, syncing both directories. */
 enum err spool_quarantine(struct vfs *vfs, const struct uuid *id);
+/* Removes its tracks and leaves recording.json; durable with ERR_OK, also when there was none. */
+enum err spool_remove_tracks(struct vfs *vfs, const struct uuid *id, uint32_t count);
 /* Removes the files and the folder of a recording; ERR_OK when there are none. Not synced. */
 enum err spool_remove(struct vfs *vfs, const struct uuid *id);
 

@@ -137,6 +137,8 @@ void world_start(struct world *w)
 		.grace_ms = w->plan.grace_ms,
 		.heartbeat_ms = w->plan.heartbeat_ms,
 		.late_resume_ms = w->plan.late_ms,
+		.retain_originals_ms = UINT64_MAX,
+		.retain_ms = UINT64_MAX,
 		.hash_early = w->plan.hash_early,
 		.reserve_bytes = w->plan.reserve_bytes,
 		.random = draw_random,

@@ -77,6 +77,7 @@ struct engine_rig *engine_rig_new(struct vfs *below)
 	g->now = (struct now){ 1000000, 1700000000000 };
 	g->random = 42;
 	g->room = UINT_MAX;
+	g->retain_originals_ms = g->retain_ms = UINT64_MAX;
 	g->foreign = below != NULL;
 	g->below = below;
 	if (!below) {
@@ -146,6 +147,8 @@ enum err engine_rig_open(struct engine_rig *g)
 		.grace_ms = 30000,
 		.heartbeat_ms = 20000,
 		.late_resume_ms = 7ULL * 24 * 3600 * 1000,
+		.retain_originals_ms = g->retain_originals_ms,
+		.retain_ms = g->retain_ms,
 		.hash_early = true,
 		.reserve_bytes = 1,
 		.random = on_random,

@@ -20,7 +20,8 @@ struct engine_rig {
 	uint64_t random;
 	char *sent[RIG_SENT]; /* the newest texts, in order */
 	unsigned sent_count, paused, closed, known;
-	unsigned room; /* statuses that the network takes; UINT_MAX: any number */
+	uint64_t retain_originals_ms, retain_ms; /* UINT64_MAX: for ever */
+	unsigned room;				 /* statuses that the network takes; UINT_MAX: any number */
 	enum err fatal;
 	enum err (*grant)(void *arg, const char *token, struct grant *out); /* NULL: no token is known */
 	struct worker_rig *workers;					    /* NULL: none; the caller's */
