@@ -15,9 +15,10 @@
 bool job_due(const struct job_info *job, int64_t now_ms);
 /* Somebody takes the lease: state, epoch, attempt and its window, times. job_due was true. */
 void job_lease(struct job_info *job, int64_t now_ms, int64_t lease_until_ms);
-/* The attempt failed, or its lease was lost. Sets state (QUEUED with not_before_ms, FAILED or PARKED), since when,
- * error and message: a copy, valid UTF-8 of at most LIMIT_SENTENCE_CHARS; may be NULL; when the attempts are used up it
- * begins with saying so. ERR_NO_MEMORY: only the message is missing. */
+/* The attempt failed, or its lease was lost. One that ends with the server (SHUTTING_DOWN) does not count. Sets state
+ * (QUEUED with not_before_ms, FAILED or PARKED), since when, error and message: a copy, valid UTF-8 of at most
+ * LIMIT_SENTENCE_CHARS; may be NULL; when the attempts are used up it begins with saying so. ERR_NO_MEMORY: only the
+ * message is missing. */
 enum err job_failed(struct job_info *job, enum err error, const char *message, int64_t now_ms);
 void job_succeeded(struct job_info *job);
 /* A webhook took the event `seq`: the lease goes on, and the attempts of the next event begin. */

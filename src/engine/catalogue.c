@@ -169,3 +169,27 @@ void catalog_pump(struct engine *e)
 	e->catalog_busy = true;
 	exec_submit(e->config.exec, LANE_CATALOG, &b->task);
 }
+
+void take_row(struct engine *e, const struct recording_info *row)
+{
+	struct take *t = take_by_id(e, &row->id);
+	if (!t || t->loading) {
+		follow_change_row(e, row);
+		return;
+	}
+	if (t->gone || t->failing)
+		return;
+	take_pin(t);
+	recording_worked(&t->rec, row);
+	follow_change(e, t);
+	take_unpin(e, t);
+}
+
+void take_row_told(struct engine *e, const struct recording_info *row)
+{
+	struct take *t = take_by_id(e, &row->id);
+	if (t && !t->loading)
+		follow_change(e, t);
+	else
+		follow_change_row(e, row);
+}

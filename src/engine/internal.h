@@ -12,8 +12,8 @@
  *   reply.c       the one way out                space.c       free space, full storage
  *   catalogue.c   transactions in groups         json.c        what the API shows
  *   subscriptions.c  who follows what            telling.c     what they are told, and when
- *   granting.c    what grants let pass           jobs*.c       workers and their leases, see jobs.h
- *   retention.c   what is kept for how long
+ *   granting.c    what grants let pass           retention.c   what is kept for how long
+ *   jobs*.c       workers and their leases, see jobs.h
  */
 #ifndef HOLDFAST_ENGINE_INTERNAL_H
 #define HOLDFAST_ENGINE_INTERNAL_H
@@ -317,11 +317,6 @@ void take_evict(struct engine *e, struct take *t);
 void take_free(struct engine *e, struct take *t);
 /* What is on the disk of a deleted recording, durably. Blocking. */
 enum err recording_remove_files(struct vfs *vfs, const struct uuid *id);
-/* A row was changed past the take's own machine (by a job): the take in memory, if there is one, and its followers hear
- * of it. */
-void take_row(struct engine *e, const struct recording_info *row);
-/* … only what is shown of it changed (progress). */
-void take_row_told(struct engine *e, const struct recording_info *row);
 
 /* effects.c */
 void effects_run(struct engine *e, struct take *t);
@@ -429,6 +424,11 @@ uint64_t catalog_submit(struct engine *e, struct catalog_op *op);
 void catalog_pump(struct engine *e);
 /* It failed: it goes to the queue again when space_check finds space, and what comes behind it on its take with it. */
 void catalog_again(struct engine *e, struct catalog_op *op);
+/* A row was changed past the take's own machine (by a job): the take in memory, if there is one, and its followers hear
+ * of it. */
+void take_row(struct engine *e, const struct recording_info *row);
+/* … only what is shown of it changed (progress). */
+void take_row_told(struct engine *e, const struct recording_info *row);
 
 /* requests.c, reads.c */
 void readers_free(struct engine *e);

@@ -253,7 +253,10 @@ static void seal_done(struct task *task)
 static void finish_run(struct task *task)
 {
 	struct lease *l = lease_of(task);
-	l->err = media_attempt_finish(l->engine->config.vfs, &l->attempt, &l->end);
+	struct vfs *vfs = l->engine->config.vfs;
+	l->err = media_attempt_finish(vfs, &l->attempt, &l->end);
+	if (!l->err && media_remove(vfs, &l->info.id, l->keep) != ERR_OK) /* before nobody comes by again */
+		log_event(LOG_WARN, "media_left", NULL);
 }
 
 static void finish_done(struct task *task)
@@ -313,7 +316,6 @@ static void close_run(struct task *task)
 	}
 	if (l->opened)
 		media_attempt_close(vfs, &l->attempt, !l->published);
-	l->err = media_remove(vfs, &l->info.id, l->keep);
 }
 
 static void close_done(struct task *task)
@@ -321,8 +323,6 @@ static void close_done(struct task *task)
 	struct lease *l = lease_of(task);
 	struct engine *e = l->engine;
 	struct uuid id = l->info.id;
-	if (l->err && l->err != ERR_NOT_FOUND) /* what is left is removed behind the next lease */
-		log_event(LOG_WARN, "media_left", "code", err_code(l->err), NULL);
 	list_remove(&l->link);
 	e->jobs.lease_count--;
 	lease_free(l);

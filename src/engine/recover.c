@@ -6,7 +6,6 @@
 #include "engine/recover.h"
 
 #include "base/log.h"
-#include "store/media.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -90,6 +89,17 @@ static bool name_take(struct recording_info *info, const struct recording_info *
 	return true;
 }
 
+/* What was made of it stands in the catalog alone, too. */
+static void work_take(struct recording_info *info, const struct recording_info *row)
+{
+	free(info->warnings);
+	info->warnings = row->warnings ? must(strdup(row->warnings)) : NULL;
+	info->media = row->media;
+	info->original_removed = row->original_removed;
+	job_info_release(&info->job);
+	must(job_info_copy(&info->job, &row->job) ? NULL : info);
+}
+
 /* Brings the row up to the journal: the same functions that the running server uses. The journal leads but where the
  * catalog knows an end that is no business of the journal's. */
 static enum err reconcile(struct engine *e, struct found *f)
@@ -132,6 +142,7 @@ static enum err reconcile(struct engine *e, struct found *f)
 		if (!err && row.phase == PHASE_ERROR) /* what the spool lacked then, the journal had */
 			err = c->ops->put_tracks(c, info);
 	}
+	work_take(info, changed.principal ? &changed : &row);
 	recording_info_release(&row);
 	recording_info_release(&changed);
 	return err;
@@ -262,6 +273,7 @@ static enum err unknown_row(void *arg, const struct recording_info *row)
 			info.tracks[i].bytes = size;
 	}
 	info.phase = PHASE_UPLOADING;
+	work_take(&info, row);
 	struct take *t = take_adopt(e, &info);
 	t->manifest_dirty = true;
 	e->recovery.takes++;

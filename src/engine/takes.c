@@ -270,30 +270,6 @@ void take_free(struct engine *e, struct take *t)
 	free(t);
 }
 
-void take_row(struct engine *e, const struct recording_info *row)
-{
-	struct take *t = take_by_id(e, &row->id);
-	if (!t || t->loading) {
-		follow_change_row(e, row);
-		return;
-	}
-	if (t->gone || t->failing)
-		return;
-	take_pin(t);
-	recording_worked(&t->rec, row);
-	follow_change(e, t);
-	take_unpin(e, t);
-}
-
-void take_row_told(struct engine *e, const struct recording_info *row)
-{
-	struct take *t = take_by_id(e, &row->id);
-	if (t && !t->loading)
-		follow_change(e, t);
-	else
-		follow_change_row(e, row);
-}
-
 /* Loading: a shell stands in the key table while the catalog is asked, so that two starts of one take meet. */
 struct load_op {
 	struct catalog_op op;

@@ -157,8 +157,8 @@ enum err media_remove(struct vfs *vfs, const struct uuid *id, uint32_t keep)
 		err = remove_folder(vfs, path);
 	}
 	names_free(&list);
-	if (err == ERR_OK && keep == 0)
-		err = vfs_rmdir(vfs, dir);
+	if (err == ERR_OK) /* synced: what a power cut brings back would stay for ever */
+		err = keep == 0 ? vfs_rmdir(vfs, dir) : vfs_sync_dir(vfs, dir);
 	return missing_is_fine(err);
 }
 

@@ -1,5 +1,5 @@
 /* What the SQLite catalog alone promises: its file, its schema, and what it does on storage that fails. */
-#include "store/catalog.h"
+#include "store/catalog_sqlite.h"
 #include "support/vfs_fault.h"
 
 #include <ftw.h>
@@ -205,6 +205,131 @@ static void a_newer_schema_is_refused(void **state)
 	assert_int_equal(catalog_sqlite_open(f->vfs, true, &c), ERR_SCHEMA_NEWER);
 	query(f, "PRAGMA user_version", text, sizeof text);
 	assert_string_equal(text, "99\n");
+}
+
+/* Runs statements on the closed file, past the catalog. */
+static void run(struct fixture *f, const char *sql)
+{
+	char path[128];
+	sqlite3 *db;
+	snprintf(path, sizeof path, "%s/catalog.db", f->dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+/* The first version's schema, as it was released, with what it wrote. */
+static const char first_version[] =
+	"CREATE TABLE recordings (id BLOB PRIMARY KEY NOT NULL, principal TEXT NOT NULL, session_id TEXT,"
+	" ref TEXT UNIQUE, name TEXT, mime TEXT, ext TEXT, declared_tracks TEXT, ts INTEGER NOT NULL DEFAULT 0,"
+	" phase TEXT NOT NULL, sealed_by TEXT, interrupted INTEGER NOT NULL DEFAULT 0,"
+	" revision INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0, attempt INTEGER NOT NULL DEFAULT 0,"
+	" error_code TEXT, error_message TEXT, warnings TEXT, abort_reason TEXT, created_at INTEGER NOT NULL,"
+	" updated_at INTEGER NOT NULL, sealed_at INTEGER, deleted_at INTEGER,"
+	" UNIQUE (principal, session_id)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX recordings_phase ON recordings (phase, id);"
+	"CREATE TABLE tracks (recording BLOB NOT NULL REFERENCES recordings (id) ON DELETE CASCADE,"
+	" number INTEGER NOT NULL, name TEXT NOT NULL, bytes INTEGER NOT NULL DEFAULT 0, total INTEGER,"
+	" sealed INTEGER NOT NULL DEFAULT 0, sealed_by TEXT, sha256 BLOB, declared_sha256 BLOB, parts TEXT,"
+	" PRIMARY KEY (recording, number)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE jobs (id INTEGER PRIMARY KEY, recording BLOB NOT NULL REFERENCES recordings (id)"
+	" ON DELETE CASCADE, kind TEXT NOT NULL, revision INTEGER NOT NULL, state TEXT NOT NULL,"
+	" epoch INTEGER NOT NULL DEFAULT 0, lease_until INTEGER NOT NULL DEFAULT 0,"
+	" attempt INTEGER NOT NULL DEFAULT 0, created_at INTEGER NOT NULL, started_at INTEGER, last_error TEXT,"
+	" UNIQUE (recording, kind, revision)) STRICT;"
+	"CREATE TABLE events (seq INTEGER PRIMARY KEY AUTOINCREMENT, recording BLOB NOT NULL, type TEXT NOT NULL,"
+	" phase TEXT NOT NULL, revision INTEGER NOT NULL, at INTEGER NOT NULL) STRICT;"
+	"CREATE INDEX events_recording ON events (recording);"
+	"INSERT INTO recordings (id, principal, session_id, phase, sealed_by, revision, bytes, created_at, updated_at)"
+	" VALUES (x'00000000000000000000000000000001', 'somebody', 's', 'queued', 'end', 1, 7, 5, 6);"
+	"INSERT INTO tracks (recording, number, name, bytes, sealed)"
+	" VALUES (x'00000000000000000000000000000001', 0, 'main', 7, 1);"
+	"INSERT INTO jobs (id, recording, kind, revision, state, epoch, created_at)"
+	" VALUES (41, x'00000000000000000000000000000001', 'finalize', 1, 'queued', 3, 6);"
+	"INSERT INTO events (recording, type, phase, revision, at)"
+	" VALUES (x'00000000000000000000000000000001', 'recording.phase', 'uploading', 0, 5),"
+	" (x'00000000000000000000000000000001', 'recording.phase', 'queued', 1, 6);"
+	"PRAGMA user_version = 1";
+
+static enum err see_principal(void *arg, const struct catalog_event *event)
+{
+	assert_string_equal(event->principal, "somebody");
+	++*(unsigned *)arg;
+	return ERR_OK;
+}
+
+static void what_the_first_version_wrote_goes_on(void **state)
+{
+	struct fixture *f = *state;
+	struct catalog *c;
+	struct job_info job;
+	struct recording_info row;
+	struct catalog_event_filter filter = { .limit = 10, .principal = "somebody" };
+	unsigned events = 0;
+	run(f, first_version);
+	assert_int_equal(catalog_sqlite_open(f->vfs, true, &c), ERR_NOT_SUPPORTED); /* nothing is written to read it */
+	c = open_catalog(f->vfs);
+	assert_int_equal(c->ops->events(c, &filter, see_principal, &events), ERR_OK);
+	assert_int_equal(events, 2);
+	c->ops->begin(c);
+	assert_int_equal(c->ops->job_claim(c, JOB_FINALIZE, 100, 200, &job, &row), ERR_OK);
+	assert_int_equal(job.id, 41);
+	assert_int_equal(job.epoch, 4);
+	assert_int_equal(row.phase, PHASE_PROCESSING);
+	assert_int_equal(row.media.revision, 0);
+	assert_int_equal(row.tracks[0].bytes, 7);
+	job_info_release(&job);
+	recording_info_release(&row);
+	assert_int_equal(c->ops->events_trim(c, INT64_MAX), ERR_OK);
+	c->ops->commit(c);
+	catalog_close(c);
+	char text[200];
+	query(f, "SELECT seq, phase FROM events", text, sizeof text);
+	assert_string_equal(text, "3 processing\n"); /* the newest of each stays */
+	query(f, "PRAGMA foreign_key_check", text, sizeof text);
+	assert_string_equal(text, "");
+}
+
+/* What is asked often must not read through tables that only grow. */
+static void what_is_asked_often_has_its_index(void **state)
+{
+	static const enum catalog_statement often[] = {
+		STATEMENT_JOB_FIRST,
+		STATEMENT_JOB_LATEST,
+		STATEMENT_JOB_GET,
+		STATEMENT_JOB_OF,
+		STATEMENT_JOB_SHOWN,
+		STATEMENT_JOBS_RUNNING,
+		STATEMENT_JOBS_IN,
+		STATEMENT_TALLY,
+		STATEMENT_EVENTS,
+		STATEMENT_EVENTS_OF,
+		STATEMENT_EVENTS_FOR,
+		STATEMENT_EVENT_WAITS,
+		STATEMENT_EVENT_BOUNDS,
+		STATEMENT_EVENT_OLD,
+		STATEMENT_EVENTS_TRIM,
+		STATEMENT_JOB_RENEW,
+		STATEMENT_EXPIRED_ORIGINALS,
+		STATEMENT_EXPIRED_RECORDINGS,
+		STATEMENT_FIND_SESSION,
+		STATEMENT_FIND_REF,
+		STATEMENT_UNFINISHED,
+	};
+	struct fixture *f = *state;
+	catalog_close(open_catalog(f->vfs));
+	for (size_t i = 0; i < sizeof often / sizeof *often; i++) {
+		char sql[2000], plan[4000];
+		snprintf(sql, sizeof sql, "EXPLAIN QUERY PLAN %s", catalog_sql(often[i]));
+		query(f, sql, plan, sizeof plan);
+		bool scans =
+			strstr(plan, "SCAN recordings") || strstr(plan, "SCAN jobs") || strstr(plan, "SCAN events");
+		bool few = often[i] == STATEMENT_JOB_SHOWN || often[i] == STATEMENT_JOBS_RUNNING;
+		bool sorts = strstr(plan, "TEMP B-TREE") && !few;
+		if (scans || sorts)
+			print_error("%s\n%s", catalog_sql(often[i]), plan);
+		assert_false(scans || sorts);
+	}
 }
 
 static void the_settings_hold(void **state)
@@ -462,6 +587,8 @@ int main(void)
 		TEST(jobs_are_fenced_by_epoch),
 		TEST(events_tell_each_change_once),
 		TEST(a_newer_schema_is_refused),
+		TEST(what_the_first_version_wrote_goes_on),
+		TEST(what_is_asked_often_has_its_index),
 		TEST(the_settings_hold),
 		TEST(what_is_no_database_is_corrupt),
 		TEST(read_only_reads_and_writes_nothing),

@@ -164,7 +164,9 @@ static void completed(void *arg, enum err err, const char *text, size_t len)
 	case ERR_STORAGE_FULL:
 		break;
 	default:
-		if (!passing(r, err))
+		/* in `error`, its attempts used up: the job's own reason */
+		if (!passing(r, err) &&
+		    !(text && take->failures + r->w->failures > 0 && strstr(text, "\"retryAfter\"")))
 			unexpected(r, "completion", err);
 	}
 	request_over(r);
@@ -344,7 +346,11 @@ static void caller_tick(void *arg, uint64_t x)
 	struct world *w = arg;
 	struct take_truth *take = &w->takes[rng_below(&w->client_rng, w->plan.takes)];
 	if (can_ask(w) && take->id[0]) {
-		ask_something(w, take);
+		bool again = take->work_error && take->fate != FATE_WRONG_SHA && rng_chance(&w->client_rng, 40);
+		if (again) /* what was given up is claimed again, unless its attempts are used up */
+			ask_complete(w, take, false);
+		else
+			ask_something(w, take);
 		world_touched(w);
 	}
 	if (!w->calm)

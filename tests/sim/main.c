@@ -73,6 +73,7 @@ static void run_seed(uint64_t seed, bool trace, struct result *result)
 	clients_begin(&w);
 	callers_begin(&w);
 	watchers_begin(&w);
+	workers_begin(&w);
 	world_start(&w);
 	plan_begin(&w);
 	world_run(&w, w.plan.calm_us + 10 * MINUTE, calm_and_done);
@@ -83,6 +84,11 @@ static void run_seed(uint64_t seed, bool trace, struct result *result)
 	}
 	/* What was left to grace is sealed now. */
 	world_run(&w, w.sim.now_us + (uint64_t)w.plan.grace_ms * MS + 25 * SECOND, NULL);
+	/* What was sealed is finished, or given up. */
+	world_run(&w, w.sim.now_us + 10 * MINUTE, workers_idle);
+	if (!workers_idle(&w))
+		sim_fail(&w.sim, "liveness", "recordings are left in the queue");
+	world_run(&w, w.sim.now_us + 10 * SECOND, NULL);
 	watchers_check(&w);
 	w.quiet = true;
 	read_all_back(&w);

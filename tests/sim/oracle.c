@@ -186,7 +186,7 @@ static void told_recording(struct world *w, struct link *link, const struct mess
 	}
 	oracle_know(take, &known);
 	oracle_status(w, take, &known, status);
-	if (strcmp(phase, "error") == 0)
+	if (strcmp(phase, "error") == 0 && !oracle_work_error(status))
 		take->told_error = true;
 	else if (strcmp(phase, "uploading") == 0)
 		take->told_open = take->revision;
@@ -298,6 +298,7 @@ void oracle_crashed(struct world *w)
 void oracle_know(const struct take_truth *take, struct known *out)
 {
 	*out = (struct known){ .revision = take->revision,
+			       .published = take->published,
 			       .aborted = take->aborted,
 			       .deleted = take->deleted,
 			       .error = take->told_error,
@@ -309,10 +310,56 @@ void oracle_know(const struct take_truth *take, struct known *out)
 	}
 }
 
-static void check_phase(struct world *w, struct take_truth *take, const struct known *known, const char *phase)
+bool oracle_work_error(const json_t *status)
+{
+	const json_t *tracks = json_object_get(status, "tracks");
+	const char *phase = json_string_value(json_object_get(status, "phase"));
+	const char *code = json_string_value(json_object_get(json_object_get(status, "error"), "code"));
+	bool sealed = json_array_size(tracks) > 0;
+	for (size_t i = 0; i < json_array_size(tracks); i++)
+		sealed = sealed && json_is_true(json_object_get(json_array_get(tracks, i), "sealed"));
+	return phase && strcmp(phase, "error") == 0 && sealed && code && strcmp(code, "checksum_mismatch") != 0 &&
+	       strcmp(code, "quarantined") != 0;
+}
+
+/* Finishing it was given up: somebody who tried must have come to nothing. */
+static void check_work_error(struct world *w, struct take_truth *take)
+{
+	if (take->failures + w->failures == 0 && !w->plan.full && !oracle_excused(w, take))
+		sim_fail(&w->sim, "the status is the truth", "%s was given up, and nobody failed", take->session);
+	if (!take->work_error)
+		world_tally(w, TALLY_WORK_ERRORS);
+	take->work_error = true;
+}
+
+/* What is shown of its file and of the attempts to make it. */
+static void check_work(struct world *w, struct take_truth *take, const struct known *known, const json_t *json)
 {
 	struct sim *s = &w->sim;
-	bool uploading = strcmp(phase, "uploading") == 0, error = strcmp(phase, "error") == 0;
+	const json_t *file = json_object_get(json, "file");
+	uint32_t published = (uint32_t)json_integer_value(json_object_get(file, "revision"));
+	uint32_t revision = (uint32_t)json_integer_value(json_object_get(json, "revision"));
+	if (json_integer_value(json_object_get(json, "attempt")) > LIMIT_ATTEMPTS)
+		sim_fail(s, "three attempts", "%s is at attempt %d", take->session,
+			 (int)json_integer_value(json_object_get(json, "attempt")));
+	if (published > revision)
+		sim_fail(s, "finished once", "%s has a file of revision %" PRIu32 " at revision %" PRIu32,
+			 take->session, published, revision);
+	if (published < known->published)
+		sim_fail(s, "finished once", "%s had the file of revision %" PRIu32 " and has that of %" PRIu32,
+			 take->session, known->published, published);
+	if (published > take->published)
+		take->published = published;
+	if (strcmp(json_string_value(json_object_get(json, "phase")), "complete") == 0 && published != revision)
+		sim_fail(s, "finished once", "%s is complete at revision %" PRIu32 " with the file of %" PRIu32,
+			 take->session, revision, published);
+}
+
+static void check_phase(struct world *w, struct take_truth *take, const struct known *known, const char *phase,
+			bool work)
+{
+	struct sim *s = &w->sim;
+	bool uploading = strcmp(phase, "uploading") == 0, error = strcmp(phase, "error") == 0 && !work;
 	bool aborted = strcmp(phase, "aborted") == 0;
 	if (known->deleted)
 		sim_fail(s, "the end is the end", "%s is back from deletion: %s", take->session, phase);
@@ -339,10 +386,17 @@ void oracle_status(struct world *w, struct take_truth *take, const struct known 
 	bool interrupted = json_is_true(json_object_get(json, "interrupted"));
 	if (!phase)
 		sim_fail(s, "the status is the truth", "%s has no phase", take->session);
+	enum phase parsed = PHASE_UPLOADING;
+	phase_parse(phase, &parsed);
+	bool sealed = (parsed >= PHASE_QUEUED && parsed <= PHASE_COMPLETE) || oracle_work_error(json);
 	sim_trace(s, "status", phase, bytes, revision);
 	if (!take->honest)
 		return;
-	check_phase(w, take, known, phase);
+	bool work = oracle_work_error(json);
+	if (work)
+		check_work_error(w, take);
+	check_phase(w, take, known, phase, work);
+	check_work(w, take, known, json);
 	if (bytes < known->promised && !take->in_error)
 		sim_fail(s, "the status is the truth", "%s has %" PRIu64 " bytes, promised were %" PRIu64,
 			 take->session, bytes, known->promised);
@@ -352,14 +406,14 @@ void oracle_status(struct world *w, struct take_truth *take, const struct known 
 	if (revision < known->revision)
 		sim_fail(s, "finished once", "%s went from revision %" PRIu32 " to %" PRIu32, take->session,
 			 known->revision, revision);
-	if (strcmp(phase, "queued") == 0 && revision > 0 && revision == known->open)
+	if (sealed && revision > 0 && revision == known->open)
 		sim_fail(s, "the status is the truth", "%s was said to be open again, and is not", take->session);
 	if (revision > take->revision) {
 		if (revision == 2)
 			world_tally(w, TALLY_REVISIONS);
 		take->revision = revision;
 	}
-	if (strcmp(phase, "queued") != 0)
+	if (!sealed)
 		return;
 	if (interrupted && !take->may_be_sealed && s->now_us < grace_deadline(w, take))
 		sim_fail(s, "a full grace", "%s was sealed by grace too early", take->session);

@@ -46,6 +46,9 @@ void plan_make(struct world *w)
 	p->latency_us = one_of(&rng, latencies, 4);
 	p->capacity = 64 * GIB;
 	p->watchers = (unsigned)rng_below(&rng, WATCHERS + 1);
+	p->workers = rng_chance(&rng, 10) ? 0 : 1 + (unsigned)rng_below(&rng, SIM_WORKERS);
+	p->breakdowns = rng_chance(&rng, 25);
+	p->lease_ms = (uint32_t)rng_between(&rng, 1500, 8000);
 	if (p->burst) {
 		p->takes = 1 + (unsigned)rng_below(&rng, 3);
 		p->memory_bytes = 8 * MIB;

@@ -33,12 +33,15 @@ void world_init(struct world *w, uint64_t seed, bool trace)
 	disk_set_trace(w->disk, trace_disk, w);
 	w->exec = exec_sim_new(rng_next(&root));
 	w->turn_at = UINT64_MAX;
+	w->work_rng = rng_fork(&root, 4);
+	workers_init(w);
 	plan_make(w);
 }
 
 void world_release(struct world *w)
 {
 	exec_sim_free(w->exec);
+	free(w->workers);
 	disk_free(w->disk);
 	sim_release(&w->sim);
 }
@@ -140,6 +143,9 @@ void world_start(struct world *w)
 		.reserve_bytes = w->plan.reserve_bytes,
 		.random = draw_random,
 		.random_arg = w,
+		.workers = workers_base(w),
+		.worker_count = w->plan.workers,
+		.lease_ms = w->plan.lease_ms,
 		.pump = pump,
 		.pump_arg = w,
 	};
@@ -165,6 +171,7 @@ void world_start(struct world *w)
 static void process_gone(struct world *w)
 {
 	net_crashed(w);
+	workers_gone(w);
 	w->engine = NULL;
 	w->up = w->stopping = w->stopped = w->fatal = false;
 	w->turn_at = UINT64_MAX;

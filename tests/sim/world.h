@@ -15,6 +15,7 @@ enum {
 	TRACKS = 3,
 	CLIENTS = 32,
 	WATCHERS = 4,
+	SIM_WORKERS = 3,
 	LINKS = 4096,
 	ID_TEXT = UUID_TEXT,
 	LATE_FOR_EVER = 3600 * 1000, /* a late resume that no seed outlives, ms */
@@ -80,11 +81,14 @@ struct take_truth {
 	bool deleting, deleted, aborting, aborted;
 	bool in_error;	      /* phase error was seen or said */
 	uint32_t revision;    /* the highest seen */
+	uint32_t published;   /* the highest whose file was seen */
 	unsigned attached;    /* links that were told `started` and not detached since */
 	uint64_t detached_us; /* when the last of them left */
 	bool may_be_sealed;   /* grace may have run out since the last `started` */
 	unsigned begun;	      /* complete answered `started` so often */
 	bool told_error;      /* a status said so */
+	unsigned failures;    /* attempts to finish it that came to nothing */
+	bool work_error;      /* … and it was seen in error for that */
 	uint32_t told_open;   /* a status said that it is open again behind this revision */
 	/* a liar's: what was read once stays */
 	uint64_t read_bytes, read_hash;
@@ -123,6 +127,10 @@ enum crash { CRASH_KILL, CRASH_POWER };
 	X(STATUSES, "statuses")                                                                                        \
 	X(FOLDS, "times without room")                                                                                 \
 	X(READS, "pieces read back")                                                                                   \
+	X(LEASES, "leases")                                                                                            \
+	X(FINISHED, "finished")                                                                                        \
+	X(WORKERS_KILLED, "workers killed")                                                                            \
+	X(WORK_ERRORS, "given up")                                                                                     \
 	X(STEPS, "steps")
 
 enum tally_item {
@@ -149,17 +157,23 @@ struct plan {
 	enum journal_io io;
 	uint64_t latency_us;
 	unsigned watchers;
+	unsigned workers; /* 0: nobody serves the queue */
+	bool breakdowns;  /* … and at times none can be started */
+	uint32_t lease_ms;
 };
 
 struct world {
 	struct sim sim;
 	struct plan plan;
-	struct rng net_rng, client_rng, engine_rng;
+	struct rng net_rng, client_rng, engine_rng, work_rng;
 	struct disk *disk;
 	struct exec_sim *exec;
 	struct engine *engine; /* NULL: down */
-	unsigned life;	       /* which server process this is */
-	bool up;	       /* listening */
+	struct sim_workers *workers;
+	bool workers_broken;
+	unsigned failures; /* attempts that came to nothing, of recordings whose id nobody knows yet */
+	unsigned life;	   /* which server process this is */
+	bool up;	   /* listening */
 	bool stopping, stopped, fatal, calm;
 	bool start_planned, ending;
 	uint64_t listen_us, turn_at;
@@ -243,6 +257,16 @@ void watchers_begin(struct world *w);
 void watchers_compare(struct world *w, const struct take_truth *take, const json_t *state);
 void watchers_check(struct world *w);
 
+/* worker.c: those who finish what was recorded */
+struct workers;
+void workers_init(struct world *w);
+void workers_begin(struct world *w);
+struct workers *workers_base(struct world *w);
+/* The server process is gone, and they with it. */
+void workers_gone(struct world *w);
+/* Nothing is queued or at work. */
+bool workers_idle(struct world *w);
+
 /* caller.c: requests over HTTP */
 void callers_begin(struct world *w);
 /* Asks for every take, and reads each back and compares; over when world.open_requests is 0. */
@@ -260,17 +284,23 @@ void oracle_step(struct world *w);
 /* What was known of a take when somebody asked for it: the answer must not say less. */
 struct known {
 	uint64_t promised;
-	uint32_t revision, open;
+	uint32_t revision, open, published;
 	bool saved, aborted, deleted, error;
 };
 void oracle_know(const struct take_truth *take, struct known *out);
 void oracle_status(struct world *w, struct take_truth *take, const struct known *known, const json_t *json);
+/* In `error` because finishing it failed: all of it is sealed. */
+bool oracle_work_error(const json_t *status);
 bool oracle_may_abort(const struct take_truth *take);
 uint64_t oracle_delivered_sum(const struct take_truth *take);
 /* Storage failed under some takes: those may be in `error`. */
 bool oracle_excused(const struct world *w, const struct take_truth *take);
 /* When all clients are done: each honest take came to its end. */
 void oracle_final(struct world *w);
+/* audit_work.c: the events, jobs and published files of one of them. */
+struct recording_info;
+void audit_work(struct world *w, struct catalog *catalog, const struct take_truth *take,
+		const struct recording_info *row);
 /* Takes the files and the catalog apart after a clean stop. */
 void oracle_audit(struct world *w);
 

@@ -420,7 +420,7 @@ static void a_clean_stop_gives_the_work_back(void **state)
 	engine_rig_close(g);
 	worker_rig_init(&workers);
 	assert_int_equal(engine_rig_open(g), ERR_OK);
-	assert_state(g, "{\"phase\":\"queued\",\"lastError\":{\"code\":\"shutting_down\"}}");
+	assert_state(g, "{\"phase\":\"queued\",\"attempt\":0,\"lastError\":{\"code\":\"shutting_down\"}}");
 	engine_rig_pass(g, 5000);
 	finish(g);
 	assert_state(g, "{\"phase\":\"complete\"}");
