@@ -154,7 +154,7 @@ enum {
 	LIMIT_GRACE_MAX_MS = 24 * 3600 * 1000,
 	LIMIT_HEARTBEAT_MAX_MS = 10 * 60 * 1000, /* a dead link is noticed within two of them */
 	LIMIT_LATE_RESUME_DAYS = 365,
-	LIMIT_RETAIN_DAYS = 36525, /* a hundred years: beyond them is "forever" */
+	LIMIT_RETAIN_DAYS = 36525,		  /* a hundred years: beyond them is "forever" */
 	LIMIT_MEMORY_MIN_BYTES = 8 * 1024 * 1024, /* one batch of the journal */
 };
 
