@@ -220,11 +220,27 @@ static void who_leaves_at_any_time_leaves_nothing(void **state)
 	}
 }
 
+/* Nothing more comes from it: it has gone, whatever its system still takes. */
+static void who_says_goodbye_makes_room_at_once(void **state)
+{
+	struct client c;
+	client_open(&c, "/api/events");
+	happen(1);
+	assert_int_equal(net->streams, 1);
+	shutdown(c.fd, SHUT_WR);
+	for (unsigned i = 0; i < 50 && net->streams > 0; i++)
+		turn();
+	assert_int_equal(net->streams, 0);
+	client_close(&c);
+	until_gone();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_slow_reader_is_behind_and_misses_nothing),
 		cmocka_unit_test(what_a_client_says_meanwhile_is_dropped),
+		cmocka_unit_test(who_says_goodbye_makes_room_at_once),
 		cmocka_unit_test(who_leaves_at_any_time_leaves_nothing),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
