@@ -235,8 +235,8 @@ void engine_read(struct engine *e, uint64_t reader, uint64_t offset, size_t len,
 	struct read_op *op = must(malloc(sizeof *op + len));
 	*op = (struct read_op){ .engine = e, .reader = r, .offset = offset, .len = len, .done = done, .arg = arg };
 	struct take *t = take_by_id(e, &r->recording);
-	bool at_work = t && !t->loading && r->number != READER_PUBLISHED && r->number < t->io_count;
-	struct track_io *io = at_work ? t->io[r->number] : NULL;
+	/* of what was published there is no such number */
+	struct track_io *io = t && !t->loading && r->number < t->io_count ? t->io[r->number] : NULL;
 	if (io && offset >= io->spooled) {
 		read_memory(io, op);
 		done(arg, ERR_OK, op->data, op->got);

@@ -364,7 +364,7 @@ void peer_input_ended(struct peer *p)
 	p->ended = true;
 	if (p->gates || p->doomed || p->state == PEER_LINGER)
 		return; /* what was read comes first, and an answer is owed */
-	if (p->ws || p->state == PEER_STREAM)
+	if (p->ws)
 		peer_doom(p);
 	else
 		peer_finish(p);

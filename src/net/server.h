@@ -19,7 +19,8 @@
  *
  *   401 unauthorized, token_expired, token_revoked: a token that is none; or none at all, where peer, listening socket
  *   or Host is not loopback or a Forwarded, X-Forwarded-… or X-Real-IP header came. Pages, /healthz, /readyz and
- *   /api/pair are everybody's, /ws opens without a grant too, and …/original with a signed query
+ *   /api/pair are everybody's, /ws opens without a grant too, and a recording's file, original, thumbnail and waveform
+ *   with a signed query
  *
  *   404 no such path · 405 with Allow · 413 a body above LIMIT_HTTP_BODY_BYTES · 501 Upgrade: h2c
  *

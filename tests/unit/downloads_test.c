@@ -137,7 +137,7 @@ static char made_byte(enum media_part part, size_t offset)
 	return (char)(offset * 7 >> 4 ^ (size_t)part);
 }
 
-static const uint64_t part_bytes[] = { [MEDIA_FILE] = FILE_BYTES, [MEDIA_THUMBNAIL] = 5000, [MEDIA_WAVEFORM] = 70 };
+static const uint64_t part_bytes[] = { [MEDIA_FILE] = FILE_BYTES, [MEDIA_THUMBNAIL] = 5000, [MEDIA_WAVEFORM] = 5000 };
 
 static void fill_part(struct vfs_file *file, enum media_part part)
 {

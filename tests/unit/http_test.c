@@ -236,6 +236,8 @@ static void every_error_has_a_phrase(void **state)
 {
 	for (int err = 0; err < ERR_COUNT; err++)
 		assert_string_not_equal(http_phrase(err_status(err)), "");
+	assert_string_equal(http_phrase(201), "Created");
+	assert_string_equal(http_phrase(202), "Accepted");
 	assert_string_equal(http_phrase(299), "");
 }
 

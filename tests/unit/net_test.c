@@ -254,6 +254,9 @@ static void what_is_open_and_what_is_not(void **state)
 		     { "/api/lan", 401 },
 		     { "/api/lan/qr.svg", 401 },
 		     { "/api/recordings", 401 },
+		     { "/api/recordings/x/file", 401 },
+		     { "/api/recordings/x/waveform?track=&sig=x&exp=1", 401 },
+		     { "/api/events", 401 },
 		     { "/metrics", 401 },
 		     { "/nothing", 401 },
 		     { "/ws", 400 } }; /* open to those who bring a token in `start`; this is no upgrade */

@@ -140,7 +140,7 @@ export async function api(server, path, options = {}) {
 	const response = await fetch(server.url + path, { signal: AbortSignal.timeout(WAIT_MS), redirect: 'manual', ...options });
 	const bytes = Buffer.from(await response.arrayBuffer());
 	const json = /json/.test(response.headers.get('content-type') ?? '');
-	return { status: response.status, headers: response.headers, bytes, body: json ? JSON.parse(bytes) : undefined };
+	return { status: response.status, headers: response.headers, bytes, body: json && bytes.length > 0 ? JSON.parse(bytes) : undefined };
 }
 
 export function complete(server, id, body) {
