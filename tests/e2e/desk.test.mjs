@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { listen, visit } from './support/desk.mjs';
 import { launch } from './support/page.mjs';
-import { recordingNow, startStandin, take } from './support/standin.mjs';
+import { finished, ready, recordingNow, startStandin, take } from './support/standin.mjs';
 import { until } from './support/server.mjs';
 
 const options = { timeout: 60_000 };
@@ -29,9 +29,14 @@ test('every state in words: who, how much, since when, why', options, async (t) 
 		take({ name: 'Thrown', phase: 'aborted', owner: 'phone-1' }),
 		take({ name: 'Broken', phase: 'error', error: { code: 'checksum_mismatch', message: 'The bytes differ from their checksum.' } }),
 		take({ name: 'Short', interrupted: true }),
-		take({ name: 'Whole', bytes: 24_300_000, mime: 'audio/webm', revision: 2 }),
+		ready({ name: 'Whole', bytes: 24_300_000, mime: 'audio/webm', revision: 2, warnings: [{ code: 'truncated', message: 'The end is missing.' }] }),
 		take({ name: 'Both', tracks: ['video', 'audio'].map((track) => ({ track, bytes: 1, attached: false, sealed: true })) }),
-		take({ name: 'Working', phase: 'processing' }),
+		take({ name: 'Working', phase: 'processing', attempt: 2, progress: 0.409, lastError: { code: 'worker_died', message: 'The worker died.' } }),
+		take({ name: 'Waiting for it' }),
+		take({ name: 'Recovering', attempt: 1, lastError: { code: 'worker_died', message: 'The worker died.' } }),
+		take({ name: 'Given up', phase: 'error', attempt: 3, error: { code: 'worker_died', message: 'The worker died.' } }),
+		take({ name: 'Call', phase: 'uploading', revision: 0, bytes: 0, fetch: 'on_demand' }),
+		take({ name: 'Fetched', phase: 'uploading', revision: 0, bytes: 1000, fetch: 'now', attempt: 1, progress: 0.25 }),
 		recordingNow({ name: 'Away', attached: false }),
 		recordingNow({ name: 'Lost', attached: false, graceLeftMs: 24_900, owner: 'phone-2' }),
 		recordingNow({ name: 'Now', owner: 'phone-3', bytes: 1_250_000, createdAt: Date.now() - 60_000 }),
@@ -43,9 +48,14 @@ test('every state in words: who, how much, since when, why', options, async (t) 
 	await says('Now', /Recording/, /from phone-3 · video/, /1\.25 MB/, /· 1:0\d/);
 	await says('Lost', /Link lost/, /0:2\d left for its sender to come back/);
 	await says('Away', /Waiting/, /may go on at any time/);
-	await says('Whole', /Saved/, /24\.3 MB/, /audio · version 2/, /\d\d:\d\d/);
-	await says('Both', /2 tracks/, /Download video/, /Download audio/);
-	await says('Working', /Saved, being finished/);
+	await says('Whole', /Ready/, /24\.3 MB/, /audio · 3:12 · version 2/, /\d\d:\d\d/, /Its end is missing/, /Play Download Original/);
+	await says('Both', /2 tracks/, /Original video/, /Original audio/);
+	await says('Working', /Saved/, /Being finished: 40 %, attempt 2\/3\. The attempt before failed: The worker died\./, /Play Original Rename/);
+	await says('Waiting for it', /Saved/, /Waits to be finished/);
+	await says('Recovering', /Attempt 1\/3 failed: The worker died\. It is tried again\./);
+	await says('Given up', /Failed/, /Given up after 3 attempts: The worker died\./, /Try again/);
+	await says('Call', /Not fetched yet/, /when somebody first plays it/);
+	await says('Fetched', /Being fetched: 25 %/);
 	await says('Short', /Saved, cut short/, /the recording goes on/);
 	await says('Broken', /Failed/, /The bytes differ from their checksum\./, /can be downloaded/);
 	await says('Thrown', /Thrown away/);
@@ -80,6 +90,42 @@ test('the grace runs down by itself, and stands still when nothing is heard', op
 	await seen.until('.why', /^1:28 left/);
 	await server.stop();
 	await seen.until('.why', /was being waited for/);
+	seen.clean();
+});
+
+test('what failed is tried again from its row, or the row says from when on it can be', options, async (t) => {
+	const one = take({ name: 'Given up', phase: 'error', attempt: 3, error: { code: 'worker_died', message: 'The worker died.' } });
+	const theirs = take({ name: 'Theirs', phase: 'error', sessionId: null, error: { code: 'worker_died', message: 'The worker died.' } });
+	const { server, seen, page } = await desk(t, [one, theirs]);
+	server.completions.set(one.id, [500, { status: 500, code: 'worker_died', detail: 'The worker died.' }, { 'retry-after': '300' }]);
+	await seen.tabTo('Try again to finish Given up');
+	await page.keyboard.press('Enter');
+	await seen.until('.take:has(.notice:not([hidden])) .notice', 'Not tried again: The worker died. It can be tried again in 5 min.');
+	server.completions.clear();
+	await page.keyboard.press('Enter');
+	await until(async () => /Waits to be finished/.test(await seen.row('Given up').innerText()), 5000, 'it waits again');
+	assert.equal(await seen.focused(), 'Given up', 'the button is gone: the focus is on the name');
+	assert.equal(await seen.row('Theirs').getByRole('button', { name: /Try again/ }).isVisible(), false);
+	server.put(finished(server.takes.get(one.id)));
+	await until(async () => /Given up: ready to play/.test(await seen.said()), 5000, 'said that it is ready');
+	seen.clean();
+});
+
+test('pictures are loaded for who looks at them, signed where there is a token', options, async (t) => {
+	const picture = { type: 'image/svg+xml', data: Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="16" height="9"><path d="M0 0h16v9H0z"/></svg>') };
+	const many = Array.from({ length: 60 }, (_, i) => ready({ name: `Film ${i}` }, { thumbnail: true }));
+	const asked = (server, what) => server.asked.filter((line) => line.includes(what)).length;
+	const { server, seen, page } = await desk(t, many, { prepare: (one) => {
+		for (const { id } of many) one.thumbnails.set(id, picture);
+		one.token = 'hf1.good.token';
+	}, context: { init: () => localStorage.setItem('holdfast.token', 'hf1.good.token') } });
+	const shown = (name) => seen.row(name).locator('img').evaluate((img) => img.complete && img.naturalWidth > 0);
+	await until(() => shown('Film 59'), 5000, 'the newest is shown');
+	assert.ok(asked(server, '/thumbnail?exp=1&sig=good') > 0);
+	assert.ok(asked(server, '/sign') < 30, `${asked(server, '/sign')} signed`);
+	await seen.row('Film 0').scrollIntoViewIfNeeded();
+	await until(() => shown('Film 0'), 5000, 'the oldest too, once it is looked at');
+	assert.equal(await page.locator('.take img[alt=""]').count(), 60);
 	seen.clean();
 });
 
@@ -268,7 +314,7 @@ test('no grant: it says why, and takes a token', options, async (t) => {
 	await page.getByRole('button', { name: 'Open' }).click();
 	await seen.row('Secret').waitFor();
 	const download = page.waitForEvent('download');
-	await seen.row('Secret').getByRole('link', { name: 'Download Secret' }).click();
+	await seen.row('Secret').getByRole('link', { name: 'Download the original of Secret' }).click();
 	assert.match((await download).url(), /sig=good/, 'with a token, the address of a download is signed');
 	seen.clean();
 });

@@ -15,7 +15,9 @@ export class Player {
 	#wave;
 	#onlength;
 	#onerror;
-	#wanted = null; // where a seek goes that the element has not begun yet
+	#wanted = null; // the place, while the element is on its way elsewhere or not there yet
+	#sent = null; // where it was sent last
+	#finding = false; // it was sent behind its end to find that
 	#known = null; // the length that the server told, in seconds
 	#bytes = 0;
 
@@ -48,20 +50,25 @@ export class Player {
 		this.unload();
 		this.#known = duration;
 		this.#bytes = bytes;
+		this.#wanted = from > 0 ? from : null;
+		this.#sent = null;
 		const media = element(kind, { id: 'media', preload: 'metadata', playsinline: true, 'aria-label': label, poster });
 		this.media = media;
 		const mine = (handle) => () => media === this.media && handle();
 		const events = {
 			loadedmetadata: () => {
 				media.playbackRate = Number(at('speed').value);
-				if (from > 0) this.seek(from);
+				this.#settled();
 				this.#metadataCame();
 				if (playing) media.play().catch(() => {});
 			},
-			durationchange: () => this.#lengthChanged(),
+			durationchange: () => {
+				this.#settled();
+				this.#lengthChanged();
+			},
 			timeupdate: () => this.#moved(),
 			seeking: () => this.#moved(),
-			seeked: () => this.#seeked(),
+			seeked: () => this.#settled(),
 			play: () => this.#playing(),
 			pause: () => this.#playing(),
 			ended: () => this.#playing(),
@@ -99,6 +106,7 @@ export class Player {
 		const { media } = this;
 		this.media = null;
 		this.#wanted = null;
+		this.#finding = false;
 		at('player').hidden = true;
 		at('find').hidden = true;
 		if (media === null) return;
@@ -117,18 +125,25 @@ export class Player {
 	seek(seconds) {
 		const { media } = this;
 		if (media === null) return;
-		if (media.readyState === 0 || media.seeking) this.#wanted = seconds;
-		else media.currentTime = seconds;
+		this.#wanted = seconds;
+		this.#sent = null;
+		this.#settled();
+	}
+
+	/** Unless it is on its way: on to where it is wanted by now. Where it then arrives counts, be it near or far. */
+	#settled() {
+		const { media } = this;
+		if (media.readyState > 0 && (this.#finding ? Number.isFinite(media.duration) : !media.seeking)) {
+			this.#finding = false;
+			if (this.#wanted === this.#sent) this.#wanted = null;
+			else if (this.#wanted !== null) this.#send(this.#wanted);
+		}
 		this.#moved();
 	}
 
-	#seeked() {
-		const { media } = this;
-		if (this.#wanted !== null && !media.seeking) {
-			media.currentTime = this.#wanted;
-			this.#wanted = null;
-		}
-		this.#moved();
+	#send(seconds) {
+		this.#sent = seconds;
+		this.media.currentTime = seconds;
 	}
 
 	get #duration() {
@@ -141,20 +156,14 @@ export class Player {
 	/** MediaRecorder writes no length. Going far behind the end makes the browser find it; then back to where we were. */
 	#findLength() {
 		const { media } = this;
-		const { currentTime, paused } = media;
+		const { paused } = media;
 		at('find').hidden = true;
-		const found = () => {
-			if (media !== this.media || !Number.isFinite(media.duration)) return;
-			media.removeEventListener('durationchange', found);
-			media.removeEventListener('seeked', found);
-			media.currentTime = this.#wanted ?? currentTime;
-			this.#wanted = null;
-			if (!paused) media.play().catch(() => {});
-			this.#lengthChanged();
-		};
-		media.addEventListener('durationchange', found);
-		media.addEventListener('seeked', found);
-		media.currentTime = FAR_S;
+		this.#wanted ??= media.currentTime;
+		this.#finding = true;
+		media.addEventListener('seeked', () => {
+			if (media === this.media && !paused) media.play().catch(() => {}); // at the end it would have stopped
+		}, { once: true });
+		this.#send(FAR_S);
 	}
 
 	#metadataCame() {

@@ -14,7 +14,9 @@ import { Live } from './live.js';
 import { Meter } from './meter.js';
 import { Pairing, grantOf } from './pairing.js';
 import { Unfinished } from './unfinished.js';
+import { Watch } from './watch.js';
 import { saveCopy } from './copy.js';
+import { savedSays } from './finishing.js';
 
 const pairing = new Pairing();
 pairing.take(location, history); // before anything else: the address is not to be copied with it
@@ -26,12 +28,12 @@ const CHOICE = 'holdfast.source'; // what was recorded last, for the next time
 const STALLED = new Set(['waiting', 'connecting', 'stopped', 'idle']);
 
 const ui = Object.fromEntries(['access', 'error', 'take', 'preview', 'level', 'level-bar', 'elapsed', 'part', 'recorded', 'safe',
-	'progress', 'link-text', 'light', 'wait', 'wait-text', 'try-now', 'notices', 'here', 'there', 'result', 'original', 'local', 'save',
+	'progress', 'link-text', 'light', 'wait', 'wait-text', 'try-now', 'notices', 'here', 'there', 'finish', 'result', 'original', 'local', 'save',
 	'save-text', 'setup', 'source', 'camera', 'camera-field', 'microphone', 'microphone-field', 'name', 'controls', 'record', 'go-on',
 	'pause', 'stop', 'unfinished', 'takes', 'insecure', 'secure', 'files', 'fits'].map((id) => [id, at(id)]));
 const page = {
 	able: ability(), access: 'ok', accessSentence: '', accessKind: '', client: null, live: null, unfinished: null, awake: null, meter: null,
-	hereBytes: null, thereBytes: null, loudness: 0, name: '', begunAt: 0,
+	hereBytes: null, thereBytes: null, loudness: 0, name: '', begunAt: 0, watch: null,
 };
 fillTexts(texts.page);
 
@@ -132,6 +134,11 @@ function renderResult(live) {
 	const { state, stage } = live;
 	ui.result.hidden = state.id === null || !(stage === 'saved' || stage === 'failed');
 	if (state.id !== null) setAttribute(ui.original, 'href', `/play/${state.id}`);
+	const { sentence, ready } = page.watch === null ? { sentence: '', ready: false } : savedSays(page.watch);
+	setText(ui.finish, sentence);
+	ui.finish.hidden = sentence === '';
+	setText(ui.original, ready ? texts.page.play : texts.page.result);
+	document.body.dataset.finish = page.watch?.waiting.state ?? '';
 	const left = state.emittedBytes > state.safeBytes;
 	ui.local.hidden = !left || live.busy || !STALLED.has(state.link);
 }
@@ -282,6 +289,13 @@ function liveChanged(live) {
 	render();
 }
 
+/** What becomes of the take that is saved now. */
+function watchFinish(live) {
+	const id = live.stage === 'saved' ? live.state.id : null;
+	page.watch?.close();
+	page.watch = id === null ? null : new Watch({ client: page.client, id, onchange: render });
+}
+
 /** The focus follows when what had it is gone; it is left alone where the person has put it. */
 function focusInstead(node) {
 	const has = document.activeElement;
@@ -289,6 +303,7 @@ function focusInstead(node) {
 }
 
 function stageChanged(live, before) {
+	watchFinish(live);
 	render();
 	if (live.running) page.awake.hold();
 	else page.awake.release();

@@ -59,7 +59,9 @@ export class Watch {
 		clearTimeout(this.#timer);
 		if (this.#closed || this.nextMs === null) return;
 		this.#timer = this.#after(this.nextMs, () => {
-			if (!this.#closed && this.waiting.due(this.#now())) this.#ask();
+			if (this.#closed) return;
+			if (this.waiting.due(this.#now())) this.#ask();
+			else this.#wake(); // timers count whole milliseconds, and may be early
 		});
 	}
 
