@@ -81,7 +81,14 @@ static enum err check_duration(const struct take *t, const struct input *in, con
 		if (t->slots[i].stream && t->slots[i].longest_us + 100 * 1000 > slack)
 			slack = t->slots[i].longest_us + 100 * 1000;
 	}
-	*out = in->format->duration == AV_NOPTS_VALUE ? made->duration_us : in->format->duration;
+	*out = in->format->duration;
+	for (unsigned i = 0; *out == AV_NOPTS_VALUE && i < in->format->nb_streams; i++) {
+		const AVStream *st = in->format->streams[i];
+		if (st->duration != AV_NOPTS_VALUE)
+			*out = av_rescale_q(st->duration, st->time_base, AV_TIME_BASE_Q);
+	}
+	if (*out == AV_NOPTS_VALUE)
+		return wrong(t->watch, "The finished file does not say how long it lasts.");
 	if (llabs(*out - made->duration_us) <= slack)
 		return ERR_OK;
 	char line[LIMIT_MEDIA_ERROR_CHARS];

@@ -81,12 +81,14 @@ static enum err input_begin(struct input *in, enum container container, bool pro
 			return err;
 		if (!honest)
 			av_dict_set(&options, "ignore_length", "1", 0);
-		av_dict_set(&options, "max_size", "65536", 0);
+		av_dict_set(&options, "max_size", "16384", 0);
+		in->format->max_probe_packets = 1; /* sound that looks like another codec is sound */
 	}
 	const AVInputFormat *demuxer = av_find_input_format(container_row(container)->demuxer);
 	int rc = avformat_open_input(&in->format, "", demuxer, &options);
 	av_dict_free(&options);
-	if (rc >= 0 && probe)
+	/* A WAV's header says all; libav would look for other codecs in the sound. */
+	if (rc >= 0 && probe && container != CONTAINER_WAV)
 		rc = avformat_find_stream_info(in->format, NULL);
 	if (rc < 0)
 		return watch_err(in->watch, rc, ERR_MEDIA_UNREADABLE);

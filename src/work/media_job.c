@@ -60,13 +60,12 @@ static enum err make_file(const struct media_job *job, struct watch *w, struct m
 /* What can fail without harm. Only to be stopped counts. */
 static enum err decorate(const struct media_job *job, struct watch *w, struct media_info *media)
 {
-	enum container c;
-	struct range range = { job->file_fd, 0, media->bytes };
-	if (sniff(range.fd, 0, range.end, &c))
-		c = CONTAINER_NONE;
-	media->has_thumbnail = thumbnail_make(w, &range, c, job->thumbnail_fd);
+	struct finished file = { .range = { job->file_fd, 0, media->bytes }, .duration_us = media->duration_ms * 1000 };
+	if (sniff(job->file_fd, 0, media->bytes, &file.container))
+		return ERR_OK;
+	media->has_thumbnail = thumbnail_make(w, &file, job->thumbnail_fd);
 	watch_progress(w, SHARE_THUMBNAIL);
-	media->has_waveform = waveform_make(w, &range, c, job->waveform_fd, SHARE_ALL);
+	media->has_waveform = waveform_make(w, &file, job->waveform_fd, SHARE_ALL);
 	return w->stopped ? ERR_MEDIA_LIMIT : ERR_OK;
 }
 

@@ -107,7 +107,9 @@ static enum err output_begin(struct output *out, struct take *t, uint64_t packet
 	if (!out->io || !out->format)
 		return ERR_NO_MEMORY;
 	out->format->pb = out->io;
-	out->format->flags |= AVFMT_FLAG_CUSTOM_IO;
+	/* Bit-exact: no clock and no random numbers in the file, so an attempt that is repeated gives the same bytes.
+	 */
+	out->format->flags |= AVFMT_FLAG_CUSTOM_IO | AVFMT_FLAG_BITEXACT;
 	out->format->io_open = no_open;
 	out->format->flush_packets = 0;
 	out->format->strict_std_compliance = FF_COMPLIANCE_EXPERIMENTAL;

@@ -3,6 +3,8 @@
 #include "work/remux.h"
 #include "work/output.h"
 
+#include <unistd.h>
+
 static struct source *earliest(struct take *t)
 {
 	struct source *first = NULL;
@@ -44,6 +46,33 @@ static void gather(const struct take *t, const struct output *out, struct remuxe
 	}
 }
 
+/* A FLAC's header counts its samples; whoever writes into a pipe says 0, and of a take that was cut there are fewer.
+ * The checksum of the sound (RFC 9639, 8.2) stays if the number was right and else is unknown: all zero. */
+static enum err mend_flac(struct take *t, int fd, const struct remuxed *done)
+{
+	enum { AT = 21, SUM = 16 };
+	uint8_t h[5 + SUM];
+	size_t got;
+	int rate = 0;
+	for (unsigned i = 0; i < t->slot_count; i++)
+		rate = t->slots[i].stream && t->slots[i].par->sample_rate ? t->slots[i].par->sample_rate : rate;
+	uint64_t samples = (uint64_t)av_rescale(done->duration_us, rate, AV_TIME_BASE);
+	enum err err = sniff_read(fd, AT, h, sizeof h, &got);
+	if (err || got < sizeof h)
+		return err;
+	uint64_t said = (uint64_t)(h[0] & 15) << 32 | (uint64_t)h[1] << 24 | h[2] << 16 | h[3] << 8 | h[4];
+	if (said == samples)
+		return ERR_OK;
+	if (samples < said)
+		watch_warn(t->watch, "truncated", "The media end in the middle; all that could be read is there.");
+	h[0] = (uint8_t)((h[0] & 0xf0) | (samples >> 32 & 15));
+	for (int i = 1; i < 5; i++)
+		h[i] = (uint8_t)(samples >> (32 - 8 * i));
+	for (int i = 5; said && i < 5 + SUM; i++)
+		h[i] = 0;
+	return pwrite(fd, h, sizeof h, AT) == sizeof h ? ERR_OK : ERR_WRITE_FAILED;
+}
+
 /* packets: in, how many are expected; out, how many there were. */
 static enum err attempt(struct take *t, int fd, unsigned share, uint64_t *packets, struct remuxed *done)
 {
@@ -61,6 +90,8 @@ static enum err attempt(struct take *t, int fd, unsigned share, uint64_t *packet
 		err = output_finish(&out);
 	if (!err)
 		gather(t, &out, done);
+	if (!err && t->container == CONTAINER_FLAC)
+		err = mend_flac(t, fd, done);
 	*packets = out.no_room ? count : 0;
 	output_close(&out);
 	return err;

@@ -1,4 +1,5 @@
 /* A track's packets, part after part, on one clock, see take.h. */
+#include "work/tail.h"
 #include "work/take.h"
 
 #include <libavcodec/avcodec.h>
@@ -20,21 +21,25 @@ static enum err open_part(struct take *t, struct source *s)
 	s->input.taken = &t->taken;
 	t->taken += s->input.highest - part->range.begin;
 	s->errors = 0;
+	s->last_pos = -1;
 	if (s->at > 0)
 		s->offset_us = s->end_us - (part->start_us == AV_NOPTS_VALUE ? 0 : part->start_us);
 	return ERR_OK;
 }
 
-static void close_part(struct source *s)
-{
-	input_close(&s->input);
-	s->open = false;
-	s->at++;
-}
-
 static void truncated(struct take *t)
 {
 	watch_warn(t->watch, "truncated", "The media end in the middle; all that could be read is there.");
+}
+
+static void close_part(struct take *t, struct source *s)
+{
+	struct part *part = &s->parts[s->at];
+	if (tail_cut(&part->range, part->container, s->last_pos))
+		truncated(t);
+	input_close(&s->input);
+	s->open = false;
+	s->at++;
 }
 
 /* Gives a packet without times some, and one with impossible times better ones. */
@@ -104,6 +109,8 @@ static enum err read_packet(struct take *t, struct source *s, bool *over)
 			continue;
 		}
 		s->errors = 0;
+		if (s->packet->pos > s->last_pos)
+			s->last_pos = s->packet->pos;
 		int index = s->packet->stream_index;
 		if (index >= part->stream_count)
 			watch_warn(t->watch, "stream_dropped",
@@ -112,7 +119,8 @@ static enum err read_packet(struct take *t, struct source *s, bool *over)
 		    !t->slots[part->slots[index]].dropped && s->packet->size > 0) {
 			s->slot = &t->slots[part->slots[index]];
 			s->time_base = s->input.format->streams[index]->time_base;
-			if (s->packet->flags & AV_PKT_FLAG_CORRUPT)
+			/* The last piece of a WAV is a short one; its header says what is missing. */
+			if (s->packet->flags & AV_PKT_FLAG_CORRUPT && part->container != CONTAINER_WAV)
 				truncated(t);
 			return ERR_OK;
 		}
@@ -139,7 +147,7 @@ enum err source_next(struct take *t, struct source *s)
 		if (err)
 			return err;
 		if (over) {
-			close_part(s);
+			close_part(t, s);
 			continue;
 		}
 		mend_times(t, s);

@@ -50,6 +50,7 @@ struct source {
 	int64_t time_us;      /* when it is due: never goes back */
 	int64_t offset_us;    /* added to the present part's times */
 	int64_t end_us;	      /* of all that came before */
+	int64_t last_pos;     /* where in the part the last packet stood; -1: not known */
 	unsigned errors;      /* in a row */
 };
 

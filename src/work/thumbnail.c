@@ -12,6 +12,7 @@
 
 struct picture {
 	struct watch *watch;
+	const struct finished *file;
 	struct input input;
 	AVStream *stream;
 	AVCodecContext *decoder;
@@ -168,13 +169,13 @@ static void consider(struct picture *p)
 static void look(struct picture *p)
 {
 	static const double places[] = { 0.1, 0.25, 0.5, 0.75, 0 };
-	int64_t duration = p->input.format->duration, start = p->input.format->start_time;
+	int64_t duration = p->file->duration_us, start = p->input.format->start_time;
 	if (start == AV_NOPTS_VALUE)
 		start = 0;
 	for (size_t i = 0; i < sizeof places / sizeof *places && p->light < LIGHT_ENOUGH && watch_tick(p->watch); i++) {
-		int64_t at = duration == AV_NOPTS_VALUE ? start : start + (int64_t)((double)duration * places[i]);
+		int64_t at = start + (int64_t)((double)duration * places[i]);
 		bool picture = p->stream->disposition & AV_DISPOSITION_ATTACHED_PIC;
-		if (i > 0 && (picture || duration == AV_NOPTS_VALUE))
+		if (i > 0 && picture)
 			break;
 		if (!picture && av_seek_frame(p->input.format, -1, at, AVSEEK_FLAG_BACKWARD) < 0)
 			continue;
@@ -224,11 +225,11 @@ static bool make(struct picture *p, int fd)
 	return p->best && write_jpeg(p->best, fd);
 }
 
-bool thumbnail_make(struct watch *w, const struct range *range, enum container container, int fd)
+bool thumbnail_make(struct watch *w, const struct finished *file, int fd)
 {
-	struct picture p = { .watch = w };
+	struct picture p = { .watch = w, .file = file };
 	bool made = false;
-	if (input_open(&p.input, w, range, container, true))
+	if (input_open(&p.input, w, &file->range, file->container, true))
 		return false;
 	p.stream = find_stream(p.input.format);
 	if (p.stream)

@@ -2,9 +2,9 @@
 #ifndef HOLDFAST_WORK_THUMBNAIL_H
 #define HOLDFAST_WORK_THUMBNAIL_H
 
-#include "work/input.h"
+#include "work/finished.h"
 
 /* A JPEG into fd; false: there is none, and if there should be one a warning says why. */
-bool thumbnail_make(struct watch *w, const struct range *range, enum container container, int fd);
+bool thumbnail_make(struct watch *w, const struct finished *file, int fd);
 
 #endif

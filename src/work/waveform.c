@@ -10,6 +10,7 @@
 
 struct wave {
 	struct watch *watch;
+	const struct finished *file;
 	struct input input;
 	AVStream *stream;
 	AVCodecContext *decoder;
@@ -122,8 +123,8 @@ static bool write_peaks(const struct wave *v, double seconds, int fd)
 static bool make(struct wave *v, int fd, unsigned share)
 {
 	const AVCodec *codec = avcodec_find_decoder(v->stream->codecpar->codec_id);
-	double seconds = (double)v->input.format->duration / AV_TIME_BASE;
-	if (!codec || v->input.format->duration <= 0 || seconds > LIMIT_WAVEFORM_SECONDS)
+	double seconds = (double)v->file->duration_us / AV_TIME_BASE;
+	if (!codec || v->file->duration_us <= 0 || seconds > LIMIT_WAVEFORM_SECONDS)
 		return false;
 	v->per_second = (int64_t)fmax(1, fmin(LIMIT_WAVEFORM_RATE, floor(LIMIT_WAVEFORM_PEAKS / seconds)));
 	v->count = (int64_t)ceil(seconds * (double)v->per_second);
@@ -143,11 +144,11 @@ static bool make(struct wave *v, int fd, unsigned share)
 	return v->any && write_peaks(v, seconds, fd);
 }
 
-bool waveform_make(struct watch *w, const struct range *range, enum container container, int fd, unsigned share)
+bool waveform_make(struct watch *w, const struct finished *file, int fd, unsigned share)
 {
-	struct wave v = { .watch = w };
+	struct wave v = { .watch = w, .file = file };
 	bool made = false;
-	if (input_open(&v.input, w, range, container, true))
+	if (input_open(&v.input, w, &file->range, file->container, true))
 		return false;
 	for (unsigned i = 0; i < v.input.format->nb_streams; i++) {
 		AVStream *st = v.input.format->streams[i];
