@@ -179,6 +179,32 @@ enum {
 	LIMIT_RETENTION_MS = 30 * 1000,	     /* between two looks for what may go … */
 	LIMIT_RETENTION_ITEMS = 24,	     /* … of which so many go with one: the disk is for what comes in */
 
+	/* Media: what a worker takes in, and what it makes of it */
+	LIMIT_MEDIA_STREAMS = 32,		     /* streams of one part, and of a finished file */
+	LIMIT_MEDIA_PROBE_BYTES = 4 * 1024 * 1024,   /* read at most to learn what the streams are … */
+	LIMIT_MEDIA_PROBE_MS = 5000,		     /* … and so much of their time */
+	LIMIT_MEDIA_SNIFF_BYTES = 64 * 1024,	     /* the first bytes, that say which container it is */
+	LIMIT_MEDIA_READ_BYTES = 256 * 1024,	     /* libav's buffer for reading: stays in the processor's cache */
+	LIMIT_MEDIA_WRITE_BYTES = 512 * 1024,	     /* … and for writing */
+	LIMIT_MEDIA_ALLOC_BYTES = 512 * 1024 * 1024, /* one allocation of libav: the index of ten hours fits */
+	LIMIT_MEDIA_ERRORS = 64, /* broken places in a row that are skipped; then the rest is given up */
+	LIMIT_MEDIA_GROWTH_BYTES = 64 * 1024 * 1024, /* a copy is never larger than twice its source and this */
+	LIMIT_MEDIA_BACK_MS = 1000,		     /* time that goes back by more is a recorder that began anew */
+	LIMIT_MEDIA_GAP_MS = 24 * 3600 * 1000,	     /* time that leaps by more is a lie: nobody was silent for a day */
+	LIMIT_MEDIA_APART_MS = 10 * 1000,	     /* tracks that begin so near to each other share a clock */
+	LIMIT_MEDIA_MOOF_BYTES = 16 * 1024 * 1024,   /* the head of one fragment */
+	LIMIT_MEDIA_WARNINGS = 32,
+	LIMIT_MEDIA_PIXELS = 64 * 1024 * 1024, /* of a picture that is decoded: 8K twice */
+	LIMIT_MEDIA_ERROR_CHARS = 256,	       /* of libav's words that are kept */
+	LIMIT_THUMBNAIL_WIDTH = 480,
+	LIMIT_THUMBNAIL_HEIGHT = 2048,	  /* a strip of one pixel's width is no picture */
+	LIMIT_THUMBNAIL_PACKETS = 600,	  /* looked at for one keyframe that decodes */
+	LIMIT_WAVEFORM_PEAKS = 2000,	  /* aimed at, but … */
+	LIMIT_WAVEFORM_RATE = 20,	  /* … not more in a second; and at least one */
+	LIMIT_WAVEFORM_WHOLE_S = 20 * 60, /* of sound decoded: of longer takes so much of each peak's time, evenly … */
+	LIMIT_WAVEFORM_PACKETS = 3,	  /* … but so many packets of it at least */
+	LIMIT_WAVEFORM_SECONDS = 400 * 3600, /* of a take that is drawn at all: 6 MB of text */
+
 	/* Settings: what an option may be; beyond it a typing error is likelier than a wish */
 	LIMIT_CONFIG_BYTES = 64 * 1024, /* the ini file */
 	LIMIT_GRACE_MIN_MS = 100,	/* below that, a link that flickers seals its take */

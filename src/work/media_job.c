@@ -1,0 +1,95 @@
+/* A finalize job from its descriptors to its result, see media_job.h. The order: survey, copy, check, then the file is
+ * told of; thumbnail and waveform come after it and can only add warnings. */
+#include "work/check.h"
+#include "work/thumbnail.h"
+#include "work/waveform.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SHARE_COPY = 800, SHARE_FILE = 900, SHARE_THUMBNAIL = 910, SHARE_ALL = 1000 }; /* of the progress, per mille */
+
+static void as_is(const struct media_job *job, struct watch *w, struct media_info *media)
+{
+	watch_warn(w, "not_media", "No media could be found in it; it is published as it came.");
+	*media = (struct media_info){ .as_is = true, .duration_ms = -1 };
+	media->bytes = job->track_count ? job->tracks[0].bytes : 0;
+	snprintf(media->mime, sizeof media->mime, "%s", container_row(CONTAINER_NONE)->audio_mime);
+}
+
+static void describe(const struct take *t, const struct remuxed *made, int64_t duration_us, struct media_info *media)
+{
+	const struct container_row *row = container_row(t->container);
+	bool pictures = false;
+	for (unsigned i = 0; i < t->slot_count; i++) {
+		const struct slot *slot = &t->slots[i];
+		pictures |= slot->stream && slot->par->codec_type == AVMEDIA_TYPE_VIDEO &&
+			    !(slot->disposition & AV_DISPOSITION_ATTACHED_PIC);
+	}
+	*media = (struct media_info){ .bytes = made->bytes, .duration_ms = (duration_us + 500) / 1000 };
+	snprintf(media->mime, sizeof media->mime, "%s", pictures ? row->video_mime : row->audio_mime);
+	snprintf(media->ext, sizeof media->ext, "%s", row->ext);
+}
+
+/* The file; as_is in `media` if there is nothing to make one of. */
+static enum err make_file(const struct media_job *job, struct watch *w, struct media_info *media)
+{
+	struct take take;
+	struct remuxed made;
+	int64_t duration_us = 0;
+	enum err err = take_survey(&take, w);
+	if (!err && take.container == CONTAINER_NONE)
+		err = ERR_NO_FILE;
+	if (!err)
+		err = remux(&take, job->file_fd, SHARE_COPY, &made);
+	if (!err) {
+		watch_progress(w, SHARE_COPY);
+		err = check_file(&take, job->file_fd, &made, &duration_us);
+	}
+	if (!err)
+		describe(&take, &made, duration_us, media);
+	take_release(&take);
+	if (err != ERR_NO_FILE)
+		return err;
+	as_is(job, w, media);
+	return ftruncate(job->file_fd, 0) ? ERR_WRITE_FAILED : ERR_OK;
+}
+
+/* What can fail without harm. Only to be stopped counts. */
+static enum err decorate(const struct media_job *job, struct watch *w, struct media_info *media)
+{
+	struct finished file = { .range = { job->file_fd, 0, media->bytes }, .duration_us = media->duration_ms * 1000 };
+	if (sniff(job->file_fd, 0, media->bytes, &file.container))
+		return ERR_OK;
+	media->has_thumbnail = thumbnail_make(w, &file, job->thumbnail_fd);
+	watch_progress(w, SHARE_THUMBNAIL);
+	media->has_waveform = waveform_make(w, &file, job->waveform_fd, SHARE_ALL);
+	return w->stopped ? ERR_MEDIA_LIMIT : ERR_OK;
+}
+
+enum err media_job_run(const struct media_job *job, struct media_result *out)
+{
+	struct watch w;
+	watch_init(&w, job);
+	*out = (struct media_result){ .media.duration_ms = -1 };
+	watch_tick(&w);
+	enum err err = make_file(job, &w, &out->media);
+	if (!err && w.lost)
+		err = ERR_NO_MEMORY;
+	if (!err) {
+		watch_progress(&w, SHARE_FILE);
+		char *warnings = watch_warnings(&w);
+		job->file_done(job->arg, &out->media, warnings);
+		free(warnings);
+		if (!out->media.as_is)
+			err = decorate(job, &w, &out->media);
+	}
+	if (err)
+		watch_explain(&w, err, out->message, sizeof out->message);
+	else
+		out->warnings = watch_warnings(&w);
+	watch_release(&w);
+	return err;
+}

@@ -1,0 +1,12 @@
+/* Was a part cut off in the middle? libav reads what is there and does not tell, so the end of the bytes is looked at.
+ */
+#ifndef HOLDFAST_WORK_TAIL_H
+#define HOLDFAST_WORK_TAIL_H
+
+#include "work/input.h"
+
+/* `last`: where in the part the last packet stood, -1 if that is not known. False also where a container does not show
+ * it: MP3 and ADTS are frames, one after the other, and end anywhere. */
+bool tail_cut(const struct range *range, enum container container, int64_t last);
+
+#endif
