@@ -88,7 +88,7 @@ test('what is no media is published as it came', options, async (t) => {
 });
 
 test('a worker stopped past its lease: the next attempt, and one file', options, async (t) => {
-	const server = await startServer(t, { workers: 1, args: ['--lease', '3s'] });
+	const server = await startServer(t, { workers: 1, args: ['--lease', '4s'] });
 	const id = await take(t, server, long);
 	await phase(server, id, 'processing');
 	const stopped = workersOf(server);

@@ -73,7 +73,7 @@ export class Server {
 		const command = [...wrapper, BINARY, 'serve', '--data', this.dataDir, '--listen', `127.0.0.1:${this.port ?? 0}`,
 			'--journal-size', '256M', ...args];
 		const began = performance.now();
-		const child = spawn(command[0], command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+		const child = spawn(command[0], command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, HOLDFAST_WORKERS: String(this.options.workers ?? 0), ...env } });
 		this.child = child;
 		this.output = '';
 		this.pid = child.pid;
@@ -144,7 +144,7 @@ export class Server {
 	}
 }
 
-/** A running server; options: args, env, wrapper (a command in front), dataDir. */
+/** A running server; options: args, env, wrapper (a command in front), dataDir, workers (0: takes stay queued). */
 export async function startServer(t, options = {}) {
 	const dataDir = options.dataDir ?? join(tempDir(t), 'data');
 	const server = new Server({ ...options, dataDir });
