@@ -108,7 +108,7 @@ test('a camera recorded by the page: it says what becomes of it, and it plays wi
 
 test('what ffmpeg pipes into `holdfast send` plays with the right length, and seeking reads ranges', options, async (t) => {
 	const bytes = await encoded(30, ...PICTURE, ...TONE, '-c:v', 'libvpx', '-g', '25', '-b:v', '1M', '-c:a', 'libopus');
-	const child = spawn(BINARY, ['send', '--to', server.url, '--spool', join(tempDir(t), 'spool'), '--json', '--ext', 'webm', '-'], { stdio: ['pipe', 'pipe', 'inherit'] });
+	const child = spawn(BINARY, ['send', '--to', server.url, '--spool', join(tempDir(t), 'spool'), '--json', '--mime', 'video/webm', '-'], { stdio: ['pipe', 'pipe', 'inherit'] });
 	let said = '';
 	child.stdout.on('data', (data) => {
 		said += data;
