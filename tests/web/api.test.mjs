@@ -132,3 +132,39 @@ test('the follower: a picture at `subscribed`, changes, and its place again afte
 	assert.equal(end.reason, 'token_revoked');
 	assert.equal(end.message, 'Revoked.');
 });
+
+test('whether a file is there: one byte is asked for, and every answer is one; only silence is an error', async (t) => {
+	const says = [
+		[206, {}, 'x'], [200, {}, 'xxxxxxxx'],
+		[202, { 'Retry-After': '7' }, { status: 'notYet', phase: 'processing', attempt: 2, attempts: 3, progress: 0.4, message: 'It is being finished.' }],
+		[202, { 'Retry-After': '7' }, { phase: 'queued', retryAfter: 5 }],
+		[500, {}, { code: 'worker_died', detail: 'The worker died.', attempt: 3, attempts: 3, phase: 'error' }],
+		[410, {}, { code: 'deleted', title: 'Gone' }], [502, { 'Retry-After': 'Thu, 01 Jan 2026 00:00:00 GMT' }, '<html>a proxy</html>'], [404, {}, 'null'],
+	];
+	const seen = [];
+	const { url } = await listen(t, (request, response) => {
+		seen.push(request);
+		const [status, headers, body] = says[seen.length - 1];
+		response.writeHead(status, headers).end(typeof body === 'string' ? body : JSON.stringify(body));
+	});
+	const api = makeApi({ server: url, token: () => 'hf1.a' });
+	const got = [];
+	for (let i = 0; i < says.length; i++) got.push(await api.ask('ref:a/b'));
+	assert.equal(seen[0].url, '/api/recordings/ref:a%2Fb/file');
+	assert.equal(seen[0].headers.range, 'bytes=0-0');
+	assert.equal(seen[0].headers.authorization, 'Bearer hf1.a');
+	assert.deepEqual(got.map(({ status, code, retryAfter }) => [status, code, retryAfter]), [[206, null, null], [200, null, null], [202, null, 7],
+		[202, null, 5], [500, 'worker_died', null], [410, 'deleted', null], [502, null, null], [404, null, null]]);
+	assert.deepEqual(got[2], { status: 202, code: null, message: 'It is being finished.', phase: 'processing', attempt: 2, attempts: 3, progress: 0.4, retryAfter: 7 });
+	assert.equal(got[4].message, 'The worker died.');
+	await assert.rejects(makeApi({ server: 'http://127.0.0.1:1', token: () => null }).ask('x'), { code: 'network', status: 0 });
+	assert.equal(api.url('x', 'thumbnail'), `${url}/api/recordings/x/thumbnail`);
+});
+
+test('a refusal tells when it is over', async (t) => {
+	const { url } = await listen(t, (request, response) => {
+		response.setHeader('Retry-After', '420');
+		json(response, 500, { code: 'worker_died', detail: 'The worker died.' }, 'application/problem+json');
+	});
+	await assert.rejects(makeApi({ server: url, token: () => null }).complete('x'), { code: 'worker_died', retryAfter: 420 });
+});

@@ -205,8 +205,9 @@ test('the record page after it was saved', () => {
 		return savedSays({ waiting, take: object, live: false });
 	};
 	assert.match(saved([notYet({ phase: 'queued' })], take()).sentence, /waits there to be finished; this page may be closed/);
-	assert.match(saved([notYet({ attempt: 2, progress: 0.4 })], take()).sentence, /finishes it: 40 %, attempt 2\/3/);
-	assert.deepEqual(saved([answer(206)], take({ phase: 'complete', file: {} })), { sentence: 'It is finished and ready to play.', ready: true });
+	assert.deepEqual(saved([notYet({ attempt: 2, progress: 0.4 })], take()),
+		{ sentence: 'The server finishes it; this page may be closed.', figures: '40 %, attempt 2/3', ready: false });
+	assert.deepEqual(saved([answer(206)], take({ phase: 'complete', file: {} })), { sentence: 'It is finished and ready to play.', figures: '', ready: true });
 	assert.match(saved([answer(500, { code: 'worker_not_processing_queue' })], take()).sentence, /worker is not responding. All of it is safe/);
 	assert.match(saved([answer(500, { message: 'The worker died.' })], take()).sentence, /The worker died\..*is safe/);
 });

@@ -282,7 +282,8 @@ export interface ServerStatus {
 
 export interface Recording {
 	id: string;
-	sessionId: string;
+	/** null for who may read it and not change it. */
+	sessionId: string | null;
 	name: string | null;
 	owner: string;
 	phase: 'uploading' | 'queued' | 'processing' | 'generating_thumbnail' | 'complete' | 'error' | 'aborted' | 'deleted';
@@ -297,9 +298,39 @@ export interface Recording {
 	createdAt: number;
 	updatedAt: number;
 	graceLeftMs: number | null;
+	/** Of finishing (or fetching) it: attempts taken of those that it has, and how much of the present one is done, 0 to 1. */
+	attempt: number;
+	attempts: number;
+	progress: number | null;
+	/** Of an attempt that failed, while it is tried again. */
+	lastError: { code: Code; message: string } | null;
+	/** The newest finished file. `asIs`: the bytes as they were received. */
+	file: { revision: number; bytes: number; mime: string; duration: number | null; asIs: boolean; thumbnail: boolean; waveform: boolean } | null;
+	/** Of `file`, in seconds. */
+	duration: number | null;
+	warnings: { code: Code; message: string }[];
+	sourceUrl: string | null;
+	fetch: 'now' | 'on_demand' | null;
+	originalRemoved: boolean;
 }
 
-/** Every call rejects with ApiError. `id`: the recording's id, or `session:` and the take's own name. */
+/** What a recording has, each with an address of its own. */
+export type Resource = 'file' | 'original' | 'thumbnail' | 'waveform';
+
+/** The answer to Api.ask: 200 or 206 it is there, 202 not yet, 404 and 410 never, 500 broken. */
+export interface FileAnswer {
+	status: number;
+	code: Code | null;
+	message: string;
+	phase: Recording['phase'] | null;
+	attempt: number | null;
+	attempts: number | null;
+	progress: number | null;
+	/** Seconds. */
+	retryAfter: number | null;
+}
+
+/** Every call rejects with ApiError. `id`: the recording's id, `session:` and the take's own name, or `ref:` and its maker's. */
 export interface Api {
 	server(): Promise<{
 		version: string; time: number; freeBytes: number; totalBytes: number; reserveBytes: number; secure: boolean; lan: boolean;
@@ -311,7 +342,10 @@ export interface Api {
 	delete(id: string): Promise<void>;
 	/** An old server's 409 without a problem `code` counts as success: `{status: 'alreadyComplete', phase: null}`. */
 	complete(id: string, tracks?: { track: string; bytes: number; sha256?: string }[]): Promise<{ status: string; phase: string | null }>;
-	sign(id: string, options?: { what?: 'original'; track?: string }): Promise<{ url: string; expiresAt: number }>;
+	/** Whether it is there. Every answer is one; it rejects only where there was none. */
+	ask(id: string, what?: Resource): Promise<FileAnswer>;
+	waveform(id: string): Promise<{ version: 1; duration: number; perSecond: number; peaks: number[] }>;
+	sign(id: string, options?: { what?: Resource; track?: string }): Promise<{ url: string; expiresAt: number }>;
 	/** One pairing. `nonce` is made here and kept over the tries of this call: a lost reply is asked for again. */
 	pair(pairing: string, options?: { nonce?: string; device?: string; token?: string | null }):
 		Promise<{ token: string; subject: string; scopes: string[]; expiresAt: number }>;
@@ -319,7 +353,8 @@ export interface Api {
 	trust(): Promise<Record<string, unknown>>;
 	/** Anything else: JSON in, JSON out, with the token. */
 	request(method: string, path: string, body?: unknown): Promise<unknown>;
-	/** The address of a recording's bytes (without a token: sign() it for a media element). */
+	/** The address of what a recording has (with a token: sign() it for a media element). */
+	url(id: string, what: Resource, track?: string): string;
 	originalUrl(id: string, track?: string): string;
 }
 
@@ -331,6 +366,8 @@ export class ApiError extends Error {
 	readonly status: number;
 	/** Whether the same thing may work later. */
 	readonly retry: boolean;
+	/** Seconds until the same may work, where the server said so. */
+	readonly retryAfter?: number | null;
 	/** What the server said for people, or the last real error in words. */
 	readonly message: string;
 	readonly cause?: unknown;

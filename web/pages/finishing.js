@@ -9,13 +9,15 @@ const FINISHING = new Set(['queued', 'processing']);
 
 const messageOf = (error) => error?.message || texts.noReason;
 
-/** ": 40 %, attempt 2/3", as far as there is something to say. `least`: from which attempt on it is said. */
-export function figuresText({ progress = null, attempt = 0, attempts = 3 }, least = 2) {
+/** "40 %, attempt 2/3", as far as there is something to say. */
+export function figuresText({ progress = null, attempt = 0, attempts = 3 }) {
 	const parts = [];
 	if (progress !== null) parts.push(texts.percent(progress));
-	if (attempt >= least) parts.push(texts.attempt(attempt, attempts));
-	return parts.length === 0 ? '' : texts.figures(texts.joined(...parts));
+	if (attempt > 1) parts.push(texts.attempt(attempt, attempts));
+	return texts.joined(...parts);
 }
+
+const withFigures = (sentence, take) => sentence(figuresText(take) === '' ? '' : texts.figures(figuresText(take)));
 
 /** What is being done to it, or what came of it, in a line; '' when there is nothing to say. */
 export function stepText(take) {
@@ -25,11 +27,11 @@ export function stepText(take) {
 	case 'uploading':
 		if (!take.fetch) return '';
 		if (take.fetch === 'on_demand' && take.bytes === 0 && !(take.attempt > 0)) return step.notFetched;
-		return step.fetching(figuresText(take));
+		return withFigures(step.fetching, take);
 	case 'queued':
 		return failedOnce ? step.again(take.attempt, take.attempts ?? 3, messageOf(take.lastError)) : step.queued;
 	case 'processing': {
-		const now = step.processing(figuresText(take));
+		const now = withFigures(step.processing, take);
 		return failedOnce ? `${now} ${step.before(messageOf(take.lastError))}` : now;
 	}
 	case 'generating_thumbnail':
@@ -130,17 +132,18 @@ export function playerSays(watch) {
 	}
 }
 
-/** What the record page says about a take that it has saved: { sentence, ready }. */
+/** What the record page says about a take that it has saved: { sentence, figures, ready }. The figures move and are not read aloud at each step. */
 export function savedSays(watch) {
 	const { waiting } = watch;
 	const work = workOf(watch);
 	const words = record.finish;
-	const said = (sentence, ready = false) => ({ sentence, ready });
+	const said = (sentence, { figures = '', ready = false } = {}) => ({ sentence, figures, ready });
 	switch (waiting.state) {
 	case 'ready':
-		return said(words.ready, true);
+		return said(words.ready, { ready: true });
 	case 'waiting':
-		return said(work.phase === 'processing' ? words.processing(figuresText(work)) : words.queued);
+		if (work.phase !== 'processing') return said(words.queued);
+		return said(words.processing, { figures: figuresText(work) });
 	case 'timedOut':
 		return said(words.later);
 	case 'unserved':

@@ -28,7 +28,7 @@ const CHOICE = 'holdfast.source'; // what was recorded last, for the next time
 const STALLED = new Set(['waiting', 'connecting', 'stopped', 'idle']);
 
 const ui = Object.fromEntries(['access', 'error', 'take', 'preview', 'level', 'level-bar', 'elapsed', 'part', 'recorded', 'safe',
-	'progress', 'link-text', 'light', 'wait', 'wait-text', 'try-now', 'notices', 'here', 'there', 'finish', 'result', 'original', 'local', 'save',
+	'progress', 'link-text', 'light', 'wait', 'wait-text', 'try-now', 'notices', 'here', 'there', 'finish', 'finish-text', 'finish-figures', 'result', 'original', 'local', 'save',
 	'save-text', 'setup', 'source', 'camera', 'camera-field', 'microphone', 'microphone-field', 'name', 'controls', 'record', 'go-on',
 	'pause', 'stop', 'unfinished', 'takes', 'insecure', 'secure', 'files', 'fits'].map((id) => [id, at(id)]));
 const page = {
@@ -134,8 +134,9 @@ function renderResult(live) {
 	const { state, stage } = live;
 	ui.result.hidden = state.id === null || !(stage === 'saved' || stage === 'failed');
 	if (state.id !== null) setAttribute(ui.original, 'href', `/play/${state.id}`);
-	const { sentence, ready } = page.watch === null ? { sentence: '', ready: false } : savedSays(page.watch);
-	setText(ui.finish, sentence);
+	const { sentence, figures, ready } = page.watch === null ? { sentence: '', figures: '', ready: false } : savedSays(page.watch);
+	setText(ui['finish-text'], sentence);
+	setText(ui['finish-figures'], figures);
 	ui.finish.hidden = sentence === '';
 	setText(ui.original, ready ? texts.page.play : texts.page.result);
 	document.body.dataset.finish = page.watch?.waiting.state ?? '';

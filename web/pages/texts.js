@@ -334,7 +334,7 @@ export const record = {
 	/* After it was saved. */
 	finish: {
 		queued: 'The server has all of it. It waits there to be finished; this page may be closed.',
-		processing: (figures) => `The server finishes it${figures}; this page may be closed.`,
+		processing: 'The server finishes it; this page may be closed.',
 		ready: 'It is finished and ready to play.',
 		unserved: 'Nothing works on it at the moment: the server’s worker is not responding. All of it is safe, and it is finished when the worker is back.',
 		failed: (why) => `It could not be finished: ${why} What was recorded is safe and can be downloaded.`,

@@ -42,6 +42,16 @@ async function interrupted(page) {
 	return page;
 }
 
+/** Saved, and this is what questions for its file get. */
+async function savedWith(t, browser, answer, pattern) {
+	const page = await recording(t, browser, 'microphone');
+	await page.page.route(/\/api\/recordings\/[^/]+\/file$/, (route) => route.fulfill(answer));
+	await page.page.click('#stop');
+	await page.until('state', 'saved');
+	await page.untilText('finish', pattern);
+	return page;
+}
+
 /** The same page at a name that is not loopback for the server, and plain http for the browser. */
 async function foreign(t, browser, init = []) {
 	const server = await startServer(t);
@@ -85,6 +95,9 @@ export const RECORD_SCENES = {
 		await page.until('state', 'saved');
 		return page;
 	},
+	'saved and ready': (t, browser) => savedWith(t, browser, { status: 206, body: 'x' }, /ready to play/),
+	'saved, the worker not responding': (t, browser) => savedWith(t, browser, { status: 500, contentType: 'application/problem+json',
+		body: JSON.stringify({ status: 500, code: 'worker_not_processing_queue', detail: 'No worker serves the queue.' }) }, /not responding/),
 	'taken over': async (t, browser) => {
 		const page = await recording(t, browser, 'microphone');
 		const { body } = await api(page.server, '/api/recordings');
