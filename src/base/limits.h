@@ -64,6 +64,10 @@ enum {
 
 	/* TLS and the local network */
 	LIMIT_STRANGERS = 1024, /* connections without a grant, or a quarter of all: so many phones are not new */
+	LIMIT_HANDSHAKES_A_SECOND = 100, /* of TLS, from addresses where nobody showed a grant: a tenth of a core */
+	LIMIT_HANDSHAKES_A_SOURCE = 8,	 /* a second, from one address: a browser that reconnects needs one or two */
+	LIMIT_HANDSHAKES_AT_ONCE = 32,	 /* from one address: a browser's six, for some windows and people behind it */
+	LIMIT_HANDSHAKE_SOURCES = 1024,	 /* addresses remembered: the people of a large building */
 	LIMIT_TLS_BURST_BYTES = 64 * 1024, /* encrypted with one go: what waits behind it stays plaintext, in order */
 	LIMIT_TLS_OUT_BYTES = 256 * 1024,  /* ciphertext that waits: a burst, or a long chain of certificates */
 	LIMIT_TLS_LOG_MS = 10 * 1000,	   /* failed handshakes get one log line in so long */

@@ -331,7 +331,7 @@ void ws_known(void *arg, uint64_t id)
 {
 	struct ws *w = ws_find(arg, id);
 	if (w)
-		peer_known(w->peer);
+		peer_granted(w->peer);
 }
 
 bool ws_roomy(void *arg, uint64_t id)

@@ -306,22 +306,6 @@ void peer_receive(struct peer *p, uint8_t *data, size_t len)
 	p->in_rx = false;
 }
 
-/* The first bytes of a connection, or more of it. */
-static void receive(struct peer *p, uint8_t *data, size_t len)
-{
-	if (p->fresh && len > 0) {
-		p->fresh = false;
-		if (!secure_begin(p, *data)) {
-			peer_doom(p);
-			return;
-		}
-	}
-	if (p->secure)
-		secure_receive(p, data, len);
-	else
-		peer_receive(p, data, len);
-}
-
 /* Goes on with a sender that has more here already: large reads cost half of many small ones, and what comes in one go
  * leaves in one piece. No more is read than the engine can take, so that nothing of it has to be kept here. Ends and
  * errors are left to libwebsockets, which finds them next. */
@@ -341,7 +325,7 @@ static void receive_more(struct peer *p)
 		ssize_t len = recv(lws_get_socket_fd(p->wsi), n->input, room, MSG_DONTWAIT);
 		if (len <= 0)
 			return;
-		receive(p, n->input, (size_t)len);
+		secure_input(p, n->input, (size_t)len);
 		run += (size_t)len;
 		if ((size_t)len < room)
 			return;
@@ -372,8 +356,14 @@ void peer_input_ended(struct peer *p)
 
 static void go_on(struct peer *p)
 {
-	if (p->gates == 0 && p->in.len > 0)
+	if (p->fresh && p->admitted) { /* what was kept is ciphertext */
+		struct buf in = p->in;
+		buf_init(&p->in);
+		secure_input(p, (uint8_t *)in.data, in.len);
+		buf_release(&in);
+	} else if (p->gates == 0 && p->in.len > 0) {
 		work_kept(p);
+	}
 	if (p->in.failed)
 		peer_doom(p);
 	if (p->ended)
@@ -416,7 +406,7 @@ void peers_tick(struct net *n)
 
 /* --- life --- */
 
-void peer_adopt(struct listener *l, int fd, bool local)
+void peer_adopt(struct listener *l, int fd, const struct sockaddr *address)
 {
 	struct net *n = l->net;
 	struct peer *p = calloc(1, sizeof *p);
@@ -432,12 +422,15 @@ void peer_adopt(struct listener *l, int fd, bool local)
 	}
 	p->net = n;
 	p->wsi = wsi;
-	p->local = local;
+	p->nearby = address_is_loopback(address);
+	p->local = l->loopback && p->nearby;
+	source_of(address, &p->source);
 	p->door = (uint8_t)l->door;
 	p->fresh = l->door != DOOR_PLAIN;
 	p->out_tail = &p->out;
 	list_init(&p->timed);
 	list_init(&p->todo);
+	list_init(&p->waiting);
 	strangers_add(p);
 	list_push(&n->peers, &p->all);
 	n->peer_count++;
@@ -460,6 +453,7 @@ static void peer_gone(struct peer *p)
 	list_remove(&p->all);
 	list_remove(&p->timed);
 	list_remove(&p->todo);
+	list_remove(&p->waiting);
 	n->peer_count--;
 	free(p);
 }
@@ -471,7 +465,7 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 	case LWS_CALLBACK_RAW_RX:
 		p = lws_get_opaque_user_data(wsi);
 		if (p && !p->doomed) {
-			receive(p, in, len);
+			secure_input(p, in, len);
 			if (len >= LIMIT_INPUT_BYTES)
 				receive_more(p);
 		}

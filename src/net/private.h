@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/list.h"
 #include "net/auth.h"
+#include "net/handshakes.h"
 #include "net/lan.h"
 #include "net/server.h"
 #include "net/tls.h"
@@ -50,6 +51,8 @@ struct net {
 	uv_timer_t tick; /* waits that are over */
 	uv_idle_t todo_idle;
 	struct list peers, timed, todo, strangers; /* strangers: the oldest first */
+	struct list waiting;			   /* peers whose handshake may not begin yet: the oldest first */
+	struct handshakes handshakes;
 	unsigned peer_count, stranger_count, ws_count, ws_opened, requests, refused;
 	unsigned streams; /* of events */
 	struct list stream_list;
@@ -85,7 +88,7 @@ enum peer_state {
 };
 
 /* Why reading stands still. */
-enum peer_gate { GATE_ANSWER = 1, GATE_PAUSED = 2 };
+enum peer_gate { GATE_ANSWER = 1, GATE_PAUSED = 2, GATE_HANDSHAKE = 4 };
 
 /* Bytes that could not be sent at once. */
 struct chunk {
@@ -99,6 +102,8 @@ struct peer {
 	struct net *net;
 	struct lws *wsi;
 	struct list all, timed, todo;
+	struct list waiting;  /* in net.waiting while GATE_HANDSHAKE is closed; `in` is what was read */
+	struct source source; /* where it comes from */
 	struct list strange;  /* in net.strangers until somebody there showed a grant */
 	uint64_t deadline_ms; /* in `timed` while not 0 */
 	struct buf in;	      /* what was read and can't be worked yet */
@@ -107,16 +112,18 @@ struct peer {
 	size_t out_sent; /* of the first chunk */
 	unsigned out_count;
 	uint8_t state, gates;
-	uint8_t door; /* enum door */
-	bool local;   /* loopback on both ends: the peer's address, and that we listen on */
-	bool fresh;   /* nothing was read yet */
-	bool tls;     /* it speaks TLS: `secure` */
-	bool blocked; /* the socket takes no more; libwebsockets will say when */
-	bool held;    /* reading is switched off at the socket */
-	bool in_rx;   /* inside its own receive callback */
-	bool finish;  /* half-close when all is sent */
-	bool doomed;  /* will be closed at the end of this turn; nothing is sent or understood any more */
-	bool ended;   /* the peer said that nothing more comes; it may still read */
+	uint8_t door;  /* enum door */
+	bool local;    /* loopback on both ends: the peer's address, and that we listen on */
+	bool nearby;   /* the peer's address is loopback */
+	bool fresh;    /* nothing was understood yet */
+	bool admitted; /* its TLS handshake may begin */
+	bool tls;      /* it speaks TLS: `secure` */
+	bool blocked;  /* the socket takes no more; libwebsockets will say when */
+	bool held;     /* reading is switched off at the socket */
+	bool in_rx;    /* inside its own receive callback */
+	bool finish;   /* half-close when all is sent */
+	bool doomed;   /* will be closed at the end of this turn; nothing is sent or understood any more */
+	bool ended;    /* the peer said that nothing more comes; it may still read */
 	struct tls *secure;
 	struct request *request;
 	struct ws *ws;
@@ -125,7 +132,7 @@ struct peer {
 extern const struct lws_protocols peer_protocols[];
 
 /* Takes an accepted socket over; closes it when that fails. */
-void peer_adopt(struct listener *l, int fd, bool local);
+void peer_adopt(struct listener *l, int fd, const struct sockaddr *address);
 /* Sends, or queues what the socket does not take. The bytes are copied. */
 void peer_write(struct peer *p, const struct iovec *parts, int count, bool is_ack);
 /* Does anything of what was written still wait here? */
@@ -144,15 +151,22 @@ void peers_tick(struct net *n);
 
 /* A new connection from elsewhere is one; too many of them, and the oldest ends. */
 void strangers_add(struct peer *p);
+/* Leaves them. */
 void peer_known(struct peer *p);
+/* Somebody showed a grant on it. */
+void peer_granted(struct peer *p);
+/* Once. */
+void handshakes_start(struct net *n);
+/* May its TLS handshake begin now? If not it waits, and peer_gate tells when. */
+bool handshake_admit(struct peer *p);
+/* The regular look at those that wait. */
+void handshakes_tick(struct net *n);
 
 /* --- secure.c: TLS between a peer's socket and its bytes --- */
 
-/* The first bytes are here: is it TLS? Then `secure` is made. False when it can't be had. */
-bool secure_begin(struct peer *p, uint8_t first);
+/* What came from the socket. The first byte decides whether it is TLS, and such a one may have to wait for its turn. */
+void secure_input(struct peer *p, uint8_t *data, size_t len);
 void secure_end(struct peer *p);
-/* Decrypts what was read, all of it, and hands it to peer_receive. */
-void secure_receive(struct peer *p, const uint8_t *data, size_t len);
 /* As socket_send: how much of the parts was taken. What of it could not be sent at once waits in `secure`. */
 ssize_t secure_send(struct peer *p, const struct iovec *parts, int count);
 /* Sends ciphertext that waits; false when nothing can ever be sent any more. */

@@ -251,7 +251,7 @@ static enum err grant_find(struct request *r, bool routed)
 		return flags & ROUTE_ANONYMOUS ? ERR_OK : ERR_UNAUTHORIZED;
 	r->granted = err == ERR_OK;
 	if (r->granted)
-		peer_known(r->peer);
+		peer_granted(r->peer);
 	return err;
 }
 

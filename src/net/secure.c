@@ -6,7 +6,8 @@
 
 #include <stdlib.h>
 
-bool secure_begin(struct peer *p, uint8_t first)
+/* Is it TLS? Then `secure` is made. False when it can't be had. */
+static bool begin(struct peer *p, uint8_t first)
 {
 	struct net *n = p->net;
 	if (first != TLS_FIRST_BYTE)
@@ -81,7 +82,8 @@ static void failed(struct peer *p)
 	peer_finish(p);
 }
 
-void secure_receive(struct peer *p, const uint8_t *data, size_t len)
+/* Decrypts what was read, all of it, and hands it to peer_receive. */
+static void decrypt(struct peer *p, const uint8_t *data, size_t len)
 {
 	struct net *n = p->net;
 	enum tls_result result = TLS_DATA;
@@ -104,4 +106,25 @@ void secure_receive(struct peer *p, const uint8_t *data, size_t len)
 		failed(p);
 	else if (result == TLS_END)
 		peer_input_ended(p);
+}
+
+void secure_input(struct peer *p, uint8_t *data, size_t len)
+{
+	if (p->fresh && len > 0) {
+		if (p->gates & GATE_HANDSHAKE || (*data == TLS_FIRST_BYTE && !p->admitted && !handshake_admit(p))) {
+			buf_add(&p->in, data, len); /* until it is its turn */
+			if (p->in.failed)
+				peer_doom(p);
+			return;
+		}
+		p->fresh = false;
+		if (!begin(p, *data)) {
+			peer_doom(p);
+			return;
+		}
+	}
+	if (p->secure)
+		decrypt(p, data, len);
+	else
+		peer_receive(p, data, len);
 }

@@ -115,6 +115,8 @@ enum err net_new(const struct net_config *config, struct net **out)
 	list_init(&n->timed);
 	list_init(&n->todo);
 	list_init(&n->strangers);
+	list_init(&n->waiting);
+	handshakes_start(n);
 	list_init(&n->reader_queue);
 	list_init(&n->stream_list);
 	enum err err = address_read(n, &address, &len);
@@ -180,7 +182,7 @@ static void accept_ready(uv_poll_t *poll, int status, int events)
 		if (fd < 0)
 			continue; /* that one gave up */
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
-		peer_adopt(l, fd, l->loopback && address_is_loopback((struct sockaddr *)&address));
+		peer_adopt(l, fd, (struct sockaddr *)&address);
 	}
 }
 
@@ -383,6 +385,7 @@ static void tick(uv_timer_t *timer)
 	struct net *n = timer->data;
 	peers_tick(n);
 	streams_tick(n);
+	handshakes_tick(n);
 	for (unsigned i = 0; i < sizeof n->listeners / sizeof *n->listeners; i++) {
 		struct listener *l = &n->listeners[i];
 		if (l->open && !uv_is_active((uv_handle_t *)&l->poll))

@@ -1,41 +1,21 @@
-// axe-core finds nothing serious or critical on any page in its main states, light and dark; nothing scrolls sideways at
-// 320 px and nothing is lost at 2,560.
+// Every page in its main states looks as support/look.mjs asks; the record page's are in record_look.test.mjs.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 import { visit } from './support/desk.mjs';
+import { assertLook } from './support/look.mjs';
 import { launch } from './support/page.mjs';
 import { SCENES } from './support/scenes.mjs';
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const options = { timeout: 120_000 };
 let browser;
 before(async () => {
 	browser = await launch();
 });
 after(() => browser?.close());
 
-/** Serious and critical findings, as lines. */
-async function findings(page) {
-	await page.evaluate(AXE);
-	return page.evaluate(async () => {
-		const { violations } = await window.axe.run(document, { resultTypes: ['violations'] });
-		return violations.filter(({ impact }) => impact === 'serious' || impact === 'critical')
-			.map(({ id, nodes }) => `${id}: ${nodes.map(({ target, failureSummary }) => `${target} ${failureSummary}`).join('\n\t')}`);
-	});
-}
-
 for (const [name, scene] of Object.entries(SCENES)) {
-	test(`${name}: light and dark, narrow and wide`, options, async (t) => {
+	test(`${name}: light and dark, narrow and wide`, { timeout: 120_000 }, async (t) => {
 		const { page, ...seen } = await scene(t, (url, more = {}) => visit(t, browser, url, { reducedMotion: 'reduce', ...more }));
-		for (const [colorScheme, width] of [['light', 1280], ['dark', 320], ['dark', 2560]]) {
-			await page.emulateMedia({ colorScheme });
-			await page.setViewportSize({ width, height: 900 });
-			const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-			assert.ok(overflow <= 0, `${width} px: ${overflow} px too wide`);
-			if (width < 2000) assert.deepEqual(await findings(page), [], `${colorScheme}, ${width} px`);
-		}
+		await assertLook(page);
 		assert.deepEqual(seen.complaints, []);
 	});
 }

@@ -174,6 +174,7 @@ test('without the authority: the browser refuses https; over plain http the page
 	}
 	await page.page.setInputFiles('#file-video', file);
 	for (let cuts = 0; cuts < 3; cuts++) await proxy.cutAfter(700_000);
+	assert.match(await page.page.textContent('#takes .figure'), /^5\.00 MB in all, \S+ \S*B read, \S+ \S*B safe on the server$/);
 	const id = await page.savedRow();
 	const { bytes: got } = await api(server, `/api/recordings/${id}/original`);
 	assert.ok(got.equals(bytes));

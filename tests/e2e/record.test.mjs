@@ -53,6 +53,10 @@ test('the microphone over a good link', options, async (t) => {
 
 test('the screen', options, async (t) => {
 	const page = await openPage(t, browser, server);
+	const told = page.page.getByText('the microphone is not.');
+	assert.equal(await told.isVisible(), false);
+	await page.page.getByLabel('Screen', { exact: true }).check();
+	assert.ok(await told.isVisible(), 'whose sound is recorded');
 	await page.record('screen');
 	await page.untilSafe(3_000);
 	const { streams } = await page.finish(t, server);

@@ -95,6 +95,23 @@ test('the start carries the token and the lowest byte that is held', () => {
 	assert.deepEqual(driver.last, { type: 'start', ...START, resume: true, from: 300, token: 'hf1.x' });
 });
 
+test('of a file it tells how much was read and how much is safe: two figures, and neither goes back', () => {
+	const size = 10 * 1024 * 1024;
+	const driver = new Driver(stored({ ended: true, file: { name: 'a', size, lastModified: 1 } }), { 0: { from: 0, to: size } }, { keptIn: 'file' });
+	driver.feed({ type: 'connect' }).started();
+	const figures = () => [driver.machine.view().readBytes, driver.machine.view().safeBytes];
+	const [read, safe] = figures();
+	assert.ok(read > 0 && read < size, `${read} bytes: what the window allows`);
+	assert.equal(safe, 0);
+	driver.hears({ type: 'ack', bytes: 1000 });
+	assert.ok(figures()[0] >= read);
+	assert.equal(figures()[1], 1000);
+	driver.feed({ type: 'closed', reason: 'network' });
+	driver.later(60_000);
+	assert.ok(figures()[0] >= read, 'it is read again, and was read all the same');
+	assert.deepEqual(new Driver(stored({ safe: 500 }), { 0: { from: 300, to: 900 } }).machine.view().readBytes, 500, 'what is safe was read');
+});
+
 test('at most the window is on the wire, in messages of 64 KiB', () => {
 	const driver = connected();
 	for (let i = 0; i < 6; i++) driver.write(1024 * 1024);

@@ -150,6 +150,8 @@ export interface TakeState {
 	keptBytes: number;
 	/** Of those: on the server's disk. */
 	safeBytes: number;
+	/** How far it was read, to be sent: above safeBytes is what is on its way, or was when the link dropped. */
+	readBytes: number;
 	/** Bytes on this device that the server has not confirmed: keptBytes - safeBytes. */
 	unsentBytes: number;
 	keptIn: KeptIn;

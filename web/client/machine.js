@@ -42,13 +42,13 @@ export class TakeMachine {
 	#options;
 	#meta; // what does not change of the stored row
 	#overrun;
-
 	#out = [];
 	#now = 0;
 	#conn;
 	#declaring = -1; // part whose boundary this connection declares
 	#cur = 0; // part that is being sent
-	#next = 0; // position of the next byte to send
+	#next = 0; // position of the next byte to send; readTo: the highest that it was
+	#readTo = 0;
 	#finalSent = false; // `end` or `abort`
 	#reading = false;
 	#read = null; // { part, at, bytes }
@@ -391,7 +391,7 @@ export class TakeMachine {
 		if (bytes === null) return false;
 		const message = bytes.subarray(0, Math.min(this.#options.message, room));
 		this.#out.push({ type: 'bytes', bytes: message });
-		this.#next += message.byteLength;
+		this.#readTo = Math.max(this.#readTo, this.#next += message.byteLength);
 		return true;
 	}
 
@@ -492,7 +492,7 @@ export class TakeMachine {
 		const kept = Math.max(this.safe, ledger.total - memory);
 		return {
 			link: this.link, done: this.done, id: this.id, emittedBytes: ledger.total, keptBytes: kept, safeBytes: this.safe,
-			unsentBytes: kept - this.safe, keptIn: this.#options.keptIn, deviceFull: this.deviceFull, memoryBytes: memory,
+			readBytes: Math.max(this.#readTo, this.safe), unsentBytes: kept - this.safe, keptIn: this.#options.keptIn, deviceFull: this.deviceFull, memoryBytes: memory,
 			writeRefused: this.refused, ended: this.ended, parts: ledger.last.number + 1, reason: this.reason, message: this.message,
 			retryAt: this.link === 'waiting' ? this.#conn.retryAt : null, reconnects: this.reconnects, problem: this.problem, saved: this.saved,
 		};

@@ -29,7 +29,7 @@ const STALLED = new Set(['waiting', 'connecting', 'stopped', 'idle']);
 
 const ui = Object.fromEntries(['access', 'error', 'take', 'preview', 'level', 'level-bar', 'elapsed', 'part', 'recorded', 'safe',
 	'progress', 'link-text', 'light', 'wait', 'wait-text', 'try-now', 'notices', 'here', 'there', 'finish', 'finish-text', 'finish-figures', 'result', 'original', 'local', 'save',
-	'save-text', 'setup', 'source', 'camera', 'camera-field', 'microphone', 'microphone-field', 'name', 'controls', 'record', 'go-on',
+	'save-text', 'setup', 'source', 'camera', 'camera-field', 'microphone', 'microphone-field', 'screen-sound', 'name', 'controls', 'record', 'go-on',
 	'pause', 'stop', 'unfinished', 'takes', 'insecure', 'secure', 'files', 'fits'].map((id) => [id, at(id)]));
 const page = {
 	able: ability(), access: 'ok', accessSentence: '', accessKind: '', client: null, live: null, unfinished: null, awake: null, meter: null,
@@ -200,6 +200,7 @@ function remember(choice) {
 function showSource(source) {
 	ui['camera-field'].hidden = source !== 'camera';
 	ui['microphone-field'].hidden = source === 'screen';
+	ui['screen-sound'].hidden = source !== 'screen';
 }
 
 function restoreChoice() {

@@ -234,7 +234,7 @@ export class Unfinished {
 		setText(nodes.title, unfinishedTitle(info, elsewhere ? null : left, bytesText));
 		nodes.figures.hidden = elsewhere;
 		nodes.bar.hidden = elsewhere;
-		setText(nodes.figures, (info.file ? words.fileFigures : words.figures)(bytesText(all), bytesText(all - left)));
+		setText(nodes.figures, (info.file ? words.fileFigures : words.figures)(bytesText(all), bytesText(all - left), bytesText(state?.readBytes ?? all - left)));
 		nodes.bar.value = all === 0 ? 0 : (all - left) / all;
 		setText(nodes.text, rowSentence(row));
 		nodes.item.dataset.link = state?.link ?? (mine ? 'idle' : 'elsewhere');
