@@ -176,6 +176,7 @@ static void open_done(struct task *task)
 {
 	struct download *d = list_entry(task, struct download, task);
 	struct engine *e = d->engine;
+	e->reader_count--;
 	if (d->err) { /* once more: there may be a newer one by now, or it was deleted */
 		char id[UUID_TEXT];
 		uuid_format(&d->id, id);
@@ -227,6 +228,7 @@ static void give(struct download *d, const struct take *t)
 		d->media = info->media;
 		d->task.run = open_run;
 		d->task.done = open_done;
+		d->engine->reader_count++; /* so that no more are opened at a time than may be read */
 		exec_submit(d->engine->config.exec, LANE_POOL, &d->task);
 	}
 }

@@ -206,11 +206,14 @@ static void opened(void *arg, const struct serving *serving, const struct engine
 	struct download *d = r->download;
 	r->pending = false;
 	if (file) {
-		d->open = true;
+		d->open = d->counted = true;
 		d->reader = file->reader;
+		r->net->readers++;
 	}
 	if (!r->peer)
 		request_settle(r);
+	else if (!file && serving->err == ERR_BUSY && r->net->readers >= LIMIT_READERS)
+		list_push(&r->net->reader_queue, &d->waiting);
 	else if (file)
 		head_answer(r, file);
 	else
@@ -219,9 +222,7 @@ static void opened(void *arg, const struct serving *serving, const struct engine
 
 static void open_now(struct request *r)
 {
-	struct download *d = r->download;
-	d->counted = true;
-	r->net->readers++;
+	const struct download *d = r->download;
 	r->pending = true;
 	engine_download(r->net->engine, (struct engine_ref){ r->id, &r->grant }, d->resource, d->track, opened, r);
 }
@@ -243,10 +244,7 @@ void download_run(struct request *r)
 	list_init(&d->waiting);
 	r->download = d;
 	d->request = r;
-	if (r->net->readers < LIMIT_READERS)
-		open_now(r);
-	else
-		list_push(&r->net->reader_queue, &d->waiting);
+	open_now(r);
 }
 
 void download_orphan(struct request *r)
@@ -268,10 +266,9 @@ void download_free(struct request *r)
 	free(d->track);
 	free(d);
 	r->download = NULL;
-	if (!counted)
-		return;
-	n->readers--;
-	struct list *next = list_pop(&n->reader_queue);
+	n->readers -= counted;
+	/* also behind one that waited in vain: its turn is the next one's */
+	struct list *next = n->readers < LIMIT_READERS ? list_pop(&n->reader_queue) : NULL;
 	if (next)
 		open_now(list_entry(next, struct download, waiting)->request);
 }

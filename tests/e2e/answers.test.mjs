@@ -1,8 +1,10 @@
 // What a file answers, as far as no worker is needed: not yet, never, the original in every phase; signed URLs;
 // recordings by URL on a server that fetches nothing.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import net from 'node:net';
 import { test } from 'node:test';
-import { sharedServer } from './support/server.mjs';
+import { atEnd, sharedServer, within } from './support/server.mjs';
 import { mint, stranger } from './support/tokens.mjs';
 import { api, complete, media, sessionId, wire } from './support/wire.mjs';
 
@@ -157,4 +159,24 @@ test('the figures name the queues', options, async (t) => {
 			assert.match(text, new RegExp(`^holdfast_jobs\\{kind="${kind}",state="${state}"\\} \\d+$`, 'm'));
 	assert.match(text, /^holdfast_workers_alive \d+$/m);
 	assert.match(text, /^holdfast_event_streams \d+$/m);
+});
+
+test('as many downloads as there may be: the next one waits, and who asks how far it is hears it at once', options, async (t) => {
+	const id = await queued(t, media(12_000_000));
+	const slow = await Promise.all(Array.from({ length: 256 }, async () => {
+		const socket = net.connect(server.port, '127.0.0.1');
+		atEnd(t, () => socket.destroy());
+		socket.write(`GET /api/recordings/${id}/original HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`);
+		await once(socket, 'readable'); // and it reads no further
+		return socket;
+	}));
+	let answered = false;
+	const next = get(id, 'original').finally(() => {
+		answered = true;
+	});
+	for (const what of ['file', 'thumbnail', 'waveform']) assert.equal((await get(id, what)).status, 202);
+	assert.equal((await get('session:nobody', 'original')).status, 404);
+	assert.equal(answered, false);
+	slow[9].destroy();
+	assert.equal((await within(next, 20_000, 'its turn')).bytes.length, 12_000_000);
 });

@@ -251,7 +251,7 @@ test('signed URLs: one recording, one track, for a while', options, async (t) =>
 	const play = mint(server, 'play').token, anna = mint(server, 'record', '--subject', 'anna').token;
 	const a = await take(t, server, media(5000)), b = await take(t, server, media(100, 2));
 	const sign = (id, body, by) => api(server, `/api/recordings/${id}/sign`, as(by, json('POST', body)));
-	for (const body of [{}, { what: 'file' }, { what: 5 }, { what: 'original', track: 5 }])
+	for (const body of [{}, { what: 'all' }, { what: 5 }, { what: 'original', track: 5 }])
 		assert.equal(await code(sign(a.id, body, play)), 'bad_field', JSON.stringify(body));
 	assert.equal(await code(sign(a.id, { what: 'original', track: 'video' }, play)), 'not_found');
 	assert.equal(await code(sign(a.id, { what: 'original' }, anna)), 'not_found');
