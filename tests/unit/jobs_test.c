@@ -1,6 +1,6 @@
 /* Finalize jobs through the engine's one face, with workers in the test's hands: claimed once, published once, tried
  * again, given up; and what `complete` says of all that. */
-#include "engine/engine.h"
+#include "engine/internal.h"
 #include "support/engine_rig.h"
 
 #include <jansson.h>
@@ -443,10 +443,21 @@ static void one_that_cannot_be_started_is_tried_again_later(void **state)
 	assert_int_equal(status.workers_alive, 0);
 	assert_int_equal(status.queues[JOB_FINALIZE].queued, 1);
 	assert_true(status.queues[JOB_FINALIZE].oldest_ms >= 4 * 60 * 1000);
+	struct recording_info row = { .job = { .id = 1,
+					       .kind = JOB_FINALIZE,
+					       .state = JOB_QUEUED,
+					       .queued_ms = g->now.wall_ms - 5 * 60 * 1000 } };
+	assert_true(jobs_unserved(g->e, &row));
+	row.job.queued_ms += 1000; /* not long enough */
+	assert_false(jobs_unserved(g->e, &row));
+	row.job.queued_ms =
+		g->now.wall_ms + 3600 * 1000; /* the clock was set back: what is sure is that nobody works */
+	assert_true(jobs_unserved(g->e, &row));
 	workers.no_start = false;
 	for (int i = 0; i < 61 && worker_rig_busy(&workers) < 0; i++)
 		engine_rig_pass(g, 1000);
 	assert_state(g, "{\"phase\":\"processing\",\"attempt\":1}");
+	assert_false(jobs_unserved(g->e, &row));
 }
 
 static void decoration_that_fails_for_good_is_a_warning(void **state)
