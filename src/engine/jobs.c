@@ -57,13 +57,10 @@ static void slot_gone(struct slot *s, const struct worker_event *event)
 	struct lease *l = s->lease;
 	if (slot_alive(s))
 		e->jobs.alive_ms = e->now.mono_ms;
-	if (!s->served) {
-		s->failures++;
-		log_event(LOG_WARN, "worker_gone", "code", err_code(event->err), "why",
+	s->failures = s->served ? 0 : s->failures + 1;
+	if (!s->served && s->process != PROCESS_KILLED)
+		log_event(LOG_WARN, "worker_gone", "slot", log_number(s->number), "code", err_code(event->err), "why",
 			  event->message ? event->message : err_text(event->err), NULL);
-	} else {
-		s->failures = 0;
-	}
 	s->process = PROCESS_NONE;
 	s->heard = false;
 	s->lease = NULL;

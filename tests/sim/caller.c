@@ -348,7 +348,7 @@ static void caller_tick(void *arg, uint64_t x)
 	if (can_ask(w) && take->id[0]) {
 		bool again = take->work_error && take->fate != FATE_WRONG_SHA && rng_chance(&w->client_rng, 40);
 		if (again) /* what was given up is claimed again, unless its attempts are used up */
-			ask_complete(w, take, false);
+			ask_complete(w, take, take->fate == FATE_COMPLETE);
 		else
 			ask_something(w, take);
 		world_touched(w);

@@ -1,6 +1,6 @@
 /* Finalize jobs through the engine's one face, with workers in the test's hands: claimed once, published once, tried
  * again, given up; and what `complete` says of all that. */
-#include "engine/engine.h"
+#include "engine/internal.h"
 #include "support/engine_rig.h"
 
 #include <jansson.h>
@@ -219,6 +219,50 @@ static void many_callers_make_one_job(void **state)
 	}
 	assert_int_equal(started, 1);
 	assert_int_equal(workers.gives, 1);
+}
+
+/* Somebody else claims the row, between what the engine has read and what it writes. */
+static struct catalog_seal theft;
+
+static enum err steal_run(struct catalog *c, struct catalog_op *op)
+{
+	struct recording_info row = { 0 };
+	enum catalog_outcome outcome;
+	(void)op;
+	enum err err = c->ops->claim(c, &theft, &outcome, &row);
+	recording_info_release(&row);
+	return err;
+}
+
+static void steal_done(struct engine *e, struct catalog_op *op)
+{
+	(void)e;
+	(void)op;
+}
+
+static void a_row_that_changed_under_the_claim_is_told(void **state)
+{
+	struct engine_rig *g = *state;
+	struct catalog_op op = { .run = steal_run, .done = steal_done };
+	workers.mute = true;
+	uint64_t conn = engine_rig_say(g, 0, START);
+	engine_rig_media(g, conn, 0, BYTES);
+	engine_rig_turn(g);
+	const struct recording_info *info = &take_by_key(g->e, "local", "a")->rec.info;
+	theft = (struct catalog_seal){ .id = info->id,
+				       .by = SEALED_BY_COMPLETE,
+				       .revision = 1,
+				       .tracks = info->tracks,
+				       .track_count = info->track_count,
+				       .now_ms = g->now.wall_ms };
+	catalog_submit(g->e, &op);
+	struct said said = complete(g);
+	assert_int_equal(said.err, ERR_BUSY);
+	assert_string_equal(json_string_value(json_object_get(said.json, "phase")), "queued");
+	assert_int_equal(json_integer_value(json_object_get(said.json, "status")), 503);
+	assert_true(json_integer_value(json_object_get(said.json, "retryAfter")) > 0);
+	json_decref(said.json);
+	assert_completes(g, "alreadyProcessing");
 }
 
 static void a_worker_that_dies_is_noticed_at_once(void **state)
@@ -443,10 +487,21 @@ static void one_that_cannot_be_started_is_tried_again_later(void **state)
 	assert_int_equal(status.workers_alive, 0);
 	assert_int_equal(status.queues[JOB_FINALIZE].queued, 1);
 	assert_true(status.queues[JOB_FINALIZE].oldest_ms >= 4 * 60 * 1000);
+	struct recording_info row = { .job = { .id = 1,
+					       .kind = JOB_FINALIZE,
+					       .state = JOB_QUEUED,
+					       .queued_ms = g->now.wall_ms - 5 * 60 * 1000 } };
+	assert_true(jobs_unserved(g->e, &row));
+	row.job.queued_ms += 1000; /* not long enough */
+	assert_false(jobs_unserved(g->e, &row));
+	row.job.queued_ms =
+		g->now.wall_ms + 3600 * 1000; /* the clock was set back: what is sure is that nobody works */
+	assert_true(jobs_unserved(g->e, &row));
 	workers.no_start = false;
 	for (int i = 0; i < 61 && worker_rig_busy(&workers) < 0; i++)
 		engine_rig_pass(g, 1000);
 	assert_state(g, "{\"phase\":\"processing\",\"attempt\":1}");
+	assert_false(jobs_unserved(g->e, &row));
 }
 
 static void decoration_that_fails_for_good_is_a_warning(void **state)
@@ -483,6 +538,7 @@ int main(void)
 		TEST(what_was_recorded_becomes_a_file),
 		TEST(nothing_recorded_is_published_without_a_worker),
 		TEST(many_callers_make_one_job),
+		TEST(a_row_that_changed_under_the_claim_is_told),
 		TEST(a_worker_that_dies_is_noticed_at_once),
 		TEST(after_three_attempts_it_has_failed),
 		TEST(what_fails_by_nature_is_not_tried_again),
