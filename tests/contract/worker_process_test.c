@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "support/worker_rig.h"
+#include "support/process_rig.h"
 #include "work/sandbox.h"
 #include "work/worker_private.h"
 
@@ -25,7 +25,7 @@
 
 enum { LONG_MS = 60 * 1000, SHORT_MS = 300 };
 
-static struct worker_rig rig;
+static struct process_rig rig;
 
 static void test_good_job(void **state)
 {

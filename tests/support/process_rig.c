@@ -1,5 +1,5 @@
-/* See worker_rig.h. */
-#include "support/worker_rig.h"
+/* See process_rig.h. */
+#include "support/process_rig.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,7 +24,7 @@ static int file_fd(struct vfs_file *file)
 
 static void on_event(void *arg, unsigned slot, const struct worker_event *event)
 {
-	struct worker_rig *rig = arg;
+	struct process_rig *rig = arg;
 	assert_int_equal(slot, 0);
 	assert_true(rig->count < RIG_EVENTS);
 	rig->events[rig->count] = *event;
@@ -43,7 +43,7 @@ static void on_event(void *arg, unsigned slot, const struct worker_event *event)
 	}
 }
 
-void rig_open(struct worker_rig *rig, const char *program)
+void rig_open(struct process_rig *rig, const char *program)
 {
 	memset(rig, 0, sizeof *rig);
 	assert_int_equal(uv_loop_init(&rig->loop), 0);
@@ -62,11 +62,11 @@ void rig_open(struct worker_rig *rig, const char *program)
 
 static void on_closed(void *arg)
 {
-	struct worker_rig *rig = arg;
+	struct process_rig *rig = arg;
 	rig->closed = true;
 }
 
-void rig_close(struct worker_rig *rig)
+void rig_close(struct process_rig *rig)
 {
 	unsigned before = rig->count;
 	workers_process_close(rig->workers, on_closed, rig);
@@ -87,7 +87,7 @@ static void on_late(uv_timer_t *timer)
 }
 
 /* Until `until` events are there or the time is over; true: the time is over. */
-static bool run(struct worker_rig *rig, unsigned ms, unsigned until)
+static bool run(struct process_rig *rig, unsigned ms, unsigned until)
 {
 	bool late = false;
 	uv_timer_t timer;
@@ -102,7 +102,7 @@ static bool run(struct worker_rig *rig, unsigned ms, unsigned until)
 	return late;
 }
 
-void rig_until(struct worker_rig *rig, enum worker_event_type type)
+void rig_until(struct process_rig *rig, enum worker_event_type type)
 {
 	for (;;) {
 		if (rig->at == rig->count && run(rig, MINUTE_MS, rig->at + 1))
@@ -112,12 +112,12 @@ void rig_until(struct worker_rig *rig, enum worker_event_type type)
 	}
 }
 
-void rig_run_ms(struct worker_rig *rig, unsigned ms)
+void rig_run_ms(struct process_rig *rig, unsigned ms)
 {
 	run(rig, ms, RIG_EVENTS);
 }
 
-bool rig_heard(const struct worker_rig *rig, enum worker_event_type type)
+bool rig_heard(const struct process_rig *rig, enum worker_event_type type)
 {
 	for (unsigned i = 0; i < rig->count; i++)
 		if (rig->events[i].type == type)
@@ -125,7 +125,7 @@ bool rig_heard(const struct worker_rig *rig, enum worker_event_type type)
 	return false;
 }
 
-void rig_ready(struct worker_rig *rig)
+void rig_ready(struct process_rig *rig)
 {
 	unsigned before = rig->count;
 	worker_start(rig->workers, 0);
@@ -133,7 +133,7 @@ void rig_ready(struct worker_rig *rig)
 	rig_until(rig, WORKER_READY);
 }
 
-void rig_give(struct worker_rig *rig, const char *deed, uint64_t max_ms)
+void rig_give(struct process_rig *rig, const char *deed, uint64_t max_ms)
 {
 	static const uint64_t parts[] = { 3, 3, 7 };
 	static char server[16];

@@ -1,7 +1,7 @@
 /* Workers that are real processes of a worker whose media job misbehaves by name (media_job_bad.c), on a loop of the
  * test's own. */
-#ifndef HOLDFAST_TESTS_WORKER_RIG_H
-#define HOLDFAST_TESTS_WORKER_RIG_H
+#ifndef HOLDFAST_TESTS_PROCESS_RIG_H
+#define HOLDFAST_TESTS_PROCESS_RIG_H
 
 #include "work/worker_process.h"
 
@@ -9,7 +9,7 @@
 
 enum { RIG_EVENTS = 4096 };
 
-struct worker_rig {
+struct process_rig {
 	uv_loop_t loop;
 	struct workers *workers;
 	struct worker_event events[RIG_EVENTS]; /* slot 0's, without their pointers */
@@ -24,18 +24,18 @@ struct worker_rig {
 	bool closed;
 };
 
-void rig_open(struct worker_rig *rig, const char *program);
+void rig_open(struct process_rig *rig, const char *program);
 /* Closes the workers; fails the test when anything of them is left on the loop. */
-void rig_close(struct worker_rig *rig);
+void rig_close(struct process_rig *rig);
 
 /* Runs the loop until slot 0 has said `type`, behind where the last call stopped; fails the test after a minute. */
-void rig_until(struct worker_rig *rig, enum worker_event_type type);
-void rig_run_ms(struct worker_rig *rig, unsigned ms);
-bool rig_heard(const struct worker_rig *rig, enum worker_event_type type);
+void rig_until(struct process_rig *rig, enum worker_event_type type);
+void rig_run_ms(struct process_rig *rig, unsigned ms);
+bool rig_heard(const struct process_rig *rig, enum worker_event_type type);
 
 /* Starts one and waits for its READY; then gives it the job named `deed`. */
-void rig_ready(struct worker_rig *rig);
-void rig_give(struct worker_rig *rig, const char *deed, uint64_t max_ms);
+void rig_ready(struct process_rig *rig);
+void rig_give(struct process_rig *rig, const char *deed, uint64_t max_ms);
 /* The only child of this process, or of `parent`; 0 if there is none. */
 pid_t rig_child(pid_t parent);
 
