@@ -130,29 +130,17 @@ enum {
 	LIMIT_CATALOG_WAL_PAGES = 1000,	    /* its WAL is moved into the database above this */
 
 	/* Work after the take */
-	LIMIT_ATTEMPTS = 3,		      /* leases within … */
-	LIMIT_ATTEMPTS_MS = 10 * 60 * 1000,   /* … this window; then it has failed for good */
-	LIMIT_LEASE_MS = 30 * 1000,	      /* a worker silent for so long has lost its job */
-	LIMIT_WORKER_ALIVE_MS = 2000,	      /* it gives a sign of life so often */
-	LIMIT_QUEUE_WAIT_MS = 5 * 60 * 1000,  /* queued for so long with no worker alive: readers are told */
-	LIMIT_RECOVERING_S = 5,		      /* Retry-After while a job is tried again */
-	LIMIT_NOT_YET_S = 2,		      /* Retry-After while all goes well */
-	LIMIT_WORKERS = 64,		      /* --workers */
-	LIMIT_WORKER_EVENT_BYTES = 64 * 1024, /* one message of a worker: 16 warnings of a sentence each fit … */
-	LIMIT_WARNINGS = 16,		      /* … and what is wrong with a file has not more names */
-	LIMIT_CODE_CHARS = 32,		      /* a warning's code */
-	LIMIT_WORKER_EVENTS_S = 32,	      /* messages a second, and twice that at once: one every 250 ms is usual */
-	LIMIT_WORKER_EVENTS_TURN = 16,	      /* messages of one worker before it is others' turn */
-	LIMIT_WORKER_JOB_BYTES = 8 << 20,     /* a job's description: 16 tracks of 4,096 parts are 1 MiB */
-	LIMIT_WORKER_SAID_BYTES = 1 << 20,    /* on its standard error: libav complains once a packet, or it is mad */
-	LIMIT_WORKER_TAIL_BYTES = 200,	      /* the end of that, as part of a failure's sentence */
-	LIMIT_WORKER_FILES = 32,	      /* descriptors of a worker: 16 tracks, three files, and the few it has */
-	LIMIT_WORKER_START_MS = 30 * 1000, /* from its start to its first word: 50 ms, on a machine that swaps more */
-	LIMIT_WORKER_EXIT_MS = 5000,	   /* it said its last word, or closed the socket, and is still there */
-	LIMIT_MEDIA_DAYS = 400,		   /* a medium that claims to last longer lies */
-	LIMIT_RETRY_FIRST_MS = 1000,	   /* before the second attempt; then four times as long */
-	LIMIT_NOTIFY_ATTEMPTS = 8,	   /* of one event, over about a day, then it is parked … */
-	LIMIT_NOTIFY_FIRST_MS = 5 * 1000,  /* … with waits of 5 s, 30 s, 3 min, 18 min … */
+	LIMIT_ATTEMPTS = 3,		       /* leases within … */
+	LIMIT_ATTEMPTS_MS = 10 * 60 * 1000,    /* … this window; then it has failed for good */
+	LIMIT_LEASE_MS = 30 * 1000,	       /* a worker silent for so long has lost its job */
+	LIMIT_WORKER_ALIVE_MS = 2000,	       /* it gives a sign of life so often */
+	LIMIT_QUEUE_WAIT_MS = 5 * 60 * 1000,   /* queued for so long with no worker alive: readers are told */
+	LIMIT_RECOVERING_S = 5,		       /* Retry-After while a job is tried again */
+	LIMIT_NOT_YET_S = 2,		       /* Retry-After while all goes well */
+	LIMIT_WORKERS = 64,		       /* --workers */
+	LIMIT_RETRY_FIRST_MS = 1000,	       /* before the second attempt; then four times as long */
+	LIMIT_NOTIFY_ATTEMPTS = 8,	       /* of one event, over about a day, then it is parked … */
+	LIMIT_NOTIFY_FIRST_MS = 5 * 1000,      /* … with waits of 5 s, 30 s, 3 min, 18 min … */
 	LIMIT_NOTIFY_MAX_MS = 8 * 3600 * 1000, /* … at most */
 	LIMIT_FETCHES = 4,		       /* at a time */
 	LIMIT_NOTIFIES = 4,		       /* at a time */
@@ -160,6 +148,20 @@ enum {
 	LIMIT_EVENTS_PAGE = 100,  /* read from the outbox at a time */
 	LIMIT_EVENT_STREAMS = 64, /* clients that follow /api/events */
 	LIMIT_EVENTS_DAYS = 30,	  /* kept in the outbox, but for the newest of each recording */
+
+	/* Workers as processes: what one of them may take and say */
+	LIMIT_WORKER_EVENT_BYTES = 64 * 1024, /* one message: 16 warnings of a sentence each fit … */
+	LIMIT_WARNINGS = 16,		      /* … and what is wrong with a file has not more names */
+	LIMIT_CODE_CHARS = 32,		      /* a warning's code */
+	LIMIT_WORKER_EVENTS_S = 32,	      /* messages a second, and twice that at once: one every 250 ms is usual */
+	LIMIT_WORKER_EVENTS_TURN = 16,	      /* messages of one worker before it is others' turn */
+	LIMIT_WORKER_JOB_BYTES = 8 << 20,     /* a job's description: 16 tracks of 4,096 parts are 1 MiB */
+	LIMIT_WORKER_SAID_BYTES = 1 << 20,    /* on its standard error: libav complains once a packet, or it is mad */
+	LIMIT_WORKER_TAIL_BYTES = 200,	      /* the end of that, as part of a failure's sentence */
+	LIMIT_WORKER_FILES = 32,	      /* descriptors: 16 tracks, three files, and the few it has */
+	LIMIT_PROCESS_START_MS = 30 * 1000,   /* to its first word; who waits for it loses patience before */
+	LIMIT_PROCESS_EXIT_MS = 5000,	      /* it said its last word, or closed the socket, and is still there */
+	LIMIT_MEDIA_DAYS = 400,		      /* a medium that claims to last longer lies */
 
 	/* Settings: what an option may be; beyond it a typing error is likelier than a wish */
 	LIMIT_CONFIG_BYTES = 64 * 1024, /* the ini file */

@@ -262,7 +262,7 @@ static void on_timer(uv_timer_t *timer)
 	if (r->state.job)
 		blame(r, ERR_MEDIA_LIMIT, "The media needs more than the %llu s that a worker may take.",
 		      (unsigned long long)(r->state.job->max_ms / 1000));
-	blame(r, ERR_WORKER_DIED, "The worker was not ready within %d s.", LIMIT_WORKER_START_MS / 1000);
+	blame(r, ERR_WORKER_DIED, "The worker was not ready within %d s.", LIMIT_PROCESS_START_MS / 1000);
 	kick(r, "its time is over");
 }
 
@@ -273,7 +273,7 @@ static void on_socket(uv_poll_t *handle, int status, int events)
 	}
 	bool leaving = r->mute || r->state.finished;
 	if (leaving && !r->leaving)
-		uv_timer_start(&r->timer, on_timer, LIMIT_WORKER_EXIT_MS, 0);
+		uv_timer_start(&r->timer, on_timer, LIMIT_PROCESS_EXIT_MS, 0);
 	r->leaving = leaving;
 }
 
@@ -347,7 +347,7 @@ static void process_start(struct workers *w, unsigned slot)
 	uv_poll_start(&r->socket, UV_READABLE, on_socket);
 	uv_poll_start(&r->said, UV_READABLE, on_said);
 	uv_poll_start(&r->end, UV_READABLE, on_end);
-	uv_timer_start(&r->timer, on_timer, LIMIT_WORKER_START_MS, 0);
+	uv_timer_start(&r->timer, on_timer, LIMIT_PROCESS_START_MS, 0);
 }
 
 /* Sent or not: one that does not read does not answer, which is what is asked. */
