@@ -143,25 +143,15 @@ static void control_end(struct serve *s)
 	s->control = NULL;
 }
 
-static void on_workers_closed(void *arg)
+/* Its workers are gone too: it killed them and heard of their end. What they had not finished is taken up at the next
+ * start. */
+static void on_engine_stopped(void *arg)
 {
 	struct serve *s = arg;
 	struct net *net = s->net;
 	control_end(s);
 	s->net = NULL;
 	net_close(net, on_net_closed, s);
-}
-
-/* The engine takes no job any more; what its workers had not finished is taken up at the next start. */
-static void on_engine_stopped(void *arg)
-{
-	struct serve *s = arg;
-	struct workers *workers = s->workers;
-	s->workers = NULL;
-	if (workers)
-		workers_process_close(workers, on_workers_closed, s);
-	else
-		on_workers_closed(s);
 }
 
 /* Storage is slow or hangs: what was acknowledged is in the journal, and recovery does the rest, so nothing failed. */
@@ -440,7 +430,7 @@ static void on_true(void *arg)
 	*(bool *)arg = true;
 }
 
-/* Of a start that failed. */
+/* Nothing of them is left on the loop then. */
 static void close_workers(struct serve *s)
 {
 	bool closed = !s->workers;
@@ -460,10 +450,10 @@ static void close_all(struct serve *s)
 		net_close(net, on_net_closed, s);
 		uv_run(&s->loop, UV_RUN_DEFAULT);
 	}
-	close_workers(s);
 	if (s->threads)
 		exec_threads_drain(s->threads);
 	engine_close(s->engine);
+	close_workers(s); /* behind the engine, which knows them until then */
 	catalog_close(s->catalog);
 	tokens_close(&s->tokens);
 	exec_threads_free(s->threads);

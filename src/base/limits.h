@@ -163,16 +163,6 @@ enum {
 	LIMIT_NOTIFY_MAX_MS = 8 * 3600 * 1000,	     /* … at most */
 	LIMIT_FETCHES = 4,			     /* at a time */
 	LIMIT_NOTIFIES = 4,			     /* at a time */
-	LIMIT_WORKER_EVENT_BYTES = 64 * 1024, /* one message of a worker: 16 warnings of a sentence each fit … */
-	LIMIT_WARNINGS = 16,		      /* … and what is wrong with a file has not more names */
-	LIMIT_CODE_CHARS = 32,		      /* a warning's code */
-	LIMIT_WORKER_EVENTS_S = 32,	      /* messages a second, and twice that at once: one every 250 ms is usual */
-	LIMIT_WORKER_EVENTS_TURN = 16,	      /* messages of one worker before it is others' turn */
-	LIMIT_WORKER_JOB_BYTES = 8 << 20,     /* a job's description: 16 tracks of 4,096 parts are 1 MiB */
-	LIMIT_WORKER_SAID_BYTES = 1 << 20,    /* on its standard error: libav complains once a packet, or it is mad */
-	LIMIT_WORKER_TAIL_BYTES = 200,	      /* the end of that, as part of a failure's sentence */
-	LIMIT_WORKER_FILES = 32,	      /* descriptors of a worker: 16 tracks, three files, and the few it has */
-	LIMIT_MEDIA_DAYS = 400,		      /* a medium that claims to last longer lies */
 	LIMIT_URL_CHARS = 2000,
 	LIMIT_EVENT_TYPE_CHARS = 40,	     /* "recording.interrupted" */
 	LIMIT_EVENTS_ALIVE_MS = 15 * 1000,   /* a stream that says nothing for longer is taken for dead by proxies */
@@ -208,6 +198,20 @@ enum {
 	LIMIT_WAVEFORM_WHOLE_S = 20 * 60, /* of sound decoded: of longer takes so much of each peak's time, evenly … */
 	LIMIT_WAVEFORM_PACKETS = 3,	  /* … but so many packets of it at least */
 	LIMIT_WAVEFORM_SECONDS = 400 * 3600, /* of a take that is drawn at all: 6 MB of text */
+
+	/* Workers as processes: what one of them may take and say */
+	LIMIT_WORKER_EVENT_BYTES = 64 * 1024, /* one message: 16 warnings of a sentence each fit … */
+	LIMIT_WARNINGS = 16,		      /* … and what is wrong with a file has not more names */
+	LIMIT_CODE_CHARS = 32,		      /* a warning's code */
+	LIMIT_WORKER_EVENTS_S = 32,	      /* messages a second, and twice that at once: one every 250 ms is usual */
+	LIMIT_WORKER_EVENTS_TURN = 16,	      /* messages of one worker before it is others' turn */
+	LIMIT_WORKER_JOB_BYTES = 8 << 20,     /* a job's description: 16 tracks of 4,096 parts are 1 MiB */
+	LIMIT_WORKER_SAID_BYTES = 1 << 20,    /* on its standard error: libav complains once a packet, or it is mad */
+	LIMIT_WORKER_TAIL_BYTES = 200,	      /* the end of that, as part of a failure's sentence */
+	LIMIT_WORKER_FILES = 32,	      /* descriptors: 16 tracks, three files, and the few it has */
+	LIMIT_PROCESS_START_MS = 30 * 1000,   /* to its first word; who waits for it loses patience before */
+	LIMIT_PROCESS_EXIT_MS = 5000,	      /* it said its last word, or closed the socket, and is still there */
+	LIMIT_MEDIA_DAYS = 400,		      /* a medium that claims to last longer lies */
 
 	/* Settings: what an option may be; beyond it a typing error is likelier than a wish */
 	LIMIT_CONFIG_BYTES = 64 * 1024, /* the ini file */

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -217,6 +218,7 @@ int main(int argc, char **argv)
 	/* a server that is gone by now has closed the socket, which is noticed below */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0)
 		leave(1, "tying itself to the server");
+	json_object_seed(0); /* reads /dev/urandom while it can */
 	const char *lacks;
 	if (sandbox_enter(&lacks) != ERR_OK)
 		leave(1, lacks);

@@ -48,6 +48,9 @@ struct run {
 	uv_poll_t socket, said, end;
 	uv_timer_t timer;
 	struct worker_state state;
+	char id[UUID_TEXT]; /* of its job, which may be the caller's no more once it has finished */
+	uint32_t revision;
+	uint64_t max_ms;
 	enum err reason; /* why it is ended, when that is known before */
 	char message[512];
 	char tail[TAIL_KEPT]; /* the newest of what it wrote */
@@ -72,7 +75,8 @@ static void kick(struct run *r, const char *why)
 	if (!r->spawned || r->kicked || r->reaped)
 		return;
 	r->kicked = true;
-	log_event(LOG_INFO, "worker_killed", "pid", log_number((unsigned)r->child.pid), "why", why, NULL);
+	log_event(r->state.job ? LOG_INFO : LOG_DEBUG, "worker_killed", "pid", log_number((unsigned)r->child.pid),
+		  "why", why, NULL);
 	kill(r->child.pid, SIGKILL);
 }
 
@@ -146,16 +150,11 @@ static void run_release(struct run *r)
 
 static void log_end(const struct run *r, enum err err, const char *said)
 {
-	const struct worker_job *job = r->state.job;
-	char id[UUID_TEXT] = "";
-	if (job)
-		uuid_format(&job->recording, id);
 	if (err == ERR_OK)
-		log_event(LOG_DEBUG, "worker_gone", "pid", log_number((unsigned)r->child.pid), "id", id, NULL);
+		log_event(LOG_DEBUG, "worker_gone", "pid", log_number((unsigned)r->child.pid), "id", r->id, NULL);
 	else
-		log_event(LOG_WARN, "worker_failed", "pid", log_number((unsigned)r->child.pid), "id", id, "revision",
-			  log_number(job ? job->revision : 0), "code", err_code(err), "why", r->message, "said", said,
-			  NULL);
+		log_event(LOG_WARN, "worker_failed", "pid", log_number((unsigned)r->child.pid), "id", r->id, "revision",
+			  log_number(r->revision), "code", err_code(err), "why", r->message, "said", said, NULL);
 }
 
 /* Why it is gone: nothing to tell of one that was idle, or had finished. */
@@ -261,8 +260,8 @@ static void on_timer(uv_timer_t *timer)
 		distrust(r, "It closed its connection.", "");
 	if (r->state.job)
 		blame(r, ERR_MEDIA_LIMIT, "The media needs more than the %llu s that a worker may take.",
-		      (unsigned long long)(r->state.job->max_ms / 1000));
-	blame(r, ERR_WORKER_DIED, "The worker was not ready within %d s.", LIMIT_WORKER_START_MS / 1000);
+		      (unsigned long long)(r->max_ms / 1000));
+	blame(r, ERR_WORKER_DIED, "The worker was not ready within %d s.", LIMIT_PROCESS_START_MS / 1000);
 	kick(r, "its time is over");
 }
 
@@ -273,7 +272,7 @@ static void on_socket(uv_poll_t *handle, int status, int events)
 	}
 	bool leaving = r->mute || r->state.finished;
 	if (leaving && !r->leaving)
-		uv_timer_start(&r->timer, on_timer, LIMIT_WORKER_EXIT_MS, 0);
+		uv_timer_start(&r->timer, on_timer, LIMIT_PROCESS_EXIT_MS, 0);
 	r->leaving = leaving;
 }
 
@@ -347,7 +346,7 @@ static void process_start(struct workers *w, unsigned slot)
 	uv_poll_start(&r->socket, UV_READABLE, on_socket);
 	uv_poll_start(&r->said, UV_READABLE, on_said);
 	uv_poll_start(&r->end, UV_READABLE, on_end);
-	uv_timer_start(&r->timer, on_timer, LIMIT_WORKER_START_MS, 0);
+	uv_timer_start(&r->timer, on_timer, LIMIT_PROCESS_START_MS, 0);
 }
 
 /* Sent or not: one that does not read does not answer, which is what is asked. */
@@ -365,6 +364,9 @@ static void process_give(struct workers *w, unsigned slot, const struct worker_j
 	struct run *r = p->slots[slot];
 	assert(r && r->state.ready && !r->state.job);
 	r->state.job = job;
+	r->revision = job->revision;
+	r->max_ms = job->max_ms;
+	uuid_format(&job->recording, r->id);
 	int failed = worker_hand_over(r->child.socket, job, p->config.file_fd);
 	/* one that is dead already will be seen to be, with its cause */
 	if (failed && failed != EPIPE && failed != ECONNRESET) {

@@ -36,6 +36,11 @@ static void on_event(void *arg, unsigned slot, const struct worker_event *event)
 	if (event->type == WORKER_FAILED || event->type == WORKER_GONE)
 		snprintf(rig->message, sizeof rig->message, "%s", event->message ? event->message : "");
 	uv_stop(&rig->loop);
+	if (event->type == WORKER_READY && rig->eager) {
+		const char *deed = rig->eager;
+		rig->eager = NULL;
+		rig_give(rig, deed, MINUTE_MS);
+	}
 }
 
 void rig_open(struct process_rig *rig, const char *program)
@@ -99,10 +104,10 @@ static bool run(struct process_rig *rig, unsigned ms, unsigned until)
 
 void rig_until(struct process_rig *rig, enum worker_event_type type)
 {
-	for (unsigned seen = rig->count;; seen++) {
-		if (seen == rig->count && run(rig, MINUTE_MS, seen + 1))
+	for (;;) {
+		if (rig->at == rig->count && run(rig, MINUTE_MS, rig->at + 1))
 			fail_msg("event %d did not come", (int)type);
-		if (rig->events[seen].type == type)
+		if (rig->events[rig->at++].type == type)
 			return;
 	}
 }

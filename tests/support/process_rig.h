@@ -13,8 +13,9 @@ struct process_rig {
 	uv_loop_t loop;
 	struct workers *workers;
 	struct worker_event events[RIG_EVENTS]; /* slot 0's, without their pointers */
-	unsigned count;
-	struct media_info media; /* of the newest FILE or DONE */
+	unsigned count, at;			/* at: up to there rig_until has looked */
+	const char *eager;			/* a deed that is given inside the next READY */
+	struct media_info media;		/* of the newest FILE or DONE */
 	char warnings[512];
 	char message[1024]; /* of the newest FAILED or GONE */
 	int fds[5];	    /* file, thumbnail, waveform, two tracks */
@@ -27,7 +28,7 @@ void rig_open(struct process_rig *rig, const char *program);
 /* Closes the workers; fails the test when anything of them is left on the loop. */
 void rig_close(struct process_rig *rig);
 
-/* Runs the loop until slot 0 has said `type` once more; fails the test after a minute. */
+/* Runs the loop until slot 0 has said `type`, behind where the last call stopped; fails the test after a minute. */
 void rig_until(struct process_rig *rig, enum worker_event_type type);
 void rig_run_ms(struct process_rig *rig, unsigned ms);
 bool rig_heard(const struct process_rig *rig, enum worker_event_type type);
