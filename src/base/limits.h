@@ -142,9 +142,25 @@ enum {
 	LIMIT_FETCHES = 4,		       /* at a time */
 	LIMIT_NOTIFIES = 4,		       /* at a time */
 	LIMIT_URL_CHARS = 2000,
-	LIMIT_EVENTS_PAGE = 100,  /* read from the outbox at a time */
-	LIMIT_EVENT_STREAMS = 64, /* clients that follow /api/events */
-	LIMIT_EVENTS_DAYS = 30,	  /* kept in the outbox, but for the newest of each recording */
+	LIMIT_FETCH_ALLOW = 64,		       /* ranges of --fetch-allow */
+	LIMIT_FETCH_REDIRECTS = 5,	       /* storage behind a gateway needs two */
+	LIMIT_FETCH_CONNECT_MS = 15 * 1000,    /* name, address and TLS */
+	LIMIT_FETCH_STALL_S = 30,	       /* for the first byte, and while it sends … */
+	LIMIT_FETCH_SLOW_BYTES = 512,	       /* … fewer bytes a second than this: a phone call's are 1,600 */
+	LIMIT_FETCH_HEADERS_BYTES = 64 * 1024, /* of all answers of one request together */
+	LIMIT_FETCH_RESUMES = 50,	       /* drops behind which an attempt goes on, because bytes came before */
+	LIMIT_FETCH_RESUME_MS = 500,	       /* before that */
+	LIMIT_FETCH_MS = 3600 * 1000,	       /* an attempt: --fetch-timeout's default */
+	LIMIT_VALIDATOR_CHARS = 300,	       /* an ETag; what is longer is none */
+	LIMIT_CREDENTIALS = 64,		       /* hosts of --fetch-credentials */
+	LIMIT_CREDENTIALS_BYTES = 64 * 1024,
+	LIMIT_NOTIFY_WAIT_MS = 15 * 1000,      /* for the webhook's answer */
+	LIMIT_NOTIFY_ANSWER_BYTES = 64 * 1024, /* of it read, so that its connection serves again */
+	LIMIT_SECRET_MIN_BYTES = 16,	       /* a webhook's secret: what can't be guessed … */
+	LIMIT_SECRET_BYTES = 128,	       /* … and no whole file */
+	LIMIT_EVENTS_PAGE = 100,	       /* read from the outbox at a time */
+	LIMIT_EVENT_STREAMS = 64,	       /* clients that follow /api/events */
+	LIMIT_EVENTS_DAYS = 30,		       /* kept in the outbox, but for the newest of each recording */
 
 	/* Settings: what an option may be; beyond it a typing error is likelier than a wish */
 	LIMIT_CONFIG_BYTES = 64 * 1024, /* the ini file */
