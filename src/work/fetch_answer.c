@@ -88,6 +88,8 @@ void fetch_answer_line(struct fetch_answer *a, const char *line, size_t len)
 		len--;
 	if (len >= sizeof copy)
 		return; /* nothing that is of use here is so long */
+	if (len == 0)
+		a->whole = true;
 	memcpy(copy, line, len);
 	copy[len] = '\0';
 	if (strncasecmp(copy, "HTTP/", 5) == 0) {

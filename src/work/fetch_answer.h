@@ -8,6 +8,7 @@
 
 struct fetch_answer {
 	int status;	 /* of the last answer of a request: those before it (100, 103) don't count */
+	bool whole;	 /* its head came to its end */
 	uint64_t length; /* Content-Length; BYTES_UNKNOWN: none */
 	bool ranged;	 /* a Content-Range that can be read … */
 	uint64_t first;	 /* … from here; BYTES_UNKNOWN: unsatisfied ("*") … */

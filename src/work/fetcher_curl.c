@@ -322,7 +322,6 @@ static void say_failure(struct transfer *t, CURLcode code)
 		say(t, ERR_SOURCE_FAILED, "The source ended before its last byte.");
 		break;
 	case CURLE_URL_MALFORMAT:
-	case CURLE_UNSUPPORTED_PROTOCOL:
 		say(t, ERR_URL_REFUSED, "The URL can't be fetched.");
 		break;
 	case CURLE_OUT_OF_MEMORY:
@@ -339,7 +338,7 @@ static void on_done(struct curl_transfer *curl, CURLcode code)
 	struct transfer *t = (struct transfer *)curl;
 	if (t->cancelled)
 		return; /* it goes soon */
-	if (!t->judged && t->answer.status >= 200 && (code == CURLE_OK || code == CURLE_PARTIAL_FILE))
+	if (!t->judged && t->answer.whole && (code == CURLE_OK || code == CURLE_PARTIAL_FILE))
 		judge(t); /* it has no body */
 	if (t->cancelled)
 		return;
