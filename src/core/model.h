@@ -41,7 +41,7 @@ const char *sealed_by_name(enum sealed_by by);
 bool sealed_by_parse(const char *name, enum sealed_by *out);
 
 /* The one table of phases: may a recording go from `from` to `to`? `by`: who sealed it (late resume only after grace).
- */
+ * The catalog's refetch alone goes from `error` to `uploading` without a seal. */
 bool phase_may(enum phase from, enum phase to, enum sealed_by by);
 
 struct sha256 {
@@ -120,7 +120,7 @@ struct job_info {
 	uint32_t attempt;  /* leases taken in the window … */
 	int64_t window_ms; /* … that began then */
 	int64_t created_ms, queued_ms, started_ms, lease_until_ms;
-	int64_t not_before_ms; /* queued: not tried again before this */
+	int64_t not_before_ms; /* queued: not tried before this; failed or parked: since then */
 	uint16_t progress;     /* per mille of the present attempt */
 	int64_t delivered;     /* notify: events up to this sequence were delivered */
 	enum err error;	       /* the last failure, ERR_OK if none */

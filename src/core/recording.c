@@ -163,8 +163,9 @@ static bool may_resume_late(const struct recording *r, const struct attach *a, i
 {
 	const struct recording_info *info = &r->info;
 	int64_t age_ms = a->wall_ms - info->sealed_ms;
-	return recording_whole(r) && phase_may(info->phase, PHASE_UPLOADING, info->sealed_by) &&
-	       age_ms < (int64_t)r->late_ms && (index < 0 || info->tracks[index].sealed_by == SEALED_BY_GRACE);
+	return recording_whole(r) && !info->original_removed &&
+	       phase_may(info->phase, PHASE_UPLOADING, info->sealed_by) && age_ms < (int64_t)r->late_ms &&
+	       (index < 0 || info->tracks[index].sealed_by == SEALED_BY_GRACE);
 }
 
 /* The recording is not `uploading`: answers from what it is, or begins a late resume. */

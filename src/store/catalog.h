@@ -156,13 +156,14 @@ struct catalog_ops {
 	enum err (*get_validator)(struct catalog *c, const struct uuid *id, char **out); /* to be freed; NULL if none */
 	/* Parked webhooks go on. */
 	enum err (*unpark)(struct catalog *c, int64_t now_ms);
-	/* When the next queued job of the kind is due; NOT_FOUND: none is queued. */
+	/* When the next queued job of the kind is due; NOT_FOUND: none is queued. A clock that was set back since then
+	 * makes job_claim give it earlier. */
 	enum err (*job_next)(struct catalog *c, enum job_kind kind, int64_t *due_ms);
 	/* Every job that is running: at start nobody works on them, and each is to be failed with WORKER_DIED. */
 	enum err (*each_running)(struct catalog *c, enum err (*job)(void *arg, const struct job_info *job), void *arg);
-	/* How many of the kind stand so. */
+	/* How many of the kind stand so; those that are done or cancelled are not counted. */
 	enum err (*job_tally)(struct catalog *c, enum job_kind kind, unsigned counts[JOB_STATE_COUNT]);
-	/* The last of each kind that failed or parked, newest first, at most `limit`. */
+	/* Jobs that failed or are parked, the newest first, at most `limit`; not_before_ms says since when. */
 	enum err (*each_troubled)(struct catalog *c, unsigned limit,
 				  enum err (*job)(void *arg, const struct job_info *job), void *arg);
 
@@ -174,11 +175,13 @@ struct catalog_ops {
 	/* Forgets delivered events older than this, but for the newest of each recording. */
 	enum err (*events_trim)(struct catalog *c, int64_t before_ms);
 
-	/* Retention: ids only, oldest first, whose completion lies before `before_ms`, and for what grace sealed before
-	 * `late_before_ms`. */
+	/* Retention: ids only, oldest first, of what was published before `before_ms`, and, where grace sealed it,
+	 * before `late_before_ms` too. */
 	enum err (*expired)(struct catalog *c, enum catalog_expiry what, int64_t before_ms, int64_t late_before_ms,
 			    unsigned limit, enum err (*id)(void *arg, const struct uuid *id), void *arg);
-	enum err (*original_removed)(struct catalog *c, const struct uuid *id, int64_t now_ms,
+	/* Nobody is to be given the original any more; with `gone`, behind that: its files are no more. In between a
+	 * crash may come, so EXPIRY_ORIGINALS gives it again until then. Changes nothing where it does not apply. */
+	enum err (*original_removed)(struct catalog *c, const struct uuid *id, bool gone, int64_t now_ms,
 				     struct recording_info *row);
 
 	/* For tests. */
@@ -194,7 +197,7 @@ struct catalog {
 
 /* catalog.db in the vfs: WAL, synchronous=FULL, locking_mode=EXCLUSIVE, one connection, through a SQLite VFS that
  * stands on `vfs` (store/vfs_sqlite.c). Migrations are numbered and run in a transaction; ERR_SCHEMA_NEWER refuses a
- * newer file. `read_only` for verify. */
+ * newer file. `read_only` for verify: ERR_NOT_SUPPORTED when a migration would have to run first. */
 enum err catalog_sqlite_open(struct vfs *vfs, bool read_only, struct catalog **out);
 /* For the simulation, before the catalog is opened: what SQLite draws by lot (the salts of its WAL) follows from the
  * seed, in the whole process. Without it the system's entropy is used. */

@@ -31,7 +31,7 @@ static enum err translate(const struct catalog_sqlite *c, int rc)
 	}
 }
 
-static enum err fail(struct catalog_sqlite *c, enum err err)
+enum err catalog_fail(struct catalog_sqlite *c, enum err err)
 {
 	if (c->open && err != ERR_OK && err != ERR_NOT_FOUND && err != ERR_EXISTS && c->failed == ERR_OK)
 		c->failed = err;
@@ -42,7 +42,7 @@ enum err catalog_error(struct catalog_sqlite *c, int rc)
 {
 	if (rc == SQLITE_OK || rc == SQLITE_ROW || rc == SQLITE_DONE)
 		return ERR_OK;
-	return fail(c, translate(c, rc));
+	return catalog_fail(c, translate(c, rc));
 }
 
 enum err catalog_statement(struct catalog_sqlite *c, enum catalog_statement which, sqlite3_stmt **out)
@@ -91,8 +91,14 @@ enum err catalog_run(struct catalog_sqlite *c, sqlite3_stmt *stmt)
 	return err;
 }
 
-/* NULL stays NULL. */
-static enum err column_text(sqlite3_stmt *stmt, int at, char **out)
+enum err catalog_run_for(struct catalog_sqlite *c, enum catalog_statement which, const struct uuid *id)
+{
+	sqlite3_stmt *stmt;
+	enum err err = catalog_statement_for(c, which, id, &stmt);
+	return err == ERR_OK ? catalog_run(c, stmt) : err;
+}
+
+enum err catalog_column_text(sqlite3_stmt *stmt, int at, char **out)
 {
 	*out = NULL;
 	if (sqlite3_column_type(stmt, at) == SQLITE_NULL)
@@ -100,6 +106,22 @@ static enum err column_text(sqlite3_stmt *stmt, int at, char **out)
 	const char *text = (const char *)sqlite3_column_text(stmt, at);
 	*out = text ? strdup(text) : NULL;
 	return *out ? ERR_OK : ERR_NO_MEMORY;
+}
+
+enum err catalog_column_id(sqlite3_stmt *stmt, int at, struct uuid *out)
+{
+	if (sqlite3_column_bytes(stmt, at) != sizeof out->bytes)
+		return ERR_CORRUPT;
+	memcpy(out->bytes, sqlite3_column_blob(stmt, at), sizeof out->bytes);
+	return ERR_OK;
+}
+
+/* A code of another version is still an error. */
+void catalog_column_error(sqlite3_stmt *stmt, int at, enum err *out)
+{
+	const char *code = (const char *)sqlite3_column_text(stmt, at);
+	if (code && !err_parse(code, out))
+		*out = ERR_INTERNAL;
 }
 
 static bool column_sha256(sqlite3_stmt *stmt, int at, struct sha256 *out)
@@ -207,18 +229,45 @@ static enum err load_texts(sqlite3_stmt *stmt, struct recording_info *row)
 		{ COLUMN_ext, &row->ext },
 		{ COLUMN_error_message, &row->error_message },
 		{ COLUMN_abort_reason, &row->abort_reason },
+		{ COLUMN_warnings, &row->warnings },
+		{ COLUMN_source_url, &row->source_url },
 	};
 	enum err err = ERR_OK;
 	for (size_t i = 0; err == ERR_OK && i < sizeof texts / sizeof *texts; i++)
-		err = column_text(stmt, texts[i].at, texts[i].out);
+		err = catalog_column_text(stmt, texts[i].at, texts[i].out);
 	return err;
+}
+
+/* Into a fixed buffer; what does not fit was not written by us. */
+static enum err column_copy(sqlite3_stmt *stmt, int at, char *out, size_t size)
+{
+	const char *text = (const char *)sqlite3_column_text(stmt, at);
+	size_t len = text ? strlen(text) : 0;
+	if (len >= size)
+		return ERR_CORRUPT;
+	memcpy(out, text ? text : "", len + 1);
+	return ERR_OK;
+}
+
+static enum err load_media(sqlite3_stmt *stmt, struct media_info *media)
+{
+	media->revision = (uint32_t)sqlite3_column_int64(stmt, COLUMN_media_revision);
+	if (media->revision == 0)
+		return ERR_OK;
+	media->as_is = sqlite3_column_int(stmt, COLUMN_media_as_is) != 0;
+	media->has_thumbnail = sqlite3_column_int(stmt, COLUMN_media_thumbnail) != 0;
+	media->has_waveform = sqlite3_column_int(stmt, COLUMN_media_waveform) != 0;
+	media->bytes = (uint64_t)sqlite3_column_int64(stmt, COLUMN_media_bytes);
+	media->duration_ms = sqlite3_column_int64(stmt, COLUMN_media_duration);
+	media->published_ms = sqlite3_column_int64(stmt, COLUMN_published_at);
+	enum err err = column_copy(stmt, COLUMN_media_mime, media->mime, sizeof media->mime);
+	return err == ERR_OK ? column_copy(stmt, COLUMN_media_ext, media->ext, sizeof media->ext) : err;
 }
 
 static enum err load_columns(sqlite3_stmt *stmt, struct recording_info *row)
 {
-	if (sqlite3_column_bytes(stmt, COLUMN_id) != sizeof row->id.bytes)
+	if (catalog_column_id(stmt, COLUMN_id, &row->id) != ERR_OK)
 		return ERR_CORRUPT;
-	memcpy(row->id.bytes, sqlite3_column_blob(stmt, COLUMN_id), sizeof row->id.bytes);
 	row->ts = sqlite3_column_int64(stmt, COLUMN_ts);
 	row->created_ms = sqlite3_column_int64(stmt, COLUMN_created_at);
 	row->updated_ms = sqlite3_column_int64(stmt, COLUMN_updated_at);
@@ -228,13 +277,24 @@ static enum err load_columns(sqlite3_stmt *stmt, struct recording_info *row)
 	const char *phase = (const char *)sqlite3_column_text(stmt, COLUMN_phase);
 	if (!phase || !phase_parse(phase, &row->phase))
 		return ERR_CORRUPT;
-	const char *code = (const char *)sqlite3_column_text(stmt, COLUMN_error_code);
-	if (code && !err_parse(code, &row->error))
-		row->error = ERR_INTERNAL; /* a code of another version is still an error */
+	row->on_demand = sqlite3_column_int(stmt, COLUMN_on_demand) != 0;
+	row->original_removed = sqlite3_column_int(stmt, COLUMN_original_removed) != 0;
+	catalog_column_error(stmt, COLUMN_error_code, &row->error);
 	enum err err = column_sealed_by(stmt, COLUMN_sealed_by, &row->sealed_by);
+	if (err == ERR_OK)
+		err = load_media(stmt, &row->media);
 	if (err == ERR_OK)
 		err = load_texts(stmt, row);
 	return err == ERR_OK ? load_declared(stmt, row) : err;
+}
+
+static enum err load_job(struct catalog_sqlite *c, struct recording_info *row)
+{
+	sqlite3_stmt *stmt;
+	enum err err = catalog_statement_for(c, STATEMENT_JOB_SHOWN, &row->id, &stmt);
+	if (err == ERR_OK)
+		err = catalog_load_job(c, stmt, &row->job);
+	return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
 enum err catalog_load(struct catalog_sqlite *c, sqlite3_stmt *stmt, struct recording_info *row)
@@ -247,9 +307,11 @@ enum err catalog_load(struct catalog_sqlite *c, sqlite3_stmt *stmt, struct recor
 		return ERR_NOT_FOUND;
 	if (err == ERR_OK)
 		err = load_tracks(c, row);
+	if (err == ERR_OK)
+		err = load_job(c, row);
 	if (err != ERR_OK)
 		recording_info_release(row);
-	return fail(c, err);
+	return catalog_fail(c, err);
 }
 
 enum err catalog_load_id(struct catalog_sqlite *c, const struct uuid *id, struct recording_info *row)
@@ -302,6 +364,19 @@ static bool bind_parts(sqlite3_stmt *stmt, int at, const struct track_info *trac
 	return bind_json(stmt, at, parts);
 }
 
+static void bind_media(sqlite3_stmt *stmt, const struct media_info *media)
+{
+	sqlite3_bind_int64(stmt, COLUMN_media_revision + 1, media->revision);
+	sqlite3_bind_int(stmt, COLUMN_media_as_is + 1, media->as_is);
+	sqlite3_bind_int(stmt, COLUMN_media_thumbnail + 1, media->has_thumbnail);
+	sqlite3_bind_int(stmt, COLUMN_media_waveform + 1, media->has_waveform);
+	sqlite3_bind_int64(stmt, COLUMN_media_bytes + 1, (sqlite3_int64)media->bytes);
+	sqlite3_bind_int64(stmt, COLUMN_media_duration + 1, media->duration_ms);
+	catalog_bind_text(stmt, COLUMN_media_mime + 1, media->mime);
+	catalog_bind_text(stmt, COLUMN_media_ext + 1, media->ext);
+	sqlite3_bind_int64(stmt, COLUMN_published_at + 1, media->published_ms);
+}
+
 static bool bind_row(sqlite3_stmt *stmt, const struct recording_info *info)
 {
 	catalog_bind_id(stmt, COLUMN_id + 1, &info->id);
@@ -323,6 +398,12 @@ static bool bind_row(sqlite3_stmt *stmt, const struct recording_info *info)
 	catalog_bind_text(stmt, COLUMN_abort_reason + 1, info->abort_reason);
 	sqlite3_bind_int64(stmt, COLUMN_created_at + 1, info->created_ms);
 	sqlite3_bind_int64(stmt, COLUMN_updated_at + 1, info->updated_ms);
+	catalog_bind_text(stmt, COLUMN_warnings + 1, info->warnings);
+	catalog_bind_text(stmt, COLUMN_source_url + 1, info->source_url);
+	sqlite3_bind_int(stmt, COLUMN_on_demand + 1, info->on_demand);
+	/* whose files may still be there: 1; retention looks once more */
+	sqlite3_bind_int(stmt, COLUMN_original_removed + 1, info->original_removed);
+	bind_media(stmt, &info->media);
 	if (info->sealed_ms != 0)
 		sqlite3_bind_int64(stmt, COLUMN_sealed_at + 1, info->sealed_ms);
 	return bind_declared(stmt, info);
@@ -336,7 +417,7 @@ enum err catalog_write_row(struct catalog_sqlite *c, enum catalog_statement whic
 		return err;
 	if (!bind_row(stmt, info)) {
 		catalog_done(stmt);
-		return fail(c, ERR_NO_MEMORY);
+		return catalog_fail(c, ERR_NO_MEMORY);
 	}
 	return catalog_run(c, stmt);
 }
@@ -366,7 +447,7 @@ static enum err write_track(struct catalog_sqlite *c, const struct uuid *id, con
 	bind_sha256(stmt, 9, track->has_declared_sha256, &track->declared_sha256);
 	if (!bind_parts(stmt, 10, track)) {
 		catalog_done(stmt);
-		return fail(c, ERR_NO_MEMORY);
+		return catalog_fail(c, ERR_NO_MEMORY);
 	}
 	return catalog_run(c, stmt);
 }

@@ -38,6 +38,47 @@ static const char *const migrations[] = {
 	" seq INTEGER PRIMARY KEY AUTOINCREMENT, recording BLOB NOT NULL, type TEXT NOT NULL, phase TEXT NOT NULL,"
 	" revision INTEGER NOT NULL, at INTEGER NOT NULL) STRICT;"
 	"CREATE INDEX events_recording ON events (recording);",
+	/* work after the take */
+	"ALTER TABLE recordings ADD COLUMN source_url TEXT;"
+	"ALTER TABLE recordings ADD COLUMN on_demand INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE recordings ADD COLUMN validator TEXT;"
+	/* 1: nobody is to be given it any more; 2: its files are gone */
+	"ALTER TABLE recordings ADD COLUMN original_removed INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE recordings ADD COLUMN media_revision INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE recordings ADD COLUMN media_as_is INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE recordings ADD COLUMN media_thumbnail INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE recordings ADD COLUMN media_waveform INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE recordings ADD COLUMN media_bytes INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE recordings ADD COLUMN media_duration INTEGER NOT NULL DEFAULT -1;"
+	"ALTER TABLE recordings ADD COLUMN media_mime TEXT;"
+	"ALTER TABLE recordings ADD COLUMN media_ext TEXT;"
+	"ALTER TABLE recordings ADD COLUMN published_at INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX recordings_published ON recordings (interrupted, published_at)"
+	" WHERE phase = 'complete' AND media_revision > 0;"
+	"CREATE INDEX recordings_originals ON recordings (interrupted, published_at)"
+	" WHERE phase = 'complete' AND media_revision > 0 AND media_as_is = 0 AND original_removed < 2;"
+	/* the number of a job that is no more must not come again: a late result would be taken for the new one's */
+	"ALTER TABLE jobs RENAME TO old_jobs;"
+	"CREATE TABLE jobs ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, recording BLOB NOT NULL REFERENCES recordings (id) ON DELETE CASCADE,"
+	" kind TEXT NOT NULL, revision INTEGER NOT NULL, state TEXT NOT NULL, epoch INTEGER NOT NULL DEFAULT 0,"
+	" attempt INTEGER NOT NULL DEFAULT 0, window_at INTEGER NOT NULL DEFAULT 0, created_at INTEGER NOT NULL,"
+	" queued_at INTEGER NOT NULL DEFAULT 0, started_at INTEGER NOT NULL DEFAULT 0,"
+	" lease_until INTEGER NOT NULL DEFAULT 0, not_before INTEGER NOT NULL DEFAULT 0,"
+	" progress INTEGER NOT NULL DEFAULT 0, delivered INTEGER NOT NULL DEFAULT 0, error_code TEXT,"
+	" error_message TEXT, UNIQUE (recording, kind, revision)) STRICT;"
+	"INSERT INTO jobs (id, recording, kind, revision, state, epoch, created_at, queued_at, not_before)"
+	" SELECT id, recording, kind, revision, state, epoch, created_at, created_at, created_at FROM old_jobs;"
+	"DROP TABLE old_jobs;"
+	"CREATE INDEX jobs_state ON jobs (state, kind, not_before);"
+	"CREATE INDEX jobs_queued ON jobs (kind, queued_at) WHERE state = 'queued';"
+	"ALTER TABLE events ADD COLUMN principal TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE events ADD COLUMN newest INTEGER NOT NULL DEFAULT 1;" /* of its recording */
+	"UPDATE events SET principal = coalesce("
+	"(SELECT principal FROM recordings WHERE id = events.recording), ''),"
+	" newest = seq = (SELECT max(seq) FROM events AS e WHERE e.recording = events.recording);"
+	"CREATE INDEX events_principal ON events (principal);"
+	"CREATE INDEX events_old ON events (at) WHERE newest = 0;",
 };
 
 enum { SCHEMA_VERSION = sizeof migrations / sizeof *migrations };
@@ -183,8 +224,10 @@ static enum err migrate(struct catalog_sqlite *c, bool read_only)
 		return err;
 	if (version > SCHEMA_VERSION)
 		return ERR_SCHEMA_NEWER;
-	if (version < 0 || (read_only && version < SCHEMA_VERSION))
+	if (version < 0 || (read_only && version == 0))
 		return ERR_CORRUPT; /* nobody but a server that died at its first start leaves that */
+	if (read_only && version < SCHEMA_VERSION)
+		return ERR_NOT_SUPPORTED; /* an earlier version's, and nothing may be written */
 	while (err == ERR_OK && version < SCHEMA_VERSION)
 		err = migrate_to(c, (int)++version);
 	return err;

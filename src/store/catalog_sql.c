@@ -9,9 +9,17 @@
 #define ALL_COLUMNS  CATALOG_COLUMNS(NAME) "sealed_at"
 #define SELECT_WHERE "SELECT " ALL_COLUMNS " FROM recordings WHERE "
 #define INSERT_ROW   "INSERT INTO recordings (" ALL_COLUMNS ") VALUES (" CATALOG_COLUMNS(MARK) "?) "
-#define INSERT_JOB                                                                                                     \
-	"INSERT INTO jobs (recording, kind, revision, state, created_at) VALUES (?1, 'finalize', ?2, 'queued', ?3) "   \
-	"ON CONFLICT (recording, kind, revision) "
+#define JOB_SELECT   "SELECT " CATALOG_JOB_COLUMNS(NAME) "error_message FROM jobs WHERE "
+#define QUEUED	     JOB_SELECT "state = 'queued' AND kind = ?1 "
+#define EVENT_SELECT "SELECT seq, recording, principal, type, phase, revision, at FROM events WHERE seq > ?1 "
+/* oldest first, of those that a late resume can't change any more; both halves come in the order of their index */
+#define EXPIRED(index, where)                                                                                          \
+	"SELECT id, published_at FROM recordings INDEXED BY " index " WHERE " where                                    \
+	" AND interrupted = 0 AND published_at < ?1 "                                                                  \
+	"UNION ALL SELECT id, published_at FROM recordings INDEXED BY " index " WHERE " where                          \
+	" AND interrupted = 1 AND published_at < min(?1, ?2) ORDER BY published_at LIMIT ?3"
+#define PUBLISHED "phase = 'complete' AND media_revision > 0"
+#define ORIGINALS PUBLISHED " AND media_as_is = 0 AND original_removed < 2"
 #define LIST_WHERE                                                                                                     \
 	"id < ?1 AND (?2 IS NULL OR principal = ?2) "                                                                  \
 	"AND (?3 IS NULL OR contains(name, ?3) OR contains(session_id, ?3)) ORDER BY id DESC LIMIT ?4"
@@ -48,24 +56,59 @@ static const char *const texts[STATEMENT_COUNT] = {
 				    "WHERE recording = ?1 AND sealed_by = 'grace'",
 	[STATEMENT_ABORT] = "UPDATE recordings SET phase = 'aborted', abort_reason = ?4, updated_at = ?3 "
 			    "WHERE id = ?1 AND phase = ?2",
-	[STATEMENT_FAIL] =
-		"UPDATE recordings SET phase = 'error', error_code = ?4, error_message = ?5, updated_at = ?3 "
-		"WHERE id = ?1 AND phase = ?2",
+	[STATEMENT_MOVE] = "UPDATE recordings SET phase = ?4, error_code = ?5, error_message = ?6, updated_at = ?3 "
+			   "WHERE id = ?1 AND phase = ?2",
 	[STATEMENT_RENAME] = "UPDATE recordings SET name = ?2, updated_at = ?3 WHERE id = ?1 AND phase <> 'deleted'",
 	[STATEMENT_REMOVE] = "UPDATE recordings SET phase = 'deleted', name = NULL, mime = NULL, ext = NULL, "
 			     "declared_tracks = NULL, error_code = NULL, error_message = NULL, warnings = NULL, "
-			     "abort_reason = NULL, bytes = 0, updated_at = ?3, deleted_at = ?3 "
+			     "abort_reason = NULL, bytes = 0, source_url = NULL, on_demand = 0, validator = NULL, "
+			     "original_removed = 0, media_revision = 0, media_bytes = 0, media_mime = NULL, "
+			     "media_ext = NULL, published_at = 0, updated_at = ?3, deleted_at = ?3 "
 			     "WHERE id = ?1 AND phase = ?2",
-	/* claimed again after an error: the same job goes on under a new epoch */
-	[STATEMENT_QUEUE_JOB] = INSERT_JOB "DO UPDATE SET state = 'queued', epoch = epoch + 1, lease_until = 0, "
-					   "started_at = NULL",
-	[STATEMENT_KEEP_JOB] = INSERT_JOB "DO NOTHING",
-	/* no result of an older epoch counts, and no worker takes them any more */
+	[STATEMENT_PUBLISH] =
+		"UPDATE recordings SET media_revision = ?2, media_as_is = ?3, media_thumbnail = ?4, "
+		"media_waveform = ?5, media_bytes = ?6, media_duration = ?7, media_mime = ?8, media_ext = ?9, "
+		"published_at = ?10, warnings = ?11 WHERE id = ?1",
+	[STATEMENT_ORIGINAL_REMOVED] =
+		"UPDATE recordings SET original_removed = max(original_removed, ?2), updated_at = ?3 "
+		"WHERE id = ?1 AND " PUBLISHED " AND media_as_is = 0 AND original_removed >= ?2 - 1",
+	[STATEMENT_EXPIRED_ORIGINALS] = EXPIRED("recordings_originals", ORIGINALS),
+	[STATEMENT_EXPIRED_RECORDINGS] = EXPIRED("recordings_published", PUBLISHED),
+	[STATEMENT_PUT_VALIDATOR] = "UPDATE recordings SET validator = ?2 WHERE id = ?1 AND phase = 'uploading'",
+	[STATEMENT_GET_VALIDATOR] = "SELECT validator FROM recordings WHERE id = ?1",
+	[STATEMENT_JOB_INSERT] =
+		"INSERT INTO jobs (" CATALOG_JOB_COLUMNS(NAME) "error_message) VALUES (" CATALOG_JOB_COLUMNS(MARK) "?)",
+	[STATEMENT_JOB_UPDATE] =
+		"UPDATE jobs SET state = ?5, epoch = ?6, attempt = ?7, window_at = ?8, queued_at = ?10, "
+		"started_at = ?11, lease_until = ?12, not_before = ?13, progress = ?14, delivered = ?15, "
+		"error_code = ?16, error_message = ?17 WHERE id = ?1",
+	[STATEMENT_JOB_RENEW] = "UPDATE jobs SET lease_until = ?3, progress = ?4 "
+				"WHERE id = ?1 AND epoch = ?2 AND state = 'running'",
+	[STATEMENT_JOB_GET] = JOB_SELECT "id = ?1",
+	[STATEMENT_JOB_OF] = JOB_SELECT "recording = ?1 AND kind = ?2 AND revision = ?3",
+	[STATEMENT_JOB_SHOWN] = JOB_SELECT "recording = ?1 AND kind IN ('finalize', 'fetch') ORDER BY id DESC LIMIT 1",
+	[STATEMENT_JOB_FIRST] = QUEUED "ORDER BY not_before, id LIMIT 1",
+	[STATEMENT_JOB_LATEST] = QUEUED "ORDER BY queued_at DESC LIMIT 1",
+	[STATEMENT_JOBS_RUNNING] = JOB_SELECT "state = 'running' ORDER BY id",
+	[STATEMENT_JOBS_IN] = JOB_SELECT "state = ?1 AND kind = ?2 ORDER BY not_before DESC LIMIT ?3",
+	[STATEMENT_TALLY] = "SELECT count(*) FROM jobs WHERE state = ?1 AND kind = ?2",
+	/* job_cancel: no result of an older epoch counts, and no worker takes them any more */
 	[STATEMENT_FENCE_JOBS] = "UPDATE jobs SET epoch = epoch + 1, lease_until = 0, "
 				 "state = CASE WHEN state IN ('queued', 'running') THEN 'cancelled' ELSE state END "
-				 "WHERE recording = ?1",
-	[STATEMENT_DROP_JOBS] = "DELETE FROM jobs WHERE recording = ?1",
-	[STATEMENT_EVENT] = "INSERT INTO events (recording, type, phase, revision, at) VALUES (?1, ?2, ?3, ?4, ?5)",
+				 "WHERE recording = ?1 AND kind <> 'notify'",
+	/* the webhook is still to hear of the end */
+	[STATEMENT_DROP_JOBS] = "DELETE FROM jobs WHERE recording = ?1 AND kind <> 'notify'",
+	[STATEMENT_EVENT] = "INSERT INTO events (recording, type, phase, revision, at, principal) "
+			    "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+	[STATEMENT_EVENT_OLD] = "UPDATE events SET newest = 0 WHERE recording = ?1 AND newest = 1",
+	[STATEMENT_EVENT_WAITS] = "SELECT EXISTS (SELECT 1 FROM events WHERE recording = ?1 AND seq > ?2)",
+	[STATEMENT_EVENTS] = EVENT_SELECT "ORDER BY seq LIMIT ?2",
+	[STATEMENT_EVENTS_OF] =
+		EVENT_SELECT "AND recording = ?3 AND (?4 IS NULL OR principal = ?4) ORDER BY seq LIMIT ?2",
+	[STATEMENT_EVENTS_FOR] = EVENT_SELECT "AND principal = ?4 ORDER BY seq LIMIT ?2",
+	[STATEMENT_EVENT_BOUNDS] = "SELECT (SELECT min(seq) FROM events), (SELECT max(seq) FROM events)",
+	[STATEMENT_EVENTS_TRIM] = "DELETE FROM events WHERE newest = 0 AND at < ?1 AND NOT EXISTS (SELECT 1 FROM jobs "
+				  "WHERE recording = events.recording AND kind = 'notify' AND delivered < events.seq)",
 	[STATEMENT_LIST] = "SELECT id FROM recordings WHERE phase <> 'deleted' AND " LIST_WHERE,
 	[STATEMENT_LIST_PHASE] = "SELECT id FROM recordings WHERE phase = ?5 AND " LIST_WHERE,
 	[STATEMENT_UNFINISHED] = "SELECT id FROM recordings WHERE phase = 'uploading' ORDER BY id",

@@ -1,8 +1,10 @@
-/* The operations of the SQLite catalog, see catalog.h.
+/* The operations of the SQLite catalog on takes, see catalog.h; those on jobs are in catalog_leases.c.
  *
- * Guarantees: a phase changes only where phase_may says so, by one UPDATE that names the phase that was seen, together
- * with exactly one event; a transaction that met an error cannot be committed; after a failed sync nothing can. */
+ * Guarantees: a transaction that met an error cannot be committed; after a failed sync nothing can. Phases change by
+ * catalog_moves.c. */
 #include "store/catalog_sqlite.h"
+
+#include "core/job.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -45,13 +47,6 @@ static enum err op_commit(struct catalog *base)
 	c->open = false;
 	/* the failed sync of a checkpoint behind the commit is swallowed by SQLite */
 	return vfs_sqlite_sync_failed(c->files) ? ERR_SYNC_FAILED : err;
-}
-
-static enum err run_for(struct catalog_sqlite *c, enum catalog_statement which, const struct uuid *id)
-{
-	sqlite3_stmt *stmt;
-	enum err err = catalog_statement_for(c, which, id, &stmt);
-	return err == ERR_OK ? catalog_run(c, stmt) : err;
 }
 
 static enum err op_get(struct catalog *base, const struct uuid *id, struct recording_info *row)
@@ -110,9 +105,13 @@ static enum err op_start(struct catalog *base, const struct recording_info *info
 		return find_taken(base, info, row);
 	*inserted = true;
 	err = catalog_write_tracks(c, &info->id, info->tracks, info->track_count, NULL);
-	if (err == ERR_OK && recording_info_copy(row, info) != ERR_OK)
-		err = catalog_error(c, SQLITE_NOMEM);
-	return err;
+	if (err == ERR_OK && info->source_url && !info->on_demand)
+		err = catalog_queue_job(c, &info->id, JOB_FETCH, 0, info->created_ms);
+	if (err != ERR_OK)
+		return err;
+	if (info->source_url)
+		return catalog_load_id(c, &info->id, row);
+	return catalog_fail(c, recording_info_copy(row, info)); /* it is what was written */
 }
 
 static enum err op_put_tracks(struct catalog *base, const struct recording_info *info)
@@ -131,87 +130,6 @@ static enum err op_put_tracks(struct catalog *base, const struct recording_info 
 	if (sqlite3_changes(c->db) == 0)
 		return ERR_NOT_FOUND;
 	return catalog_write_tracks(c, &info->id, info->tracks, info->track_count, NULL);
-}
-
-static const char *event_type(enum phase to, bool interrupted)
-{
-	switch (to) {
-	case PHASE_COMPLETE:
-		return interrupted ? "recording.interrupted" : "recording.completed";
-	case PHASE_ERROR:
-		return "recording.failed";
-	case PHASE_DELETED:
-		return "recording.deleted";
-	default:
-		return "recording.phase";
-	}
-}
-
-static enum err write_event(struct catalog_sqlite *c, const struct recording_info *row, int64_t now_ms)
-{
-	sqlite3_stmt *stmt;
-	enum err err = catalog_statement_for(c, STATEMENT_EVENT, &row->id, &stmt);
-	if (err != ERR_OK)
-		return err;
-	catalog_bind_text(stmt, 2, event_type(row->phase, row->interrupted));
-	catalog_bind_text(stmt, 3, phase_name(row->phase));
-	sqlite3_bind_int64(stmt, 4, row->revision);
-	sqlite3_bind_int64(stmt, 5, now_ms);
-	return catalog_run(c, stmt);
-}
-
-/* One change of phase, from the row as it was found to the row as it then stands. */
-struct move {
-	struct catalog_sqlite *c;
-	struct recording_info *row;
-	int64_t now_ms;
-	bool may;
-	sqlite3_stmt *stmt; /* the UPDATE, with id, the phase seen and the time bound as 1, 2 and 3 */
-};
-
-/* Reads the row, and asks the table whether it may go to `to`. */
-static enum err move_look(struct move *m, const struct uuid *id, enum phase to)
-{
-	assert(m->c->open);
-	enum err err = catalog_load_id(m->c, id, m->row);
-	m->may = err == ERR_OK && phase_may(m->row->phase, to, m->row->sealed_by);
-	return err;
-}
-
-static enum err move_prepare(struct move *m, enum catalog_statement which)
-{
-	enum err err = catalog_statement_for(m->c, which, &m->row->id, &m->stmt);
-	if (err != ERR_OK)
-		return err;
-	catalog_bind_text(m->stmt, 2, phase_name(m->row->phase));
-	sqlite3_bind_int64(m->stmt, 3, m->now_ms);
-	return ERR_OK;
-}
-
-/* The event and the row's new state, behind the UPDATE and what belongs to it; `err` is how those went. */
-static enum err move_finish(struct move *m, enum err err)
-{
-	struct uuid id = m->row->id;
-	recording_info_release(m->row);
-	if (err == ERR_OK)
-		err = catalog_load_id(m->c, &id, m->row);
-	if (err == ERR_OK)
-		err = write_event(m->c, m->row, m->now_ms);
-	if (err != ERR_OK)
-		recording_info_release(m->row);
-	return err;
-}
-
-static enum err put_job(struct catalog_sqlite *c, enum catalog_statement which, const struct uuid *id,
-			uint32_t revision, int64_t now_ms)
-{
-	sqlite3_stmt *stmt;
-	enum err err = catalog_statement_for(c, which, id, &stmt);
-	if (err != ERR_OK)
-		return err;
-	sqlite3_bind_int64(stmt, 2, revision);
-	sqlite3_bind_int64(stmt, 3, now_ms);
-	return catalog_run(c, stmt);
 }
 
 /* An open take is sealed as a later revision than it had; a failed one may keep its own. All else is an old seal. */
@@ -235,16 +153,34 @@ static void bind_seal(sqlite3_stmt *stmt, const struct catalog_seal *seal, enum 
 	}
 }
 
+/* Its job has just been tried as often as it may be: there is to be no new attempt before the window is over. */
+static enum err seal_closed(struct catalog_sqlite *c, const struct catalog_seal *seal, const struct recording_info *row,
+			    bool *closed)
+{
+	struct job_info job;
+	*closed = false;
+	if (row->phase != PHASE_ERROR || seal->error != ERR_OK)
+		return ERR_OK;
+	enum err err = catalog_job_of(c, &seal->id, JOB_FINALIZE, seal->revision, &job);
+	*closed = err == ERR_OK && job_closed_ms(&job, seal->now_ms) > 0;
+	job_info_release(&job);
+	return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
 static enum err op_claim(struct catalog *base, const struct catalog_seal *seal, enum catalog_outcome *outcome,
 			 struct recording_info *row)
 {
-	struct move m = { .c = catalog_self(base), .row = row, .now_ms = seal->now_ms };
+	struct catalog_move m = { .c = catalog_self(base), .row = row, .now_ms = seal->now_ms };
 	enum phase to = seal->error == ERR_OK ? PHASE_QUEUED : PHASE_ERROR;
+	bool closed = false;
 	*outcome = CATALOG_UNCHANGED;
-	enum err err = move_look(&m, &seal->id, to);
+	enum err err = catalog_move_look(&m, &seal->id, to);
 	if (err != ERR_OK || !m.may || !seal_is_new(seal, row))
 		return err;
-	err = move_prepare(&m, STATEMENT_CLAIM);
+	err = seal_closed(m.c, seal, row, &closed);
+	if (err != ERR_OK || closed)
+		return err;
+	err = catalog_move_prepare(&m, STATEMENT_CLAIM);
 	if (err == ERR_OK) {
 		bind_seal(m.stmt, seal, to);
 		err = catalog_run(m.c, m.stmt);
@@ -252,84 +188,80 @@ static enum err op_claim(struct catalog *base, const struct catalog_seal *seal, 
 	if (err == ERR_OK)
 		err = catalog_write_tracks(m.c, &seal->id, seal->tracks, seal->track_count, row);
 	if (err == ERR_OK && to == PHASE_QUEUED)
-		err = put_job(m.c, STATEMENT_QUEUE_JOB, &seal->id, seal->revision, seal->now_ms);
+		err = catalog_queue_job(m.c, &seal->id, JOB_FINALIZE, seal->revision, seal->now_ms);
 	*outcome = CATALOG_CHANGED;
-	return move_finish(&m, err);
+	return catalog_move_finish(&m, err);
 }
 
 static enum err op_reopen(struct catalog *base, const struct uuid *id, int64_t now_ms, enum catalog_outcome *outcome,
 			  struct recording_info *row)
 {
-	struct move m = { .c = catalog_self(base), .row = row, .now_ms = now_ms };
+	struct catalog_move m = { .c = catalog_self(base), .row = row, .now_ms = now_ms };
 	*outcome = CATALOG_UNCHANGED;
-	enum err err = move_look(&m, id, PHASE_UPLOADING);
-	if (err != ERR_OK || !m.may)
+	enum err err = catalog_move_look(&m, id, PHASE_UPLOADING);
+	if (err != ERR_OK || !m.may || row->original_removed) /* what would it grow from? */
 		return err;
-	err = move_prepare(&m, STATEMENT_REOPEN);
+	err = catalog_move_prepare(&m, STATEMENT_REOPEN);
 	if (err == ERR_OK)
 		err = catalog_run(m.c, m.stmt);
 	if (err == ERR_OK)
-		err = run_for(m.c, STATEMENT_UNSEAL_TRACKS, id);
+		err = catalog_run_for(m.c, STATEMENT_UNSEAL_TRACKS, id);
 	if (err == ERR_OK)
-		err = run_for(m.c, STATEMENT_FENCE_JOBS, id);
+		err = catalog_run_for(m.c, STATEMENT_FENCE_JOBS, id);
 	*outcome = CATALOG_CHANGED;
-	return move_finish(&m, err);
+	return catalog_move_finish(&m, err);
 }
 
 static enum err op_abort(struct catalog *base, const struct uuid *id, const char *reason, int64_t now_ms,
 			 enum catalog_outcome *outcome, struct recording_info *row)
 {
-	struct move m = { .c = catalog_self(base), .row = row, .now_ms = now_ms };
+	struct catalog_move m = { .c = catalog_self(base), .row = row, .now_ms = now_ms };
 	*outcome = CATALOG_UNCHANGED;
-	enum err err = move_look(&m, id, PHASE_ABORTED);
+	enum err err = catalog_move_look(&m, id, PHASE_ABORTED);
 	if (err != ERR_OK || !m.may)
 		return err;
-	err = move_prepare(&m, STATEMENT_ABORT);
+	err = catalog_move_prepare(&m, STATEMENT_ABORT);
 	if (err == ERR_OK) {
 		catalog_bind_text(m.stmt, 4, reason);
 		err = catalog_run(m.c, m.stmt);
 	}
 	*outcome = CATALOG_CHANGED;
-	return move_finish(&m, err);
+	return catalog_move_finish(&m, err);
 }
 
 static enum err op_fail(struct catalog *base, const struct uuid *id, enum err error, const char *message,
 			int64_t now_ms, enum catalog_outcome *outcome, struct recording_info *row)
 {
-	struct move m = { .c = catalog_self(base), .row = row, .now_ms = now_ms };
+	struct catalog_move m = { .c = catalog_self(base), .row = row, .now_ms = now_ms };
 	*outcome = CATALOG_UNCHANGED;
-	enum err err = move_look(&m, id, PHASE_ERROR);
+	enum err err = catalog_move_look(&m, id, PHASE_ERROR);
 	if (err != ERR_OK || !m.may)
 		return err;
-	err = move_prepare(&m, STATEMENT_FAIL);
-	if (err == ERR_OK) {
-		catalog_bind_text(m.stmt, 4, err_code(error));
-		catalog_bind_text(m.stmt, 5, message);
-		err = catalog_run(m.c, m.stmt);
-	}
-	if (err == ERR_OK)
-		err = run_for(m.c, STATEMENT_FENCE_JOBS, id);
 	*outcome = CATALOG_CHANGED;
-	return move_finish(&m, err);
+	err = catalog_run_for(m.c, STATEMENT_FENCE_JOBS, id);
+	if (err == ERR_OK)
+		return catalog_move_to(&m, PHASE_ERROR, error, message);
+	recording_info_release(row);
+	return err;
 }
 
 static enum err op_remove(struct catalog *base, const struct uuid *id, int64_t now_ms, enum catalog_outcome *outcome,
 			  struct recording_info *row)
 {
-	struct move m = { .c = catalog_self(base), .row = row, .now_ms = now_ms };
+	struct catalog_move m = { .c = catalog_self(base), .row = row, .now_ms = now_ms };
 	*outcome = CATALOG_UNCHANGED;
-	enum err err = move_look(&m, id, PHASE_DELETED);
+	enum err err = catalog_move_look(&m, id, PHASE_DELETED);
 	if (err != ERR_OK || !m.may)
 		return err;
-	err = move_prepare(&m, STATEMENT_REMOVE);
+	err = catalog_move_prepare(&m, STATEMENT_REMOVE);
 	if (err == ERR_OK)
 		err = catalog_run(m.c, m.stmt);
 	if (err == ERR_OK)
-		err = run_for(m.c, STATEMENT_DROP_TRACKS, id);
+		err = catalog_run_for(m.c, STATEMENT_DROP_TRACKS, id);
 	if (err == ERR_OK)
-		err = run_for(m.c, STATEMENT_DROP_JOBS, id);
+		err = catalog_run_for(m.c, STATEMENT_DROP_JOBS, id);
 	*outcome = CATALOG_CHANGED;
-	return move_finish(&m, err);
+	return catalog_move_finish(&m, err);
 }
 
 static enum err op_rename(struct catalog *base, const struct uuid *id, const char *name, int64_t now_ms,
@@ -348,28 +280,48 @@ static enum err op_rename(struct catalog *base, const struct uuid *id, const cha
 	return err == ERR_OK ? catalog_load_id(c, id, row) : err;
 }
 
-static bool needs_job(enum phase phase)
+/* What a manifest says is not what became of the take since: with what is published beside it, it is. */
+static enum phase restored_phase(const struct recording_info *info)
 {
-	return phase == PHASE_QUEUED || phase == PHASE_PROCESSING || phase == PHASE_GENERATING_THUMBNAIL;
+	switch (info->phase) {
+	case PHASE_QUEUED:
+	case PHASE_PROCESSING:
+	case PHASE_GENERATING_THUMBNAIL:
+	case PHASE_COMPLETE:
+		return info->media.revision > 0 && info->media.revision == info->revision ? PHASE_COMPLETE
+											  : PHASE_QUEUED;
+	default:
+		return info->phase;
+	}
+}
+
+static enum err restore_jobs(struct catalog_sqlite *c, const struct recording_info *info)
+{
+	if (info->phase == PHASE_QUEUED)
+		return catalog_queue_job(c, &info->id, JOB_FINALIZE, info->revision, info->updated_ms);
+	if (info->phase == PHASE_UPLOADING && info->source_url && !info->on_demand)
+		return catalog_queue_job(c, &info->id, JOB_FETCH, 0, info->updated_ms);
+	return ERR_OK;
 }
 
 static enum err op_restore(struct catalog *base, const struct recording_info *info)
 {
 	struct catalog_sqlite *c = catalog_self(base);
 	assert(c->open);
-	struct recording_info was;
-	enum err err = catalog_load_id(c, &info->id, &was);
-	bool moves = err == ERR_OK && was.phase != info->phase;
+	struct recording_info was, now = *info; /* borrows all that it points to */
+	now.phase = restored_phase(info);
+	enum err err = catalog_load_id(c, &now.id, &was);
+	bool moves = err == ERR_OK && was.phase != now.phase;
 	recording_info_release(&was);
 	if (err == ERR_OK || err == ERR_NOT_FOUND)
-		err = catalog_write_row(c, STATEMENT_RESTORE, info);
+		err = catalog_write_row(c, STATEMENT_RESTORE, &now);
 	if (err == ERR_OK)
-		err = run_for(c, STATEMENT_DROP_TRACKS, &info->id);
+		err = catalog_run_for(c, STATEMENT_DROP_TRACKS, &now.id);
 	if (err == ERR_OK)
-		err = catalog_write_tracks(c, &info->id, info->tracks, info->track_count, NULL);
-	if (err == ERR_OK && needs_job(info->phase))
-		err = put_job(c, STATEMENT_KEEP_JOB, &info->id, info->revision, info->updated_ms);
-	return err == ERR_OK && moves ? write_event(c, info, info->updated_ms) : err;
+		err = catalog_write_tracks(c, &now.id, now.tracks, now.track_count, NULL);
+	if (err == ERR_OK)
+		err = restore_jobs(c, &now);
+	return err == ERR_OK && moves ? catalog_write_event(c, &now, now.updated_ms) : err;
 }
 
 const struct catalog_ops catalog_sqlite_ops = {
@@ -390,6 +342,25 @@ const struct catalog_ops catalog_sqlite_ops = {
 	.list = catalog_list,
 	.each_unfinished = catalog_each_unfinished,
 	.restore = op_restore,
+	.job_claim = catalog_job_claim,
+	.job_renew = catalog_job_renew,
+	.job_publish = catalog_job_publish,
+	.job_done = catalog_job_done,
+	.job_fail = catalog_job_fail,
+	.job_delivered = catalog_job_delivered,
+	.refetch = catalog_refetch,
+	.put_validator = catalog_put_validator,
+	.get_validator = catalog_get_validator,
+	.unpark = catalog_unpark,
+	.job_next = catalog_job_next,
+	.each_running = catalog_each_running,
+	.job_tally = catalog_job_tally,
+	.each_troubled = catalog_each_troubled,
+	.events = catalog_events,
+	.event_bounds = catalog_event_bounds,
+	.events_trim = catalog_events_trim,
+	.expired = catalog_expired,
+	.original_removed = catalog_original_removed,
 	.job_count = catalog_job_count,
 	.event_count = catalog_event_count,
 	.close = catalog_sqlite_close,

@@ -1,6 +1,11 @@
-/* Inside of the SQLite catalog: what catalog_sqlite.c (operations), catalog_list.c (lists), catalog_rows.c (statements
- * and rows) and catalog_schema.c (open, migrations), with catalog_sql.c (the statements' text), share. Nobody else
- * includes it. */
+/* Inside of the SQLite catalog, shared by its files; nobody else includes it.
+ *
+ *   catalog_sqlite.c  operations on takes       catalog_leases.c  operations on jobs
+ *   catalog_moves.c   phases, and their events  catalog_jobs.c    rows of jobs, lists of them
+ *   catalog_list.c    lists of recordings       catalog_events.c  the outbox
+ *   catalog_rows.c    statements and rows       catalog_schema.c  open, migrations
+ *   catalog_media.c   what is published, what retention may take
+ *   catalog_sql.c     the statements' text */
 #ifndef HOLDFAST_STORE_CATALOG_SQLITE_H
 #define HOLDFAST_STORE_CATALOG_SQLITE_H
 
@@ -26,14 +31,36 @@ enum catalog_statement {
 	STATEMENT_REOPEN,
 	STATEMENT_UNSEAL_TRACKS,
 	STATEMENT_ABORT,
-	STATEMENT_FAIL,
+	STATEMENT_MOVE,
 	STATEMENT_RENAME,
 	STATEMENT_REMOVE,
-	STATEMENT_QUEUE_JOB,
-	STATEMENT_KEEP_JOB,
+	STATEMENT_PUBLISH,
+	STATEMENT_ORIGINAL_REMOVED,
+	STATEMENT_EXPIRED_ORIGINALS,
+	STATEMENT_EXPIRED_RECORDINGS,
+	STATEMENT_PUT_VALIDATOR,
+	STATEMENT_GET_VALIDATOR,
+	STATEMENT_JOB_INSERT,
+	STATEMENT_JOB_UPDATE,
+	STATEMENT_JOB_RENEW,
+	STATEMENT_JOB_GET,
+	STATEMENT_JOB_OF,
+	STATEMENT_JOB_SHOWN,
+	STATEMENT_JOB_FIRST,
+	STATEMENT_JOB_LATEST,
+	STATEMENT_JOBS_RUNNING,
+	STATEMENT_JOBS_IN,
+	STATEMENT_TALLY,
 	STATEMENT_FENCE_JOBS,
 	STATEMENT_DROP_JOBS,
 	STATEMENT_EVENT,
+	STATEMENT_EVENT_OLD,
+	STATEMENT_EVENT_WAITS,
+	STATEMENT_EVENTS,
+	STATEMENT_EVENTS_OF,
+	STATEMENT_EVENTS_FOR,
+	STATEMENT_EVENT_BOUNDS,
+	STATEMENT_EVENTS_TRIM,
 	STATEMENT_LIST,
 	STATEMENT_LIST_PHASE,
 	STATEMENT_UNFINISHED,
@@ -62,6 +89,76 @@ extern const struct catalog_ops catalog_sqlite_ops;
 /* catalog_schema.c */
 void catalog_sqlite_close(struct catalog *base);
 
+/* catalog_moves.c */
+
+/* One change of phase, from the row as it was found to the row as it then stands. */
+struct catalog_move {
+	struct catalog_sqlite *c;
+	struct recording_info *row;
+	int64_t now_ms;
+	bool may;
+	sqlite3_stmt *stmt; /* the UPDATE, with id, the phase seen and the time bound as 1, 2 and 3 */
+};
+/* Reads the row, and asks the table whether it may go to `to`. */
+enum err catalog_move_look(struct catalog_move *m, const struct uuid *id, enum phase to);
+enum err catalog_move_prepare(struct catalog_move *m, enum catalog_statement which);
+/* The event and the row's new state, behind the UPDATE and what belongs to it; `err` is how those went. */
+enum err catalog_move_finish(struct catalog_move *m, enum err err);
+/* All of it for a row that was read, where nothing but phase and error changes. */
+enum err catalog_move_to(struct catalog_move *m, enum phase to, enum err error, const char *message);
+/* One event about the row as it stands, and work for its webhook. */
+enum err catalog_write_event(struct catalog_sqlite *c, const struct recording_info *row, int64_t now_ms);
+
+/* catalog_jobs.c */
+
+/* The job that a bound SELECT of its columns finds, NOT_FOUND; to be released. Gives the statement back. */
+enum err catalog_load_job(struct catalog_sqlite *c, sqlite3_stmt *stmt, struct job_info *job);
+enum err catalog_job_of(struct catalog_sqlite *c, const struct uuid *id, enum job_kind kind, uint32_t revision,
+			struct job_info *job);
+/* Writes the job as it is; id 0: a new one. */
+enum err catalog_store_job(struct catalog_sqlite *c, struct job_info *job);
+/* A queued one of this kind and revision, unless one is at work: a new one, or the old one again. */
+enum err catalog_queue_job(struct catalog_sqlite *c, const struct uuid *id, enum job_kind kind, uint32_t revision,
+			   int64_t now_ms);
+enum err catalog_job_next(struct catalog *base, enum job_kind kind, int64_t *due_ms);
+enum err catalog_each_running(struct catalog *base, enum err (*job)(void *arg, const struct job_info *job), void *arg);
+enum err catalog_job_tally(struct catalog *base, enum job_kind kind, unsigned counts[JOB_STATE_COUNT]);
+enum err catalog_each_troubled(struct catalog *base, unsigned limit,
+			       enum err (*job)(void *arg, const struct job_info *job), void *arg);
+enum err catalog_unpark(struct catalog *base, int64_t now_ms);
+
+/* catalog_leases.c */
+enum err catalog_job_claim(struct catalog *base, enum job_kind kind, int64_t now_ms, int64_t lease_until_ms,
+			   struct job_info *job, struct recording_info *row);
+enum err catalog_job_renew(struct catalog *base, const struct job_key *key, int64_t lease_until_ms, unsigned progress);
+enum err catalog_job_publish(struct catalog *base, const struct job_key *key, const struct media_info *media,
+			     const char *warnings, int64_t now_ms, enum err (*place)(void *arg), void *arg,
+			     struct recording_info *row);
+enum err catalog_job_done(struct catalog *base, const struct job_key *key, const struct media_info *media,
+			  const char *warnings, int64_t now_ms, struct recording_info *row);
+enum err catalog_job_fail(struct catalog *base, const struct job_key *key, enum err error, const char *message,
+			  int64_t now_ms, struct job_info *job, struct recording_info *row);
+enum err catalog_job_delivered(struct catalog *base, const struct job_key *key, int64_t seq, int64_t lease_until_ms);
+enum err catalog_refetch(struct catalog *base, const struct uuid *id, int64_t now_ms, struct recording_info *row);
+
+/* catalog_media.c */
+enum err catalog_publish(struct catalog_sqlite *c, const struct recording_info *row, const struct media_info *media,
+			 const char *warnings);
+enum err catalog_expired(struct catalog *base, enum catalog_expiry what, int64_t before_ms, int64_t late_before_ms,
+			 unsigned limit, enum err (*id)(void *arg, const struct uuid *id), void *arg);
+enum err catalog_original_removed(struct catalog *base, const struct uuid *id, bool gone, int64_t now_ms,
+				  struct recording_info *row);
+enum err catalog_put_validator(struct catalog *base, const struct uuid *id, const char *validator);
+enum err catalog_get_validator(struct catalog *base, const struct uuid *id, char **out);
+
+/* catalog_events.c */
+enum err catalog_events(struct catalog *base, const struct catalog_event_filter *filter,
+			enum err (*event)(void *arg, const struct catalog_event *event), void *arg);
+enum err catalog_event_bounds(struct catalog *base, int64_t *first, int64_t *last);
+enum err catalog_events_trim(struct catalog *base, int64_t before_ms);
+/* Does the recording have an event behind `seq`? */
+enum err catalog_event_waits(struct catalog_sqlite *c, const struct uuid *id, int64_t seq, bool *out);
+
 /* catalog_list.c */
 enum err catalog_list(struct catalog *base, const struct catalog_filter *filter,
 		      enum err (*row)(void *arg, const struct recording_info *row), void *arg);
@@ -84,6 +181,14 @@ void catalog_bind_id(sqlite3_stmt *stmt, int at, const struct uuid *id);
 void catalog_bind_text(sqlite3_stmt *stmt, int at, const char *text); /* NULL binds NULL; not copied */
 /* Runs a statement that returns no rows and gives it back. */
 enum err catalog_run(struct catalog_sqlite *c, sqlite3_stmt *stmt);
+/* The same for one that needs nothing but an id. */
+enum err catalog_run_for(struct catalog_sqlite *c, enum catalog_statement which, const struct uuid *id);
+/* An error that SQLite did not make, such as memory that is out: forces a rollback as its own do. */
+enum err catalog_fail(struct catalog_sqlite *c, enum err err);
+/* Columns; NULL stays NULL. */
+enum err catalog_column_text(sqlite3_stmt *stmt, int at, char **out);
+enum err catalog_column_id(sqlite3_stmt *stmt, int at, struct uuid *out);
+void catalog_column_error(sqlite3_stmt *stmt, int at, enum err *out);
 
 /* The row that a bound SELECT of the recording's columns finds, with its tracks; gives the statement back. */
 enum err catalog_load(struct catalog_sqlite *c, sqlite3_stmt *stmt, struct recording_info *row);
@@ -118,13 +223,52 @@ const char *catalog_sql(enum catalog_statement which);
 	X(error_message)                                                                                               \
 	X(abort_reason)                                                                                                \
 	X(created_at)                                                                                                  \
-	X(updated_at)
+	X(updated_at)                                                                                                  \
+	X(warnings)                                                                                                    \
+	X(source_url)                                                                                                  \
+	X(on_demand)                                                                                                   \
+	X(original_removed)                                                                                            \
+	X(media_revision)                                                                                              \
+	X(media_as_is)                                                                                                 \
+	X(media_thumbnail)                                                                                             \
+	X(media_waveform)                                                                                              \
+	X(media_bytes)                                                                                                 \
+	X(media_duration)                                                                                              \
+	X(media_mime)                                                                                                  \
+	X(media_ext)                                                                                                   \
+	X(published_at)
 
 enum catalog_column {
 #define X(name) COLUMN_##name,
 	CATALOG_COLUMNS(X)
 #undef X
 		COLUMN_sealed_at /* the last: lists need one without a comma behind it */
+};
+
+/* The same of jobs and a job_info; the last is the error's sentence. */
+#define CATALOG_JOB_COLUMNS(X)                                                                                         \
+	X(id)                                                                                                          \
+	X(recording)                                                                                                   \
+	X(kind)                                                                                                        \
+	X(revision)                                                                                                    \
+	X(state)                                                                                                       \
+	X(epoch)                                                                                                       \
+	X(attempt)                                                                                                     \
+	X(window_at)                                                                                                   \
+	X(created_at)                                                                                                  \
+	X(queued_at)                                                                                                   \
+	X(started_at)                                                                                                  \
+	X(lease_until)                                                                                                 \
+	X(not_before)                                                                                                  \
+	X(progress)                                                                                                    \
+	X(delivered)                                                                                                   \
+	X(error_code)
+
+enum catalog_job_column {
+#define X(name) JOB_COLUMN_##name,
+	CATALOG_JOB_COLUMNS(X)
+#undef X
+		JOB_COLUMN_error_message
 };
 
 #endif

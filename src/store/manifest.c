@@ -149,6 +149,9 @@ char *manifest_format(const struct recording_info *info)
 	put_text(object, "name", info->name, &ok);
 	put_text(object, "mime", info->mime, &ok);
 	put_text(object, "ext", info->ext, &ok);
+	put_text(object, "sourceUrl", info->source_url, &ok);
+	if (info->on_demand)
+		put(object, "onDemand", json_true(), &ok);
 	put_state(object, info, &ok);
 	put_times(object, info, &ok);
 	put_lists(object, info, &ok);
@@ -380,6 +383,8 @@ static enum err parse_object(const json_t *object, struct recording_info *out)
 	out->name = get_text(&f, "name", LIMIT_NAME_CHARS);
 	out->mime = get_text(&f, "mime", LIMIT_MIME_CHARS);
 	out->ext = get_text(&f, "ext", LIMIT_EXT_CHARS);
+	out->source_url = get_text(&f, "sourceUrl", LIMIT_URL_CHARS);
+	out->on_demand = get_bool(&f, "onDemand");
 	if (!out->principal)
 		corrupt(&f);
 	parse_state(&f, out);

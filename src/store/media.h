@@ -27,18 +27,22 @@ struct media_attempt {
 };
 enum err media_attempt_open(struct vfs *vfs, const struct uuid *id, uint32_t revision, uint32_t epoch,
 			    struct media_attempt *out);
-/* Syncs `file`, writes media.json, names the file by its ext, syncs the folder. An as_is one has no file. */
+/* Syncs `file`, names it by its ext, writes media.json, syncs the folder. An as_is one has no file. ERR_CHECK_FAILED:
+ * what the worker said of it can't be. */
 enum err media_attempt_seal(struct vfs *vfs, struct media_attempt *a, const struct media_info *media);
-/* The rename and its sync. Done again for the same attempt it changes nothing. */
+/* The rename and its sync. Done again for the same attempt it changes nothing; what an earlier attempt published as the
+ * same revision makes room. */
 enum err media_attempt_publish(struct vfs *vfs, const struct media_attempt *a);
 /* Behind the publishing: syncs what there is of thumbnail and waveform (media says), removes what there is not, and
- * writes media.json again. */
+ * writes media.json again. NOT_FOUND: another attempt has published since. */
 enum err media_attempt_finish(struct vfs *vfs, struct media_attempt *a, const struct media_info *media);
 /* Closes the files; `discard`: removes the folder unless it was published. */
 void media_attempt_close(struct vfs *vfs, struct media_attempt *a, bool discard);
 
-/* Removes every folder of the recording but the revision `keep` (0: all, and media/<id>/ itself). */
+/* Removes every folder of the recording but the revision `keep` (0: all, and media/<id>/ itself). Not synced. */
 enum err media_remove(struct vfs *vfs, const struct uuid *id, uint32_t keep);
+/* Is what was published there and whole? `why`: a sentence's end about what is not. NOT_FOUND, CORRUPT. */
+enum err media_check(struct vfs *vfs, const struct uuid *id, const struct media_info *media, const char **why);
 /* The facts of the newest revision that is whole; NOT_FOUND. For verify --rebuild. */
 enum err media_read(struct vfs *vfs, const struct uuid *id, struct media_info *out);
 

@@ -221,6 +221,11 @@ static const struct vfs_file_ops file_ops = {
 	.close = file_close,
 };
 
+int vfs_posix_fd(struct vfs_file *file)
+{
+	return file->ops == &file_ops ? file_of(file)->fd : -1;
+}
+
 /* the directory */
 
 static struct posix_vfs *vfs_of(struct vfs *vfs)

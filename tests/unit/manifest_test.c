@@ -29,6 +29,8 @@ static struct recording_info full_recording(void)
 		.name = strdup("../../etc/passwd"),
 		.mime = strdup("video/webm;codecs=vp8,opus"),
 		.ext = strdup("webm"),
+		.source_url = strdup("https://calls.example/1?x=\xc3\xa4"),
+		.on_demand = true,
 		.ts = 1700000000123,
 		.created_ms = 1700000000200,
 		.updated_ms = 1700000000300,
@@ -96,6 +98,8 @@ static void assert_recording(const struct recording_info *a, const struct record
 	assert_text(a->name, b->name);
 	assert_text(a->mime, b->mime);
 	assert_text(a->ext, b->ext);
+	assert_text(a->source_url, b->source_url);
+	assert_int_equal(a->on_demand, b->on_demand);
 	assert_text(a->error_message, b->error_message);
 	assert_text(a->abort_reason, b->abort_reason);
 	assert_int_equal(a->ts, b->ts);
