@@ -40,6 +40,7 @@ static void on_done(void *arg, uint64_t id, enum err err, const char *message, u
 	struct rig *g = arg;
 	assert_int_equal(id, 3);
 	g->done++;
+	uv_stop(&g->loop);
 	g->err = err;
 	g->after_ms = after_ms;
 	snprintf(g->message, sizeof g->message, "%s", message ? message : "");
