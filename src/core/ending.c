@@ -44,6 +44,18 @@ void recording_row_take(struct recording *r, const struct recording_info *row)
 	r->info.error = row->error;
 	free(r->info.error_message);
 	r->info.error_message = row->error_message ? strdup(row->error_message) : NULL;
+	free(r->info.warnings);
+	r->info.warnings = row->warnings ? strdup(row->warnings) : NULL;
+	r->info.original_removed = row->original_removed;
+	r->info.media = row->media;
+	job_info_release(&r->info.job);
+	job_info_copy(&r->info.job, &row->job); /* without memory its message is missing, no more */
+}
+
+void recording_worked(struct recording *r, const struct recording_info *row)
+{
+	if (r->info.phase != PHASE_DELETED && r->info.phase != PHASE_ABORTED)
+		recording_row_take(r, row);
 }
 
 void recording_aborted(struct recording *r, const struct recording_info *row, struct effects *fx)

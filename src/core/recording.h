@@ -106,9 +106,17 @@ enum complete_answer {
 	COMPLETE_REFUSED,    /* *err says why */
 };
 
+/* What a call of `complete` says. */
+struct completion {
+	const struct total *totals; /* what must have come, of `count` tracks; the others are taken as they are */
+	size_t count;
+	int64_t wall_ms;
+};
+
 /* Declares the recording complete. Totals are checked in every phase: BYTES_MISSING or TOTAL_MISMATCH changes nothing.
- */
-enum complete_answer recording_complete(struct recording *r, const struct total *totals, size_t count, enum err *err,
+ * In `error` it is claimed again, but while its job's attempts are used up (job_closed_ms), where storage failed under
+ * it, or when it is in quarantine: then *err is the recording's own. */
+enum complete_answer recording_complete(struct recording *r, const struct completion *c, enum err *err,
 					struct effects *fx);
 
 /* Answers of storage. */
@@ -119,6 +127,8 @@ void recording_logged(struct recording *r, uint16_t track, uint64_t now, struct 
 void recording_tracks_put(struct recording *r, uint16_t track, uint64_t now, struct effects *fx);
 /* The transaction is done; `row` is the catalog's view, whoever won. */
 void recording_claimed(struct recording *r, const struct recording_info *row, uint64_t now, struct effects *fx);
+/* What a job wrote into the row, past this machine. */
+void recording_worked(struct recording *r, const struct recording_info *row);
 /* No change of state is under way: neither of the whole nor of a track. */
 bool recording_at_rest(const struct recording *r);
 /* Deletion, of a recording at rest: nothing more is accepted; then, once that is durable, everybody is told. */

@@ -4,6 +4,7 @@
  * track that the recording waits for reaches LOG, the recording's own seal is journaled behind it, then the catalog's
  * transaction claims completion, then everybody is told. */
 #include "core/sealing.h"
+#include "core/job.h"
 
 #include <assert.h>
 #include <string.h>
@@ -172,9 +173,10 @@ void recording_claimed(struct recording *r, const struct recording_info *row, ui
 }
 
 /* Do the declared totals fit what was received? */
-static enum err totals_check(const struct recording *r, const struct total *totals, size_t count)
+static enum err totals_check(const struct recording *r, const struct completion *c)
 {
-	for (size_t i = 0; i < count; i++) {
+	const struct total *totals = c->totals;
+	for (size_t i = 0; i < c->count; i++) {
 		const struct track_state *found = NULL;
 		for (uint32_t k = 0; k < r->info.track_count; k++) {
 			if (strcmp(r->info.tracks[k].name, totals[i].track) == 0)
@@ -190,9 +192,10 @@ static enum err totals_check(const struct recording *r, const struct total *tota
 }
 
 /* Of a sealed track the checksum is known. */
-static enum err checksums_check(const struct recording *r, const struct total *totals, size_t count)
+static enum err checksums_check(const struct recording *r, const struct completion *c)
 {
-	for (size_t i = 0; i < count; i++) {
+	const struct total *totals = c->totals;
+	for (size_t i = 0; i < c->count; i++) {
 		const struct track_info *track = recording_info_track(&r->info, totals[i].track);
 		if (track && track->sealed && totals[i].sha256 &&
 		    memcmp(&track->sha256, totals[i].sha256, sizeof track->sha256) != 0)
@@ -202,9 +205,10 @@ static enum err checksums_check(const struct recording *r, const struct total *t
 }
 
 /* Those of the others are compared when they are hashed. */
-static void checksums_take(struct recording *r, const struct total *totals, size_t count)
+static void checksums_take(struct recording *r, const struct completion *c)
 {
-	for (size_t i = 0; i < count; i++) {
+	const struct total *totals = c->totals;
+	for (size_t i = 0; i < c->count; i++) {
 		struct track_info *track = recording_info_track(&r->info, totals[i].track);
 		if (!track || !totals[i].sha256)
 			continue;
@@ -220,7 +224,13 @@ static enum complete_answer refused(enum err *err, enum err why)
 	return COMPLETE_REFUSED;
 }
 
-enum complete_answer recording_complete(struct recording *r, const struct total *totals, size_t count, enum err *err,
+/* In `error`, and nothing that can be claimed again. */
+static bool stays_failed(const struct recording *r)
+{
+	return r->info.phase == PHASE_ERROR && (!recording_whole(r) || r->info.error == ERR_QUARANTINED);
+}
+
+enum complete_answer recording_complete(struct recording *r, const struct completion *c, enum err *err,
 					struct effects *fx)
 {
 	if (r->busy != BUSY_NONE)
@@ -229,14 +239,16 @@ enum complete_answer recording_complete(struct recording *r, const struct total 
 		return refused(err, ERR_ABORTED);
 	if (r->info.phase == PHASE_DELETED)
 		return refused(err, ERR_DELETED);
-	if (r->info.phase == PHASE_ERROR && !recording_whole(r))
+	if (stays_failed(r))
 		return refused(err, r->info.error); /* storage failed under it: there is nothing sealed to finish */
-	*err = totals_check(r, totals, count);
+	*err = totals_check(r, c);
 	if (!*err)
-		*err = checksums_check(r, totals, count);
+		*err = checksums_check(r, c);
 	if (*err)
 		return COMPLETE_REFUSED;
-	checksums_take(r, totals, count);
+	if (r->info.phase == PHASE_ERROR && job_closed_ms(&r->info.job, c->wall_ms) > 0)
+		return refused(err, r->info.error);
+	checksums_take(r, c);
 	switch (r->info.phase) {
 	case PHASE_UPLOADING:
 		recording_seal_whole(r, SEALED_BY_COMPLETE, fx);

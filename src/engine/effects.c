@@ -138,10 +138,14 @@ static void take_op_done(struct engine *e, struct catalog_op *op)
 			recording_tracks_put(&t->rec, o->track, e->now.mono_ms, &e->fx);
 			break;
 		case EFFECT_CLAIM:
+			t->claim_lost = o->outcome == CATALOG_UNCHANGED;
 			recording_claimed(&t->rec, &o->row, e->now.mono_ms, &e->fx);
+			jobs_wanted(e);
 			break;
 		case EFFECT_REOPEN:
 			recording_reopened(&t->rec, &o->row, e->now.mono_ms, &e->fx);
+			if (o->outcome == CATALOG_CHANGED)
+				jobs_fence(e, &t->rec.info.id);
 			break;
 		case EFFECT_LOG_ABORT:
 			recording_aborted(&t->rec, &o->row, &e->fx);
@@ -149,8 +153,10 @@ static void take_op_done(struct engine *e, struct catalog_op *op)
 		case EFFECT_FAIL:
 			t->failing = false;
 			spool_failed_lengths(t, &t->rec.info);
-			if (o->outcome == CATALOG_CHANGED)
+			if (o->outcome == CATALOG_CHANGED) {
 				t->rec.info.updated_ms = o->info.updated_ms;
+				jobs_fence(e, &t->rec.info.id);
+			}
 			break;
 		default:
 			break;

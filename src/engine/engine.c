@@ -126,6 +126,7 @@ static void init(struct engine *e, const struct engine_config *config, struct no
 	list_init(&e->checkpoint.ready);
 	list_init(&e->rescues);
 	follow_init(e);
+	jobs_init(e);
 	for (int i = 0; i < SIZE_CLASSES; i++)
 		list_init(&e->spoolable[i]);
 	e->space_timer.kind = TIMER_SPACE;
@@ -183,6 +184,7 @@ void engine_listening(struct engine *e, struct now now)
 		effects_run(e, t);
 	}
 	timer_set(&e->timers, &e->checkpoint.timer, e->now.mono_ms + LIMIT_CHECKPOINT_MS);
+	jobs_listening(e);
 	space_check(e);
 }
 
@@ -221,6 +223,12 @@ static void on_timer(struct engine *e, struct timer *timer)
 		break;
 	case TIMER_FOLLOW:
 		break; /* the turn ends with it */
+	case TIMER_SLOT:
+		jobs_timer(timer);
+		break;
+	case TIMER_JOBS:
+		jobs_look(e);
+		break;
 	}
 }
 
@@ -230,7 +238,7 @@ static void stop_pump(struct engine *e)
 	if (!e->stopping || !e->stopped || e->checkpoint.running || e->catalog_busy)
 		return;
 	bool busy = e->in_flight.count > 0 || e->spool_writes > 0 || !list_empty(&e->dirty) || e->space_reading;
-	if (busy || journal_busy(e->journal) || !list_empty(&e->catalog_queue))
+	if (busy || journal_busy(e->journal) || !list_empty(&e->catalog_queue) || !jobs_idle(e))
 		return;
 	bool behind = journal_durable(e->journal) > e->checkpoint.covered + 1;
 	if (behind && e->checkpoint.done_count < e->stop_checkpoints + 3) {
@@ -251,6 +259,7 @@ void engine_turn(struct engine *e, struct now now)
 {
 	engine_clock(e, now);
 	struct timer *due;
+	jobs_turn(e); /* before timers: what was said in time came in time */
 	while (!e->failed && (due = timers_due(&e->timers, e->now.mono_ms)))
 		on_timer(e, due);
 	conns_ready(e);
@@ -291,6 +300,7 @@ void engine_status(const struct engine *e, struct engine_status *out)
 		out->takes += t->rec.info.phase == PHASE_UPLOADING;
 		out->attached += recording_attached(&t->rec);
 	}
+	jobs_status(e, out);
 	journal_status(e->journal, &out->journal);
 }
 
@@ -311,6 +321,7 @@ void engine_stop(struct engine *e, struct now now, void (*done)(void *arg), void
 	for (struct list *at = e->takes.next; at != &e->takes; at = at->next)
 		timer_set(&e->timers, &list_entry(at, struct take, link)->timer, UINT64_MAX);
 	e->listening = false; /* no grace ends while we stop */
+	jobs_stop(e);
 	journal_quiet(e->journal);
 }
 
@@ -343,6 +354,7 @@ void engine_close(struct engine *e)
 	}
 	while ((link = list_pop(&e->deletions)))
 		free(list_entry(link, struct deletion, link));
+	jobs_release(e);
 	journal_close(e->journal);
 	catalog_close(e->config.catalog);
 	effects_release(&e->fx);

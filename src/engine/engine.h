@@ -165,8 +165,8 @@ struct engine_total {
 	bool has_sha256;
 	struct sha256 sha256;
 };
-/* POST …/complete. `json` is the whole body, also with an error (a problem object with what is missing): status is
- * err_status, but a transient one says Retry-After. */
+/* POST …/complete. `json` is the whole body, also with an error (a problem object with what is missing): its `status`
+ * is the status to answer with, its `retryAfter`, if it has one, goes into the Retry-After header (seconds). */
 void engine_complete(struct engine *e, struct engine_ref ref, const struct engine_total *totals, size_t count,
 		     engine_json_fn *done, void *arg);
 

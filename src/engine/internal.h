@@ -10,7 +10,7 @@
  *   reply.c       the one way out                space.c       free space, full storage
  *   catalogue.c   transactions in groups         json.c        what the API shows
  *   subscriptions.c  who follows what            telling.c     what they are told, and when
- *   granting.c    what grants let pass
+ *   granting.c    what grants let pass            jobs*.c       workers and their leases, see jobs.h
  */
 #ifndef HOLDFAST_ENGINE_INTERNAL_H
 #define HOLDFAST_ENGINE_INTERNAL_H
@@ -22,6 +22,7 @@
 #include "core/session.h"
 #include "engine/engine.h"
 #include "engine/reply.h"
+#include "engine/working.h"
 #include "proto/message.h"
 #include "store/spool.h"
 
@@ -96,6 +97,7 @@ struct take {
 	struct position opened;	   /* the newest OPEN record: what is sent must wait for it */
 	struct request *deleting;  /* who asked for its deletion */
 	struct list waiting;	   /* struct waiter */
+	bool claim_lost;	   /* the last claim found the row in another phase than it should have had */
 	bool failing;		   /* that its phase is `error` is not durable yet */
 	struct list changed;	   /* in engine.following.changed or .unsettled: subscribers are to hear of it */
 	struct list grown;	   /* in engine.following.grown or .grown_watched: … of its bytes */
@@ -166,7 +168,16 @@ struct in_flight_queue {
 	size_t head, count, capacity;
 };
 
-enum { SIZE_CLASSES = 12, TIMER_CONN = 1, TIMER_TAKE, TIMER_SPACE, TIMER_CHECKPOINT, TIMER_FOLLOW };
+enum {
+	SIZE_CLASSES = 12,
+	TIMER_CONN = 1,
+	TIMER_TAKE,
+	TIMER_SPACE,
+	TIMER_CHECKPOINT,
+	TIMER_FOLLOW,
+	TIMER_SLOT,
+	TIMER_JOBS
+};
 
 struct checkpoint {
 	bool running, wanted;
@@ -249,6 +260,7 @@ struct engine {
 	unsigned reader_count;
 
 	struct following following;
+	struct jobs jobs;
 
 	uint64_t bytes_received, bytes_durable;
 	bool listening, stopping, failed;
@@ -287,6 +299,13 @@ bool take_finished(const struct take *t);
 /* Out of memory with it, if nothing needs it there: finished, clean, nobody at it. */
 void take_evict(struct engine *e, struct take *t);
 void take_free(struct engine *e, struct take *t);
+/* What is on the disk of a deleted recording, durably. Blocking. */
+enum err recording_remove_files(struct vfs *vfs, const struct uuid *id);
+/* A row was changed past the take's own machine (by a job): the take in memory, if there is one, and its followers hear
+ * of it. */
+void take_row(struct engine *e, const struct recording_info *row);
+/* … only what is shown of it changed (progress). */
+void take_row_told(struct engine *e, const struct recording_info *row);
 
 /* effects.c */
 void effects_run(struct engine *e, struct take *t);
@@ -413,6 +432,8 @@ void follow_conn_closed(struct engine *e, struct conn *c);
 bool follow_under(const struct follow *f, const char *token_id);
 /* The take shows something else now. */
 void follow_change(struct engine *e, struct take *t);
+/* … one that is not in memory; its row says it. */
+void follow_change_row(struct engine *e, const struct recording_info *row);
 /* … if it does, compared to what was passed on last. */
 void follow_compare(struct engine *e, struct take *t);
 void follow_bytes(struct engine *e, struct take *t);

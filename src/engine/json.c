@@ -1,5 +1,7 @@
 /* The recording's object as the API shows it. */
 #include "engine/internal.h"
+
+#include "core/job.h"
 #include "proto/problem.h"
 
 #include <stdlib.h>
@@ -45,6 +47,67 @@ static json_t *error_json(const struct recording_info *info)
 	return json_pack("{s:s, s:s}", "code", err_code(info->error), "message", message);
 }
 
+/* Of an attempt that failed, while it is tried again. */
+static json_t *last_error_json(const struct recording_info *info)
+{
+	const struct job_info *job = &info->job;
+	if (job->error == ERR_OK || !job_recovering(job))
+		return json_null();
+	return json_pack("{s:s, s:s}", "code", err_code(job->error), "message",
+			 job->error_message ? job->error_message : err_text(job->error));
+}
+
+static json_t *progress_json(const struct engine *e, const struct recording_info *info)
+{
+	unsigned per_mille;
+	return jobs_progress(e, info, &per_mille) ? json_real(per_mille / 1000.0) : json_null();
+}
+
+static json_t *duration_json(const struct media_info *media)
+{
+	return media->revision > 0 && media->duration_ms >= 0 ? json_real((double)media->duration_ms / 1000.0)
+							      : json_null();
+}
+
+static json_t *warnings_json(const struct recording_info *info)
+{
+	json_t *warnings = info->warnings ? json_loads(info->warnings, 0, NULL) : NULL;
+	if (json_is_array(warnings))
+		return warnings;
+	json_decref(warnings);
+	return json_array();
+}
+
+/* The newest that was published, whatever the phase is. */
+static json_t *file_json(const struct recording_info *info)
+{
+	const struct media_info *media = &info->media;
+	if (media->revision == 0)
+		return json_null();
+	return json_pack("{s:i, s:I, s:s, s:o, s:b, s:b, s:b}", "revision", (int)media->revision, "bytes",
+			 (json_int_t)media->bytes, "mime", media->mime, "duration", duration_json(media), "asIs",
+			 (int)media->as_is, "thumbnail", (int)media->has_thumbnail, "waveform",
+			 (int)media->has_waveform);
+}
+
+static void add_work(const struct engine *e, json_t *object, const struct recording_info *info, bool may_change)
+{
+	json_object_set_new(object, "duration", duration_json(&info->media));
+	json_object_set_new(object, "attempt", json_integer(info->job.attempt));
+	json_object_set_new(object, "attempts", json_integer(LIMIT_ATTEMPTS));
+	json_object_set_new(object, "progress", progress_json(e, info));
+	json_object_set_new(object, "error", error_json(info));
+	json_object_set_new(object, "lastError", last_error_json(info));
+	json_object_set_new(object, "warnings", warnings_json(info));
+	json_object_set_new(object, "file", file_json(info));
+	json_object_set_new(object, "sourceUrl", text_or_null(may_change ? info->source_url : NULL));
+	json_object_set_new(object, "fetch",
+			    text_or_null(!info->source_url ? NULL
+					 : info->on_demand ? "on_demand"
+							   : "now"));
+	json_object_set_new(object, "originalRemoved", json_boolean(info->original_removed));
+}
+
 static json_t *grace_json(const struct engine *e, const struct recording *live)
 {
 	uint64_t left = live ? recording_time_left(live, e->now.mono_ms) : UINT64_MAX;
@@ -52,7 +115,7 @@ static json_t *grace_json(const struct engine *e, const struct recording *live)
 }
 
 /* By the session of a take of `local` it can be changed under any token that records: who may only read is not told. */
-static bool tells_session(const struct recording_info *info, const struct grant *reader)
+static bool may_change(const struct recording_info *info, const struct grant *reader)
 {
 	if (!reader)
 		return true;
@@ -66,11 +129,12 @@ void recording_json(const struct engine *e, struct buf *out, const struct record
 	char id[UUID_TEXT];
 	uuid_format(&info->id, id);
 	const struct track_info *only = info->track_count == 1 ? &info->tracks[0] : NULL;
+	bool changer = may_change(info, reader);
 	bool sealed = only && (live ? live->tracks[0].stage == STAGE_SEALED : only->sealed);
 	json_t *object = json_object();
 	must(object);
 	json_object_set_new(object, "id", json_string(id));
-	json_object_set_new(object, "sessionId", text_or_null(tells_session(info, reader) ? info->session_id : NULL));
+	json_object_set_new(object, "sessionId", text_or_null(changer ? info->session_id : NULL));
 	json_object_set_new(object, "owner", text_or_null(info->principal));
 	json_object_set_new(object, "ref", text_or_null(info->ref));
 	json_object_set_new(object, "name", text_or_null(info->name));
@@ -83,12 +147,9 @@ void recording_json(const struct engine *e, struct buf *out, const struct record
 	json_object_set_new(object, "sha256", sha256_or_null(sealed && only->has_sha256, only ? &only->sha256 : NULL));
 	json_object_set_new(object, "mime", text_or_null(info->mime));
 	json_object_set_new(object, "ext", text_or_null(info->ext));
-	json_object_set_new(object, "duration", json_null());
-	json_object_set_new(object, "attempt", json_integer(info->job.attempt));
-	json_object_set_new(object, "error", error_json(info));
+	add_work(e, object, info, changer);
 	json_object_set_new(object, "abortReason",
 			    text_or_null(info->phase == PHASE_ABORTED ? info->abort_reason : NULL));
-	json_object_set_new(object, "warnings", json_array());
 	json_object_set_new(object, "show", json_null());
 	json_object_set_new(object, "version", json_null());
 	json_object_set_new(object, "tracks", tracks_json(info, live));

@@ -157,10 +157,9 @@ static enum err remove_found(struct engine *e, struct found *f)
 	enum catalog_outcome outcome;
 	struct recording_info row = { 0 };
 	struct catalog *c = e->config.catalog;
-	enum err err = spool_remove(e->config.vfs, &f->id);
-	if (!err) /* the record that says so is not replayed again */
-		err = vfs_sync_dir(e->config.vfs, "spool");
-	if (!err || err == ERR_NOT_FOUND)
+	/* synced: the record that says so is not replayed again */
+	enum err err = recording_remove_files(e->config.vfs, &f->id);
+	if (!err)
 		err = c->ops->remove(c, &f->id, e->now.wall_ms, &outcome, &row);
 	recording_info_release(&row);
 	return err == ERR_NOT_FOUND ? ERR_OK : err;
@@ -291,6 +290,8 @@ enum err engine_recover(struct engine *e)
 		}
 	}
 	free(r);
+	if (!err)
+		err = jobs_recover(e);
 	if (!err)
 		err = checkpoint_tracks(e, &tracks, &count);
 	if (!err)

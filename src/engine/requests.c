@@ -1,4 +1,6 @@
 /* The HTTP questions: state, list, rename, delete, complete. Each answers its callback once. */
+#include "base/log.h"
+#include "core/job.h"
 #include "engine/internal.h"
 #include "proto/problem.h"
 
@@ -99,8 +101,7 @@ static void answer_status(struct request *r, const char *status, enum phase phas
 	buf_release(&body);
 }
 
-/* A refusal names for each total what is missing. */
-static void answer_refused(struct request *r, const struct take *t, enum err err)
+static json_t *missing_json(const struct request *r, const struct take *t)
 {
 	json_t *tracks = json_array();
 	for (size_t i = 0; i < r->total_count; i++) {
@@ -111,13 +112,40 @@ static void answer_refused(struct request *r, const struct take *t, enum err err
 					      json_pack("{s:s, s:I, s:I}", "track", r->totals[i].track, "declared",
 							(json_int_t)r->totals[i].bytes, "bytes", (json_int_t)bytes));
 	}
-	json_t *extra = json_pack("{s:s, s:o}", "phase", phase_name(t->rec.info.phase), "tracks", tracks);
+	return tracks;
+}
+
+/* A refusal says in which phase it is, names for each total what is missing, and of a job that failed its own reason
+ * and when it may be claimed again. */
+static void answer_refused(struct request *r, const struct take *t, enum err err)
+{
+	const struct recording_info *info = &t->rec.info;
+	bool failed = info->phase == PHASE_ERROR && err == info->error;
+	int64_t closed_ms = failed ? job_closed_ms(&info->job, engine_wall(r->engine)) : 0;
+	json_t *extra = json_pack("{s:s, s:i, s:i, s:o}", "phase", phase_name(info->phase), "attempt",
+				  (int)info->job.attempt, "attempts", LIMIT_ATTEMPTS, "tracks", missing_json(r, t));
+	if (failed && err_status(err) > 500) /* what failed is the job, whatever its reason means elsewhere */
+		json_object_set_new(extra, "status", json_integer(500));
+	if (closed_ms > 0)
+		json_object_set_new(extra, "retryAfter", json_integer((closed_ms + 999) / 1000));
+	else if (err == ERR_BUSY)
+		json_object_set_new(extra, "retryAfter", json_integer(LIMIT_NOT_YET_S));
 	struct buf body;
 	buf_init(&body);
-	problem_format(&body, err, NULL, extra);
+	problem_format(&body, err, failed ? info->error_message : NULL, extra);
 	json_decref(extra);
 	answer(r, err, &body);
 	buf_release(&body);
+}
+
+/* This very call claimed, and the row was in another phase by then: whoever changed it was faster. What it is now is
+ * said, and the next call is answered by it. */
+static void answer_changed(struct request *r, const struct take *t)
+{
+	char id[UUID_TEXT];
+	uuid_format(&t->rec.info.id, id);
+	log_event(LOG_WARN, "claim_lost", "id", id, "phase", phase_name(t->rec.info.phase), NULL);
+	answer_refused(r, t, ERR_BUSY);
 }
 
 static void complete_go(struct engine *e, struct waiter *w, struct take *t, enum err err)
@@ -129,11 +157,15 @@ static void complete_go(struct engine *e, struct waiter *w, struct take *t, enum
 	if (r->began && t->rec.busy == BUSY_NONE) {
 		if (info->phase == PHASE_ERROR)
 			answer_refused(r, t, info->error);
+		else if (t->claim_lost || info->phase == PHASE_UPLOADING || info->phase == PHASE_ABORTED ||
+			 info->phase == PHASE_DELETED)
+			answer_changed(r, t);
 		else
 			answer_status(r, "started", info->phase);
 		return;
 	}
-	switch (recording_complete(&t->rec, r->totals, r->total_count, &err, &e->fx)) {
+	struct completion said = { r->totals, r->total_count, engine_wall(e) };
+	switch (recording_complete(&t->rec, &said, &err, &e->fx)) {
 	case COMPLETE_STARTED:
 		r->began = true;
 		take_wait(t, w);
@@ -200,6 +232,7 @@ static void change_done(struct engine *e, struct catalog_op *op)
 	struct take *t = o->take;
 	/* the DELETE record is durable: sooner or later it is done */
 	bool again = op->err && op->err != ERR_NOT_FOUND && !o->name && !e->failed;
+	bool deleted = !op->err && !o->name && o->outcome == CATALOG_CHANGED;
 	if (op->err && o->request) {
 		answer(o->request, op->err, NULL);
 		o->request = NULL;
@@ -222,6 +255,8 @@ static void change_done(struct engine *e, struct catalog_op *op)
 	}
 	if (t->rec.info.phase == PHASE_DELETED)
 		t->gone = true;
+	if (deleted)
+		jobs_fence(e, &t->rec.info.id);
 	recording_info_release(&o->row);
 	free(o->name);
 	free(o);

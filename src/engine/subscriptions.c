@@ -385,13 +385,13 @@ void follow_bytes(struct engine *e, struct take *t)
 	follow_arm(e, slice_end(e));
 }
 
-static void pass_on(struct engine *e, const struct take *t, bool only_bytes)
+static void pass_on(struct engine *e, const struct recording_info *info, bool only_bytes)
 {
-	const struct uuid *id = &t->rec.info.id;
+	const struct uuid *id = &info->id;
 	struct following *g = &e->following;
 	for (struct list *at = g->alls.next; at != &g->alls; at = at->next) {
 		struct follow *f = list_entry(at, struct follow, all);
-		if (grant_sees(e, &f->grant, &t->rec.info, false))
+		if (grant_sees(e, &f->grant, info, false))
 			backlog_note(e, f, id, only_bytes);
 	}
 	for (struct watch *w = *bucket_of(e, id); w; w = w->next) {
@@ -400,11 +400,17 @@ static void pass_on(struct engine *e, const struct take *t, bool only_bytes)
 	}
 }
 
+void follow_change_row(struct engine *e, const struct recording_info *row)
+{
+	if (e->following.count > 0)
+		pass_on(e, row, false);
+}
+
 void follow_gone(struct engine *e, struct take *t)
 {
 	/* its row says it from now on */
 	if (!list_empty(&t->changed) && !t->loading && t->rec.info.principal)
-		pass_on(e, t, false);
+		pass_on(e, &t->rec.info, false);
 	take_forget(t);
 }
 
@@ -420,7 +426,7 @@ static void changes_pass(struct engine *e)
 	while ((link = list_pop(&g->changed))) {
 		struct take *t = list_entry(link, struct take, changed);
 		if (follow_tellable(e, t))
-			pass_on(e, t, false);
+			pass_on(e, &t->rec.info, false);
 		else
 			list_push(&g->unsettled, &t->changed);
 	}
@@ -436,7 +442,7 @@ static unsigned bytes_pass(struct engine *e, struct list *grown, unsigned most)
 			break;
 		list_remove(&t->grown);
 		t->grown_ms = e->now.mono_ms;
-		pass_on(e, t, true);
+		pass_on(e, &t->rec.info, true);
 		count++;
 	}
 	return count;

@@ -3,6 +3,7 @@
 #include "engine/internal.h"
 
 #include "base/log.h"
+#include "store/media.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -192,12 +193,22 @@ struct remove_op {
 	enum err err;
 };
 
+enum err recording_remove_files(struct vfs *vfs, const struct uuid *id)
+{
+	enum err err = spool_remove(vfs, id);
+	if (!err)
+		err = vfs_sync_dir(vfs, "spool");
+	if (!err)
+		err = media_remove(vfs, id, 0);
+	if (!err)
+		err = vfs_sync_dir(vfs, "media");
+	return err == ERR_NOT_FOUND ? ERR_OK : err; /* nothing was ever published */
+}
+
 static void remove_run(struct task *task)
 {
 	struct remove_op *op = (struct remove_op *)task;
-	op->err = spool_remove(op->engine->config.vfs, &op->id);
-	if (!op->err)
-		op->err = vfs_sync_dir(op->engine->config.vfs, "spool");
+	op->err = recording_remove_files(op->engine->config.vfs, &op->id);
 }
 
 static void remove_done(struct task *task)
@@ -229,6 +240,8 @@ void take_evict(struct engine *e, struct take *t)
 		return;
 	if (!t->gone && e->checkpoint.running)
 		return; /* the checkpoint's record names it; its end comes back here */
+	if (t->gone && t->deletion && jobs_hold(e, &t->rec.info.id))
+		return; /* its end comes back here */
 	if (t->gone && t->deletion)
 		take_remove_files(e, t);
 	if (t->gone || (take_finished(t) && take_clean(t) && !recording_attached(&t->rec)))
@@ -255,6 +268,30 @@ void take_free(struct engine *e, struct take *t)
 	list_remove(&t->link);
 	e->take_count--;
 	free(t);
+}
+
+void take_row(struct engine *e, const struct recording_info *row)
+{
+	struct take *t = take_by_id(e, &row->id);
+	if (!t || t->loading) {
+		follow_change_row(e, row);
+		return;
+	}
+	if (t->gone || t->failing)
+		return;
+	take_pin(t);
+	recording_worked(&t->rec, row);
+	follow_change(e, t);
+	take_unpin(e, t);
+}
+
+void take_row_told(struct engine *e, const struct recording_info *row)
+{
+	struct take *t = take_by_id(e, &row->id);
+	if (t && !t->loading)
+		follow_change(e, t);
+	else
+		follow_change_row(e, row);
 }
 
 /* Loading: a shell stands in the key table while the catalog is asked, so that two starts of one take meet. */

@@ -151,6 +151,8 @@ enum err engine_rig_open(struct engine_rig *g)
 		.random = on_random,
 		.random_arg = g,
 		.grant = g->grant,
+		.workers = g->workers ? &g->workers->base : NULL,
+		.worker_count = g->workers ? WORKER_RIG_SLOTS : 0,
 		.pump = pump,
 		.pump_arg = g,
 	};
@@ -183,7 +185,8 @@ void engine_rig_turn(struct engine_rig *g)
 {
 	for (int i = 0; i < 400; i++) {
 		engine_turn(g->e, g->now);
-		if (exec_inline_turn(g->exec) == 0)
+		unsigned said = g->workers ? worker_rig_turn(g->workers) : 0;
+		if (exec_inline_turn(g->exec) == 0 && said == 0)
 			break;
 	}
 }

@@ -6,6 +6,7 @@
 #include "engine/engine.h"
 #include "support/exec_inline.h"
 #include "support/vfs_fault.h"
+#include "support/worker_rig.h"
 
 enum { RIG_SENT = 64, RIG_SEGMENT_BYTES = 256 * 1024 };
 
@@ -22,6 +23,7 @@ struct engine_rig {
 	unsigned room; /* statuses that the network takes; UINT_MAX: any number */
 	enum err fatal;
 	enum err (*grant)(void *arg, const char *token, struct grant *out); /* NULL: no token is known */
+	struct worker_rig *workers;					    /* NULL: none; the caller's */
 	/* NULL, or told of each text before it is remembered */
 	void (*heard)(void *arg, uint64_t conn, const char *text);
 	void *heard_arg;

@@ -286,7 +286,8 @@ static void do_complete(struct take_model *m)
 	enum phase phase = m->r.info.phase;
 	bool busy = m->r.busy != BUSY_NONE;
 	enum err err = ERR_OK;
-	enum complete_answer answer = recording_complete(&m->r, totals, count, &err, &m->fx);
+	struct completion completion = { totals, count, 0 };
+	enum complete_answer answer = recording_complete(&m->r, &completion, &err, &m->fx);
 	model_trace(m, "complete of %zu: %d, err %d", count, answer, err);
 	model_check(m, (answer == COMPLETE_WAIT) == busy, "complete waits while another change is under way");
 	model_check(m, (answer == COMPLETE_REFUSED) == (err != ERR_OK), "a refusal has its reason");

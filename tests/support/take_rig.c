@@ -152,7 +152,8 @@ void take_rig_end(struct take_rig *t, uint16_t track, uint64_t total)
 enum complete_answer take_rig_complete(struct take_rig *t, enum err *err)
 {
 	*err = ERR_OK;
-	return recording_complete(&t->r, NULL, 0, err, &t->fx);
+	struct completion bare = { .wall_ms = t->wall };
+	return recording_complete(&t->r, &bare, err, &t->fx);
 }
 
 void take_rig_pass(struct take_rig *t, uint64_t ms)

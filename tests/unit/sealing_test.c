@@ -310,8 +310,9 @@ static enum complete_answer complete(struct take_rig *t, const char *track, uint
 				     enum err *err)
 {
 	struct total total = { .track = track, .bytes = bytes, .sha256 = sha };
+	struct completion said = { &total, 1, t->wall };
 	*err = ERR_OK;
-	return recording_complete(&t->r, &total, 1, err, &t->fx);
+	return recording_complete(&t->r, &said, err, &t->fx);
 }
 
 static void complete_seals_what_is_accepted(void **state)
@@ -366,8 +367,9 @@ static void complete_checks_every_total_before_it_changes_anything(void **state)
 	take_rig_put(t, 0);
 	take_rig_forget(t);
 	struct total totals[] = { { "audio", 20, &right }, { "main", 10, &wrong } };
+	struct completion said = { totals, 2, t->wall };
 	err = ERR_OK;
-	assert_int_equal(recording_complete(&t->r, totals, 2, &err, &t->fx), COMPLETE_REFUSED);
+	assert_int_equal(recording_complete(&t->r, &said, &err, &t->fx), COMPLETE_REFUSED);
 	assert_int_equal(err, ERR_CHECKSUM_MISMATCH);
 	assert_true(take_rig_data(t, 1, 5)); /* audio is none the worse for it */
 	take_rig_durable(t, 1);
