@@ -272,6 +272,8 @@ static int open_engine(struct serve *s)
 		.late_resume_ms = c->late_resume_ms,
 		.hash_early = c->hash_early,
 		.reserve_bytes = c->reserve_bytes,
+		.retain_originals_ms = c->retain_originals_ms,
+		.retain_ms = c->retain_ms,
 		.random = fill_random,
 		.grant = on_grant,
 		.grant_arg = s,

@@ -26,8 +26,9 @@ struct config {
 	uint64_t memory_bytes, journal_bytes;
 	enum journal_io journal_io;
 	bool hash_early;
-	uint64_t reserve_bytes; /* 0: the default rule */
-	char *allow_origin;	/* owned: "https://a,http://b:81", in lower case, without default ports; NULL: none */
+	uint64_t reserve_bytes;			 /* 0: the default rule */
+	uint64_t retain_originals_ms, retain_ms; /* after completion; UINT64_MAX: for ever */
+	char *allow_origin; /* owned: "https://a,http://b:81", in lower case, without default ports; NULL: none */
 	unsigned max_connections;
 	enum log_level log_level;
 	bool rebuild; /* verify only */

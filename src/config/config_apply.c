@@ -47,7 +47,8 @@ static int apply_number(struct config *c, const struct row *row, const struct fo
 		ok = config_duration_parse(f->text, &value);
 		value_duration_format(row->min, low);
 		value_duration_format(row->max, high);
-		snprintf(what, sizeof what, "it must be a duration like 30s, from %s to %s", low, high);
+		snprintf(what, sizeof what, "it must be a duration like 30s, from %s to %s%s", low, high,
+			 row->kind == KIND_KEEP ? ", or 0, or forever" : "");
 	}
 	if (!ok || value < row->min || value > row->max)
 		return config_complain(f, what);
@@ -86,6 +87,11 @@ int config_apply(struct config *c, const struct row *row, const struct found *f)
 {
 	const char *problem;
 	switch (row->kind) {
+	case KIND_KEEP:
+		if (strcmp(f->text, "forever") != 0 && strcmp(f->text, "0") != 0)
+			return apply_number(c, row, f);
+		*(uint64_t *)(void *)((char *)c + row->offset) = *f->text == '0' ? 0 : UINT64_MAX;
+		return CONFIG_GO;
 	case KIND_TEXT:
 		if (!*f->text)
 			return config_complain(f, "it is empty");

@@ -13,6 +13,7 @@ enum kind {
 	KIND_LISTEN,
 	KIND_MS32,
 	KIND_MS64,
+	KIND_KEEP, /* … or "forever": UINT64_MAX */
 	KIND_SIZE,
 	KIND_COUNT,
 	KIND_CHOICE,

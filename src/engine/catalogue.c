@@ -12,6 +12,8 @@ struct batch {
 	struct list ops;
 	uint64_t number;
 	enum err err;
+	bool watched;	    /* somebody wants to hear of new events … */
+	int64_t event_last; /* … and this is the newest */
 };
 
 /* All in one transaction; an operation that fails for good fails the whole, so that each is then tried on its own. */
@@ -46,14 +48,10 @@ static enum err earlier_failure(const struct list *ops, const struct catalog_op 
 	return ERR_OK;
 }
 
-static void batch_run(struct task *task)
+/* One of them may be at fault: each alone, so that the others don't suffer for it. */
+static void run_each(struct batch *b)
 {
-	struct batch *b = (struct batch *)task;
 	struct catalog *c = b->engine->config.catalog;
-	b->err = run_ops(c, &b->ops);
-	if (b->err == ERR_OK || b->err == ERR_SYNC_FAILED)
-		return;
-	/* One of them may be at fault: each alone, so that the others don't suffer for it. */
 	b->err = ERR_OK;
 	for (struct list *at = b->ops.next; at != &b->ops && b->err != ERR_SYNC_FAILED; at = at->next) {
 		struct catalog_op *op = list_entry(at, struct catalog_op, link);
@@ -75,6 +73,17 @@ static void batch_run(struct task *task)
 		b->err = ERR_OK;
 }
 
+static void batch_run(struct task *task)
+{
+	struct batch *b = (struct batch *)task;
+	struct catalog *c = b->engine->config.catalog;
+	b->err = run_ops(c, &b->ops);
+	if (b->err != ERR_OK && b->err != ERR_SYNC_FAILED)
+		run_each(b);
+	if (b->watched && b->err == ERR_OK)
+		events_look(c, &b->event_last);
+}
+
 static void batch_done(struct task *task)
 {
 	struct batch *b = (struct batch *)task;
@@ -92,6 +101,8 @@ static void batch_done(struct task *task)
 			op->err = ERR_SYNC_FAILED;
 		op->done(e, op);
 	}
+	if (b->watched)
+		events_wake(e, b->event_last);
 	free(b);
 	replies_release(e);
 	follow_settled(e);
@@ -154,6 +165,7 @@ void catalog_pump(struct engine *e)
 	list_init(&b->ops);
 	list_move(&b->ops, &e->catalog_queue);
 	b->number = ++e->catalog_submitted;
+	b->watched = !list_empty(&e->event_watches);
 	e->catalog_busy = true;
 	exec_submit(e->config.exec, LANE_CATALOG, &b->task);
 }

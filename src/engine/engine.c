@@ -125,6 +125,7 @@ static void init(struct engine *e, const struct engine_config *config, struct no
 	list_init(&e->checkpoint.todo);
 	list_init(&e->checkpoint.ready);
 	list_init(&e->rescues);
+	list_init(&e->event_watches);
 	follow_init(e);
 	jobs_init(e);
 	for (int i = 0; i < SIZE_CLASSES; i++)

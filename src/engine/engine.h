@@ -176,7 +176,7 @@ struct engine_original {
 	uint64_t reader; /* for engine_read and engine_reader_close */
 	uint64_t bytes;	 /* durable now; the response holds exactly these */
 	bool sealed;
-	char etag[80];	    /* with quotes */
+	char etag[96];	    /* with quotes; names the content, of a published file its revision too */
 	char mime[256];	    /* declared by the client: judge before sending */
 	char filename[256]; /* made of the id and the extension only */
 };

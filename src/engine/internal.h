@@ -6,7 +6,9 @@
  *   takes.c       the takes in memory            appends.c     bytes in memory, into the journal
  *   effects.c     carries out the core's word    spooling.c    reserving, write-behind, hashing
  *   requests.c    the HTTP questions             checkpoint.c  syncing spools, recycling segments
- *   reads.c       downloads                      recover.c     start-up
+ *   reads.c       readers and their pieces       recover.c     start-up
+ *   downloads.c   which answer a file gets       registering.c recordings by URL
+ *   events.c      the outbox, read
  *   reply.c       the one way out                space.c       free space, full storage
  *   catalogue.c   transactions in groups         json.c        what the API shows
  *   subscriptions.c  who follows what            telling.c     what they are told, and when
@@ -261,6 +263,8 @@ struct engine {
 
 	struct following following;
 	struct jobs jobs;
+	struct list event_watches; /* struct engine_watch: who hears of new events */
+	int64_t event_last;	   /* sequence of the newest event that they heard of */
 
 	uint64_t bytes_received, bytes_durable;
 	bool listening, stopping, failed;
@@ -416,6 +420,19 @@ void catalog_again(struct engine *e, struct catalog_op *op);
 
 /* requests.c, reads.c */
 void readers_free(struct engine *e);
+
+/* events.c. Catalog lane, behind each transaction while somebody watches: *last is the outbox's newest sequence. */
+void events_look(struct catalog *c, int64_t *last);
+/* Loop: wakes who watches, if there are newer events than they heard of. */
+void events_wake(struct engine *e, int64_t last);
+
+/* jobs.c: has its job waited too long, with nobody at work on the queue? */
+bool jobs_unserved(const struct engine *e, const struct recording_info *info);
+/* … of the attempt that runs; false: none does. */
+bool jobs_progress(const struct engine *e, const struct recording_info *info, unsigned *per_mille);
+
+/* fetching.c: somebody asked for what is fetched on demand. */
+void fetching_want(struct engine *e, const struct uuid *id);
 
 /* recover.c */
 enum err engine_recover(struct engine *e);

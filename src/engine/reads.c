@@ -1,5 +1,6 @@
-/* Downloads of the bytes as received: from the spool, and for an unsealed take the durable rest from memory. */
-#include "engine/internal.h"
+/* Readers: of the bytes as received, from the spool and for an unsealed take the durable rest from memory; and of what
+ * was published, by a descriptor of its own. */
+#include "engine/reads.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -11,7 +12,7 @@ struct reader {
 	struct engine *engine;
 	uint64_t id;
 	struct uuid recording;
-	uint16_t number;
+	uint16_t number; /* READER_PUBLISHED: of no track */
 	uint64_t bytes;
 	struct vfs_file *file; /* its own descriptor; NULL until the first read from the spool */
 	bool reading, closed;
@@ -50,7 +51,50 @@ void readers_free(struct engine *e)
 		reader_free(e, list_entry(e->readers.next, struct reader, link));
 }
 
-static void fill(struct engine *e, const struct take *t, uint16_t number, struct engine_original *out)
+static struct reader *reader_new(struct engine *e, const struct uuid *recording, uint16_t number, uint64_t bytes)
+{
+	struct reader *r = must(calloc(1, sizeof *r));
+	r->engine = e;
+	r->id = ++e->reader_next;
+	r->recording = *recording;
+	r->number = number;
+	r->bytes = bytes;
+	list_push(&e->readers, &r->link);
+	e->reader_count++;
+	return r;
+}
+
+uint64_t reader_of_track(struct engine *e, const struct uuid *recording, uint16_t number, uint64_t bytes)
+{
+	return reader_new(e, recording, number, bytes)->id;
+}
+
+uint64_t reader_of_file(struct engine *e, const struct uuid *recording, struct vfs_file *file, uint64_t bytes)
+{
+	struct reader *r = reader_new(e, recording, READER_PUBLISHED, bytes);
+	r->file = file;
+	return r->id;
+}
+
+void original_name(const struct uuid *recording, unsigned number, const char *ext, struct engine_original *out)
+{
+	char id[UUID_TEXT], plain[LIMIT_EXT_CHARS + 1] = "", part[16] = "";
+	size_t n = 0;
+	for (; ext && ext[n] && n < LIMIT_EXT_CHARS; n++) {
+		bool letter = (ext[n] >= 'a' && ext[n] <= 'z') || (ext[n] >= 'A' && ext[n] <= 'Z') ||
+			      (ext[n] >= '0' && ext[n] <= '9');
+		if (!letter)
+			break;
+		plain[n] = ext[n];
+	}
+	bool usable = n > 0 && !ext[n];
+	uuid_format(recording, id);
+	if (number != NAME_WHOLE)
+		snprintf(part, sizeof part, "-%u", number);
+	snprintf(out->filename, sizeof out->filename, "%s%s%s%s", id, part, usable ? "." : "", usable ? plain : "");
+}
+
+void original_fill(const struct take *t, uint16_t number, struct engine_original *out)
 {
 	const struct track_info *track = &t->rec.info.tracks[number];
 	char id[UUID_TEXT];
@@ -61,27 +105,12 @@ static void fill(struct engine *e, const struct take *t, uint16_t number, struct
 	/* bytes of a track never change, so its length names its content */
 	snprintf(out->etag, sizeof out->etag, "\"%s-%u-%llu\"", id, (unsigned)number, (unsigned long long)track->bytes);
 	snprintf(out->mime, sizeof out->mime, "%s", t->rec.info.mime ? t->rec.info.mime : "");
-	char ext[LIMIT_EXT_CHARS + 1] = "";
-	const char *given = t->rec.info.ext ? t->rec.info.ext : "";
-	size_t n = 0;
-	for (; given[n] && n < LIMIT_EXT_CHARS; n++) {
-		bool plain = (given[n] >= 'a' && given[n] <= 'z') || (given[n] >= 'A' && given[n] <= 'Z') ||
-			     (given[n] >= '0' && given[n] <= '9');
-		if (!plain)
-			break;
-		ext[n] = given[n];
-	}
-	bool usable = n > 0 && !given[n];
-	if (number == 0 && t->rec.info.track_count == 1)
-		snprintf(out->filename, sizeof out->filename, "%s%s%s", id, usable ? "." : "", usable ? ext : "");
-	else
-		snprintf(out->filename, sizeof out->filename, "%s-%u%s%s", id, (unsigned)number, usable ? "." : "",
-			 usable ? ext : "");
-	(void)e;
+	original_name(&t->rec.info.id, number == 0 && t->rec.info.track_count == 1 ? NAME_WHOLE : number,
+		      t->rec.info.ext, out);
 }
 
 /* The track of this name; without one the only one, or `main`. */
-static int find_track(const struct recording_info *info, const char *name)
+int reads_find_track(const struct recording_info *info, const char *name)
 {
 	if (!name && info->track_count == 1)
 		return 0;
@@ -100,7 +129,7 @@ static enum err judge(const struct engine *e, const struct open_request *o, cons
 		return ERR_DELETED;
 	if (t->rec.info.phase == PHASE_ERROR && t->rec.info.error == ERR_QUARANTINED)
 		return ERR_QUARANTINED; /* its folder was moved */
-	if (find_track(&t->rec.info, o->track) < 0)
+	if (reads_find_track(&t->rec.info, o->track) < 0)
 		return ERR_NOT_FOUND;
 	if (e->reader_count >= LIMIT_READERS)
 		return ERR_BUSY;
@@ -114,17 +143,10 @@ static void open_go(struct engine *e, struct waiter *w, struct take *t, enum err
 	if (err) {
 		o->done(o->arg, err, NULL);
 	} else {
-		uint16_t number = (uint16_t)find_track(&t->rec.info, o->track);
+		uint16_t number = (uint16_t)reads_find_track(&t->rec.info, o->track);
 		struct engine_original original;
-		fill(e, t, number, &original);
-		struct reader *r = must(calloc(1, sizeof *r));
-		r->engine = e;
-		r->id = original.reader = ++e->reader_next;
-		r->recording = t->rec.info.id;
-		r->number = number;
-		r->bytes = original.bytes;
-		list_push(&e->readers, &r->link);
-		e->reader_count++;
+		original_fill(t, number, &original);
+		original.reader = reader_of_track(e, &t->rec.info.id, number, original.bytes);
 		o->done(o->arg, ERR_OK, &original);
 	}
 	free(o->track);
@@ -213,7 +235,8 @@ void engine_read(struct engine *e, uint64_t reader, uint64_t offset, size_t len,
 	struct read_op *op = must(malloc(sizeof *op + len));
 	*op = (struct read_op){ .engine = e, .reader = r, .offset = offset, .len = len, .done = done, .arg = arg };
 	struct take *t = take_by_id(e, &r->recording);
-	struct track_io *io = t && !t->loading && r->number < t->io_count ? t->io[r->number] : NULL;
+	bool at_work = t && !t->loading && r->number != READER_PUBLISHED && r->number < t->io_count;
+	struct track_io *io = at_work ? t->io[r->number] : NULL;
 	if (io && offset >= io->spooled) {
 		read_memory(io, op);
 		done(arg, ERR_OK, op->data, op->got);

@@ -129,23 +129,23 @@ static bool has_track(const json_t *recording, const char *track)
 	return *track == '\0';
 }
 
-static void url_answer(struct request *r, const struct uuid *id, const char *track)
+static void url_answer(struct request *r, const struct auth_url *what)
 {
 	char text[UUID_TEXT], signature[SIGNATURE_TEXT];
 	int64_t now_ms = net_now(r->net).wall_ms, expires_s = now_ms / 1000 + LIMIT_SIGNED_S;
 	struct buf url;
 	if (r->grant.expires_ms / 1000 < expires_s) /* nobody gives longer than they have */
 		expires_s = r->grant.expires_ms / 1000;
-	if (auth_sign(r->net->config.auth, id, track, expires_s, signature) != ERR_OK) {
+	if (auth_sign(r->net->config.auth, what, expires_s, signature) != ERR_OK) {
 		request_problem(r, ERR_NO_MEMORY, NULL, NULL);
 		return;
 	}
-	uuid_format(id, text);
+	uuid_format(&what->recording, text);
 	buf_init(&url);
-	buf_addf(&url, "/api/recordings/%s/original?", text);
-	if (*track) {
+	buf_addf(&url, "/api/recordings/%s/%s?", text, what->what);
+	if (*what->track) {
 		buf_add_text(&url, "track=");
-		percent_encode(&url, track);
+		percent_encode(&url, what->track);
 		buf_add_text(&url, "&");
 	}
 	buf_addf(&url, "exp=%lld&sig=%s", (long long)expires_s, signature);
@@ -159,9 +159,8 @@ static void url_answer(struct request *r, const struct uuid *id, const char *tra
 static void signed_for(void *arg, enum err err, const char *json, size_t len)
 {
 	struct request *r = arg;
-	const char *detail, *track;
+	const char *detail;
 	json_t *body, *recording = NULL;
-	struct uuid id;
 	r->pending = false;
 	if (!r->peer) {
 		request_settle(r);
@@ -174,13 +173,16 @@ static void signed_for(void *arg, enum err err, const char *json, size_t len)
 		return;
 	}
 	if (request_json(r, false, &body)) {
-		track = json_string_value(json_object_get(body, "track"));
-		track = track ? track : "";
-		if (!uuid_parse(json_string_value(json_object_get(recording, "id")), &id) ||
-		    !has_track(recording, track))
+		struct auth_url url = {
+			.what = json_string_value(json_object_get(body, "what")),
+			.track = json_string_value(json_object_get(body, "track")),
+		};
+		url.track = url.track ? url.track : "";
+		if (!uuid_parse(json_string_value(json_object_get(recording, "id")), &url.recording) ||
+		    !has_track(recording, url.track))
 			request_problem(r, ERR_NOT_FOUND, "The recording has no track of this name.", NULL);
 		else
-			url_answer(r, &id, track);
+			url_answer(r, &url);
 		json_decref(body);
 	}
 	json_decref(recording);
@@ -193,10 +195,13 @@ void access_sign(struct request *r)
 	if (!request_json(r, false, &body))
 		return;
 	const char *wrong = NULL;
-	if (!text_field(body, "what", LIMIT_NAME_CHARS, &what) || !what || strcmp(what, "original") != 0)
-		wrong = "what must be \"original\".";
+	enum resource resource;
+	if (!text_field(body, "what", LIMIT_NAME_CHARS, &what) || !what || !resource_parse(what, &resource))
+		wrong = "what must be \"file\", \"original\", \"thumbnail\" or \"waveform\".";
 	else if (!text_field(body, "track", LIMIT_TRACK_CHARS, &track))
 		wrong = "track must be the name of a track.";
+	else if (track && resource != RESOURCE_ORIGINAL)
+		wrong = "track is for an original only.";
 	json_decref(body);
 	if (wrong || !r->net->config.auth) {
 		request_problem(r, wrong ? ERR_BAD_FIELD : ERR_NOT_SUPPORTED, wrong, NULL);

@@ -1,4 +1,5 @@
-/* Recordings over HTTP: list, state, rename, delete, complete. The engine makes the JSON; here it gets its status. */
+/* Recordings over HTTP: list, state, register, rename, delete, complete. The engine makes the JSON; here it gets its
+ * status. */
 #include "net/private.h"
 
 #include "proto/message.h"
@@ -7,27 +8,52 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Every question to the engine ends here. */
-static void answered(void *arg, enum err err, const char *json, size_t len)
+/* What a problem of the engine's says itself, else what the error does: the status, and when to come back. */
+static int problem_read(enum err err, struct iovec json, char retry[40])
 {
-	struct request *r = arg;
+	const char *detail;
+	json_t *problem = NULL;
+	uint64_t seconds, status;
+	int answer = err_status(err);
+	snprintf(retry, 40, "%s", retry_after(err));
+	if (!json.iov_base || json_read(json.iov_base, json.iov_len, &problem, &detail) != ERR_OK)
+		return answer;
+	if (json_count(json_object_get(problem, "retryAfter"), &seconds) && seconds > 0)
+		snprintf(retry, 40, "Retry-After: %llu\r\n", (unsigned long long)seconds);
+	if (json_count(json_object_get(problem, "status"), &status) && status >= 400 && status < 600)
+		answer = (int)status;
+	json_decref(problem);
+	return answer;
+}
+
+/* `status`: of what went well. */
+static void json_answer(struct request *r, int status, enum err err, struct iovec json)
+{
 	r->pending = false;
 	if (!r->peer) {
 		request_settle(r);
 		return;
 	}
-	char headers[80];
-	snprintf(headers, sizeof headers, "Cache-Control: no-store\r\n%s", retry_after(err));
-	if (err != ERR_OK && !json)
+	char headers[80], retry[40] = "";
+	if (err != ERR_OK)
+		status = problem_read(err, json, retry);
+	snprintf(headers, sizeof headers, "Cache-Control: no-store\r\n%s", retry);
+	if (err != ERR_OK && !json.iov_base)
 		request_problem(r, err, NULL, NULL);
 	else
-		request_answer(r, &(struct answer){ .status = err == ERR_OK && !json ? 204 : err_status(err),
-						    .type = !json	    ? NULL
+		request_answer(r, &(struct answer){ .status = status,
+						    .type = !json.iov_base  ? NULL
 							    : err == ERR_OK ? "application/json"
 									    : "application/problem+json",
 						    .headers = headers,
-						    .body = json,
-						    .len = len });
+						    .body = json.iov_base,
+						    .len = json.iov_len });
+}
+
+/* Most questions to the engine end here. */
+static void answered(void *arg, enum err err, const char *json, size_t len)
+{
+	json_answer(arg, json ? 200 : 204, err, (struct iovec){ (void *)(uintptr_t)json, len });
 }
 
 static struct engine_ref ref_of(const struct request *r)
@@ -157,4 +183,84 @@ void api_complete(struct request *r)
 		engine_complete(r->net->engine, ref_of(r), totals, count, answered, r);
 	}
 	json_decref(body);
+}
+
+/* --- POST /api/recordings --- */
+
+/* An optional text; a sentence when it is something else. */
+static const char *text_read(const json_t *body, const char *field, size_t max_chars, const char **out)
+{
+	static char sentence[120];
+	const json_t *value = json_object_get(body, field);
+	*out = json_string_value(value);
+	if (!value || json_is_null(value))
+		return NULL;
+	if (*out && **out && strlen(*out) == json_string_length(value) && text_valid(*out, max_chars))
+		return NULL;
+	snprintf(sentence, sizeof sentence,
+		 "%s must be a string of 1 to %zu characters, none of them a control character.", field, max_chars);
+	return sentence;
+}
+
+static const char *source_read(const json_t *body, struct engine_source *source)
+{
+	const struct {
+		const char *name;
+		size_t max_chars;
+		const char **to;
+	} fields[] = {
+		{ "sourceUrl", LIMIT_URL_CHARS, &source->url }, { "ref", LIMIT_REF_CHARS, &source->ref },
+		{ "name", LIMIT_NAME_CHARS, &source->name },	{ "mime", LIMIT_MIME_CHARS, &source->mime },
+		{ "ext", LIMIT_EXT_CHARS, &source->ext },
+	};
+	const char *fetch;
+	const char *wrong = text_read(body, "fetch", LIMIT_NAME_CHARS, &fetch);
+	for (size_t i = 0; !wrong && i < sizeof fields / sizeof *fields; i++)
+		wrong = text_read(body, fields[i].name, fields[i].max_chars, fields[i].to);
+	if (wrong)
+		return wrong;
+	if (!source->url)
+		return "sourceUrl is missing: the address that the recording is fetched from.";
+	source->on_demand = fetch && strcmp(fetch, "on_demand") == 0;
+	if (fetch && !source->on_demand && strcmp(fetch, "now") != 0)
+		return "fetch must be \"now\" or \"on_demand\".";
+	return NULL;
+}
+
+static void registered(void *arg, enum err err, bool created, const char *json, size_t len)
+{
+	json_answer(arg, created ? 201 : 200, err, (struct iovec){ (void *)(uintptr_t)json, len });
+}
+
+void api_register(struct request *r)
+{
+	struct engine_source source = { .grant = &r->grant };
+	json_t *body;
+	if (!request_json(r, false, &body))
+		return;
+	const char *wrong = source_read(body, &source);
+	if (wrong) {
+		request_problem(r, ERR_BAD_FIELD, wrong, NULL);
+	} else {
+		r->pending = true;
+		engine_register(r->net->engine, &source, registered, r);
+	}
+	json_decref(body);
+}
+
+/* --- POST /api/webhooks/retry --- */
+
+static void unparked(void *arg, enum err err)
+{
+	json_answer(arg, 204, err, (struct iovec){ 0 });
+}
+
+void api_unpark(struct request *r)
+{
+	if (!(r->grant.scopes & SCOPE_ADMIN)) {
+		request_problem(r, ERR_FORBIDDEN_SCOPE, NULL, NULL);
+		return;
+	}
+	r->pending = true;
+	engine_unpark(r->net->engine, unparked, r);
 }

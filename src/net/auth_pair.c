@@ -180,7 +180,7 @@ static enum err signature_make(const struct token_key *key, const struct auth_ur
 	struct buf text;
 	buf_init(&text);
 	uuid_format(&url->recording, id);
-	buf_addf(&text, "original\n%s\n%s\n%s", id, url->expires, url->track);
+	buf_addf(&text, "%s\n%s\n%s\n%s", url->what, id, url->expires, url->track);
 	enum err err = text.failed ? ERR_NO_MEMORY : token_mac(key, text.data, text.len, mac);
 	buf_release(&text);
 	if (err != ERR_OK)
@@ -190,12 +190,13 @@ static enum err signature_make(const struct token_key *key, const struct auth_ur
 	return err;
 }
 
-enum err auth_sign(struct auth *a, const struct uuid *recording, const char *track, int64_t expires_s,
-		   char out[SIGNATURE_TEXT])
+enum err auth_sign(struct auth *a, const struct auth_url *url, int64_t expires_s, char out[SIGNATURE_TEXT])
 {
 	char expires[24];
+	struct auth_url whole = *url;
 	snprintf(expires, sizeof expires, "%lld", (long long)expires_s);
-	return signature_make(&a->keys[0], &(struct auth_url){ *recording, track, expires, NULL }, out);
+	whole.expires = expires;
+	return signature_make(&a->keys[0], &whole, out);
 }
 
 /* A number as auth_sign writes it. */

@@ -53,7 +53,7 @@ static void chunks_free(struct peer *p)
 /* Who reads gets more time for the rest. */
 static void progress(struct peer *p)
 {
-	if (p->deadline_ms && p->state == PEER_ANSWER)
+	if (p->deadline_ms && (p->state == PEER_ANSWER || p->state == PEER_STREAM))
 		peer_deadline(p, LIMIT_HTTP_SEND_WAIT_S * 1000);
 	else if (p->deadline_ms && p->state == PEER_WS_DONE)
 		peer_deadline(p, LIMIT_CLOSE_WAIT_MS);
@@ -252,6 +252,7 @@ static size_t understand(struct peer *p, uint8_t *data, size_t len)
 	case PEER_WS_DONE:
 		return ws_input(p, data, len);
 	case PEER_LINGER:
+	case PEER_STREAM:
 		return len;
 	case PEER_ANSWER:
 		break;
@@ -363,7 +364,7 @@ void peer_input_ended(struct peer *p)
 	p->ended = true;
 	if (p->gates || p->doomed || p->state == PEER_LINGER)
 		return; /* what was read comes first, and an answer is owed */
-	if (p->ws)
+	if (p->ws || p->state == PEER_STREAM)
 		peer_doom(p);
 	else
 		peer_finish(p);
@@ -408,9 +409,8 @@ void peers_tick(struct net *n)
 	uint64_t now_ms = uv_now(n->config.loop);
 	for (struct list *l = n->timed.next, *next; l != &n->timed; l = next) {
 		next = l->next;
-		struct peer *p = list_entry(l, struct peer, timed);
-		if (p->deadline_ms <= now_ms)
-			peer_doom(p);
+		if (list_entry(l, struct peer, timed)->deadline_ms <= now_ms)
+			peer_doom(list_entry(l, struct peer, timed));
 	}
 }
 

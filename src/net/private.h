@@ -50,6 +50,8 @@ struct net {
 	uv_idle_t todo_idle;
 	struct list peers, timed, todo, strangers; /* strangers: the oldest first */
 	unsigned peer_count, stranger_count, ws_count, ws_opened, requests, refused;
+	unsigned streams; /* of events */
+	struct list stream_list;
 	unsigned readers;	  /* downloads at work */
 	struct list reader_queue; /* requests that wait for one to end */
 	struct ws *buckets[WS_BUCKETS];
@@ -75,6 +77,7 @@ enum peer_state {
 	PEER_HEAD,    /* a request's head is awaited */
 	PEER_BODY,    /* its body */
 	PEER_ANSWER,  /* it is being answered: nothing is read */
+	PEER_STREAM,  /* it is being told of events until it leaves: input is dropped */
 	PEER_WS,      /* frames */
 	PEER_WS_DONE, /* our close frame is on its way: frames are dropped until the peer's comes */
 	PEER_LINGER,  /* all is said: input is dropped until the peer closes, so that it gets to read the answer */
@@ -195,7 +198,8 @@ struct request {
 	bool began;		   /* the answer's head is written */
 	bool ended;		   /* all of the answer is written */
 	bool pending;		   /* the engine has a callback of ours */
-	struct original *original; /* a download */
+	struct download *download; /* of a recording's bytes */
+	struct stream *stream;	   /* of events */
 };
 
 /* Bytes of a head or a body; returns how many were taken. */
@@ -217,7 +221,9 @@ struct answer {
 void request_answer(struct request *r, const struct answer *answer);
 /* A problem document; detail NULL: the table's sentence; headers may be NULL. */
 void request_problem(struct request *r, enum err err, const char *detail, const char *headers);
-/* The head of an answer whose body of `len` bytes follows by request_body; request_end ends it. */
+/* The head of an answer whose body of `len` bytes follows by request_body; request_end ends it. REQUEST_ENDLESS: its
+ * end is that of the connection. */
+#define REQUEST_ENDLESS UINT64_MAX
 void request_begin(struct request *r, int status, const char *headers, uint64_t len);
 void request_body(struct request *r, const void *data, size_t len);
 void request_end(struct request *r);
@@ -228,6 +234,9 @@ const char *retry_after(enum err err);
 
 /* The row of a request, its {id} set. ERR_NOT_FOUND, or ERR_METHOD_NOT_ALLOWED with the methods that are in `allow`. */
 enum err route_find(struct request *r, char *allow, size_t allow_size);
+
+/* The last segment of a route: "file", "original", … */
+const char *route_last(const struct route *route);
 
 /* --- guard.c --- */
 
@@ -270,13 +279,22 @@ void trust_run(struct request *r);
 void trust_certificate_run(struct request *r);
 void trust_profile_run(struct request *r);
 void asset_run(struct request *r);
-void original_run(struct request *r);
+void api_register(struct request *r);
+void api_unpark(struct request *r);
+void download_run(struct request *r);
+void events_run(struct request *r);
 
 /* A piece of the download was sent: the next. */
-void original_drained(struct request *r);
+void download_drained(struct request *r);
 /* The connection is gone: no callback of a read comes any more. */
-void original_orphan(struct request *r);
-void original_free(struct request *r);
+void download_orphan(struct request *r);
+void download_free(struct request *r);
+
+/* All that the stream said was sent: there is room for more. */
+void stream_drained(struct request *r);
+void stream_free(struct request *r);
+/* The regular look: streams that said nothing for long say that they are there. */
+void streams_tick(struct net *n);
 
 /* --- ingest.c: WebSocket --- */
 

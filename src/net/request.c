@@ -42,7 +42,7 @@ void request_begin(struct request *r, int status, const char *headers, uint64_t 
 	r->began = true;
 	if (!r->peer)
 		return;
-	if (r->net->stop != NET_RUNNING || r->body_left > 0)
+	if (r->net->stop != NET_RUNNING || r->body_left > 0 || len == REQUEST_ENDLESS)
 		r->keep_alive = false; /* what is left of the body is dropped with the connection */
 	buf_init(&head);
 	buf_addf(&head,
@@ -56,7 +56,7 @@ void request_begin(struct request *r, int status, const char *headers, uint64_t 
 			 "Access-Control-Allow-Origin: %s\r\nAccess-Control-Expose-Headers: Accept-Ranges, "
 			 "Content-Length, Content-Range, ETag, Retry-After\r\n",
 			 r->origin);
-	if (status != 204 && status != 304)
+	if (status != 204 && status != 304 && len != REQUEST_ENDLESS)
 		buf_addf(&head, "Content-Length: %" PRIu64 "\r\n", len);
 	buf_addf(&head, "%s%sConnection: %s\r\n\r\n", headers, status == 401 ? "WWW-Authenticate: Bearer\r\n" : "",
 		 r->keep_alive ? "keep-alive" : "close");
@@ -107,8 +107,10 @@ void request_drained(struct peer *p)
 	struct request *r = p->request;
 	if (r->ended)
 		complete(p);
-	else if (r->original)
-		original_drained(r);
+	else if (r->download)
+		download_drained(r);
+	else if (r->stream)
+		stream_drained(r);
 }
 
 void request_answer(struct request *r, const struct answer *answer)
@@ -157,8 +159,10 @@ void request_settle(struct request *r)
 {
 	if (r->peer || r->pending)
 		return;
-	if (r->original)
-		original_free(r);
+	if (r->download)
+		download_free(r);
+	if (r->stream)
+		stream_free(r);
 	http_request_release(&r->head);
 	buf_release(&r->body);
 	r->net->requests--;
@@ -169,8 +173,8 @@ void request_orphan(struct request *r)
 {
 	r->peer->request = NULL;
 	r->peer = NULL;
-	if (r->original)
-		original_orphan(r);
+	if (r->download)
+		download_orphan(r);
 	request_settle(r);
 }
 
@@ -206,7 +210,7 @@ static void refuse_head(struct peer *p, enum err err, const char *detail)
 static bool grant_by_url(struct request *r, int64_t now_ms, enum err *err)
 {
 	char *track = NULL, *expires = NULL, *signature = NULL;
-	struct auth_url url = { .track = "" };
+	struct auth_url url = { .what = route_last(r->route), .track = "" };
 	const char *query = r->head.query;
 	*err = http_query_get(query, "sig", &signature);
 	if (*err == ERR_OK && !signature)
@@ -257,7 +261,8 @@ static void preflight_answer(struct request *r, const char *allow)
 	char headers[400];
 	snprintf(headers, sizeof headers,
 		 "Access-Control-Allow-Methods: %s\r\nAccess-Control-Allow-Headers: Authorization, Content-Type, "
-		 "If-None-Match, If-Range, Range\r\nAccess-Control-Max-Age: 600\r\nCache-Control: no-store\r\n",
+		 "If-None-Match, If-Range, Last-Event-ID, Range\r\nAccess-Control-Max-Age: 600\r\nCache-Control: "
+		 "no-store\r\n",
 		 allow);
 	request_answer(r, &(struct answer){ .status = 204, .headers = headers });
 }

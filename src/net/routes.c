@@ -11,12 +11,18 @@ static const struct route routes[] = {
 	{ "GET", "/assets/{id}", ROUTE_OPEN, asset_run },
 	{ "GET", "/ws", ROUTE_UPGRADE | ROUTE_ANONYMOUS, ws_upgrade },
 	{ "GET", "/api/recordings", 0, api_list },
+	{ "POST", "/api/recordings", ROUTE_BODY, api_register },
 	{ "GET", "/api/recordings/{id}", 0, api_get },
 	{ "PATCH", "/api/recordings/{id}", ROUTE_BODY, api_rename },
 	{ "DELETE", "/api/recordings/{id}", 0, api_delete },
-	{ "GET", "/api/recordings/{id}/original", ROUTE_SIGNED, original_run },
+	{ "GET", "/api/recordings/{id}/file", ROUTE_SIGNED, download_run },
+	{ "GET", "/api/recordings/{id}/original", ROUTE_SIGNED, download_run },
+	{ "GET", "/api/recordings/{id}/thumbnail", ROUTE_SIGNED, download_run },
+	{ "GET", "/api/recordings/{id}/waveform", ROUTE_SIGNED, download_run },
 	{ "POST", "/api/recordings/{id}/complete", ROUTE_BODY, api_complete },
 	{ "POST", "/api/recordings/{id}/sign", ROUTE_BODY, access_sign },
+	{ "GET", "/api/events", 0, events_run },
+	{ "POST", "/api/webhooks/retry", 0, api_unpark },
 	{ "POST", "/api/pair", ROUTE_BODY | ROUTE_OPEN, access_pair },
 	{ "GET", "/api/server", 0, access_server },
 	{ "GET", "/api/lan", 0, lan_run },
@@ -74,4 +80,9 @@ enum err route_find(struct request *r, char *allow, size_t allow_size)
 		allow_add(allow, allow_size, routes[i].method);
 	}
 	return allow[0] ? ERR_METHOD_NOT_ALLOWED : ERR_NOT_FOUND;
+}
+
+const char *route_last(const struct route *route)
+{
+	return strrchr(route->path, '/') + 1;
 }

@@ -116,6 +116,7 @@ enum err net_new(const struct net_config *config, struct net **out)
 	list_init(&n->todo);
 	list_init(&n->strangers);
 	list_init(&n->reader_queue);
+	list_init(&n->stream_list);
 	enum err err = address_read(n, &address, &len);
 	descriptors_raise(n);
 	if (err == ERR_OK)
@@ -341,7 +342,7 @@ static void peers_end(struct net *n)
 		struct peer *p = list_entry(l, struct peer, all);
 		if (p->ws)
 			ws_close(p->ws, ENGINE_CLOSE_GOING_AWAY);
-		else if (p->state == PEER_HEAD || p->state == PEER_LINGER)
+		else if (p->state == PEER_HEAD || p->state == PEER_LINGER || p->state == PEER_STREAM)
 			peer_doom(p);
 	}
 }
@@ -374,6 +375,7 @@ static void tick(uv_timer_t *timer)
 {
 	struct net *n = timer->data;
 	peers_tick(n);
+	streams_tick(n);
 	for (unsigned i = 0; i < sizeof n->listeners / sizeof *n->listeners; i++) {
 		struct listener *l = &n->listeners[i];
 		if (l->open && !uv_is_active((uv_handle_t *)&l->poll))

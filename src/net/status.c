@@ -30,6 +30,30 @@ struct figure {
 	uint64_t value;
 };
 
+static void queues_format(struct buf *out, const struct engine_status *s)
+{
+	buf_add_text(out, "# HELP holdfast_jobs Work after the take, by what it is and how it stands.\n"
+			  "# TYPE holdfast_jobs gauge\n");
+	for (int i = 0; i < JOB_KIND_COUNT; i++) {
+		const struct engine_queue *q = &s->queues[i];
+		const struct {
+			enum job_state state;
+			unsigned count;
+		} states[] = { { JOB_QUEUED, q->queued },
+			       { JOB_RUNNING, q->running },
+			       { JOB_FAILED, q->failed },
+			       { JOB_PARKED, q->parked } };
+		for (size_t k = 0; k < sizeof states / sizeof *states; k++)
+			buf_addf(out, "holdfast_jobs{kind=\"%s\",state=\"%s\"} %u\n", job_kind_name((enum job_kind)i),
+				 job_state_name(states[k].state), states[k].count);
+	}
+	buf_add_text(out, "# HELP holdfast_jobs_oldest_seconds How long the first queued one has waited.\n"
+			  "# TYPE holdfast_jobs_oldest_seconds gauge\n");
+	for (int i = 0; i < JOB_KIND_COUNT; i++)
+		buf_addf(out, "holdfast_jobs_oldest_seconds{kind=\"%s\"} %.3f\n", job_kind_name((enum job_kind)i),
+			 (double)s->queues[i].oldest_ms / 1000);
+}
+
 void metrics_run(struct request *r)
 {
 	struct engine_status s = { 0 };
@@ -44,6 +68,9 @@ void metrics_run(struct request *r)
 		{ "websockets", "gauge", "Open WebSocket connections.", n->ws_count },
 		{ "websockets_opened_total", "counter", "WebSocket connections since the start.", n->ws_opened },
 		{ "downloads", "gauge", "Downloads at work.", n->readers },
+		{ "event_streams", "gauge", "Clients that follow the events.", n->streams },
+		{ "workers", "gauge", "Workers that there are to be.", s.workers },
+		{ "workers_alive", "gauge", "Workers that live.", s.workers_alive },
 		{ "attached", "gauge", "Connections attached to a track.", s.attached },
 		{ "takes", "gauge", "Unfinished takes in memory.", s.takes },
 		{ "memory_used_bytes", "gauge", "Media that waits in memory.", s.memory_used },
@@ -62,6 +89,7 @@ void metrics_run(struct request *r)
 		buf_addf(&text, "# HELP holdfast_%s %s\n# TYPE holdfast_%s %s\nholdfast_%s %" PRIu64 "\n", f->name,
 			 f->help, f->name, f->type, f->name, f->value);
 	}
+	queues_format(&text, &s);
 	if (text.failed)
 		request_problem(r, ERR_NO_MEMORY, NULL, NULL);
 	else

@@ -153,6 +153,9 @@ enum err engine_rig_open(struct engine_rig *g)
 		.grant = g->grant,
 		.workers = g->workers ? &g->workers->base : NULL,
 		.worker_count = g->workers ? WORKER_RIG_SLOTS : 0,
+		.fetcher = g->fetcher,
+		.retain_originals_ms = UINT64_MAX,
+		.retain_ms = UINT64_MAX,
 		.pump = pump,
 		.pump_arg = g,
 	};

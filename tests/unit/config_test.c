@@ -116,6 +116,7 @@ static void test_defaults(void **state)
 	assert_int_equal(c.grace_ms, 30000);
 	assert_int_equal(c.heartbeat_ms, 20000);
 	assert_int_equal(c.late_resume_ms, 7 * 86400000);
+	assert_true(c.retain_ms == UINT64_MAX && c.retain_originals_ms == UINT64_MAX);
 	assert_int_equal(c.memory_bytes, 96 * MIB);
 	assert_int_equal(c.journal_bytes, GIB);
 	assert_int_equal(c.journal_io, JOURNAL_IO_AUTO);
@@ -294,14 +295,47 @@ static void test_choices(void **state)
 	config_release(&c);
 }
 
+static void test_retention(void **state)
+{
+	const struct {
+		const char *text;
+		uint64_t ms;
+	} good[] = { { "0", 0 },
+		     { "0s", 0 },
+		     { "7d", 7 * 86400000 },
+		     { "36525d", 36525 * 86400000ULL },
+		     { "forever", UINT64_MAX } };
+	for (unsigned i = 0; i < sizeof good / sizeof good[0]; i++) {
+		struct config c;
+		char whole[64], originals[64];
+		snprintf(whole, sizeof whole, "--retain=%s", good[i].text);
+		snprintf(originals, sizeof originals, "--retain-originals=%s", good[i].text);
+		assert_int_equal(load(&c, CONFIG_SERVE, ARGV(DATA, whole), NULL), CONFIG_GO);
+		assert_true(c.retain_ms == good[i].ms && c.retain_originals_ms == UINT64_MAX);
+		config_release(&c);
+		assert_int_equal(load(&c, CONFIG_SERVE, ARGV(DATA, originals), NULL), CONFIG_GO);
+		assert_true(c.retain_originals_ms == good[i].ms && c.retain_ms == UINT64_MAX);
+		config_release(&c);
+	}
+	/* what is misread deletes recordings */
+	const char *const sentence = "it must be a duration like 30s, from 0ms to 36525d, or 0, or forever";
+	refuses(ARGV(DATA, ARG("--retain=7")), NULL, sentence);
+	refuses(ARGV(DATA, ARG("--retain=")), NULL, sentence);
+	refuses(ARGV(DATA, ARG("--retain=00")), NULL, sentence);
+	refuses(ARGV(DATA, ARG("--retain=never")), NULL, sentence);
+	refuses(ARGV(DATA, ARG("--retain-originals=36526d")), NULL, sentence);
+	refuses(ARGV(DATA, ARG("--retain-originals=-1d")), NULL, sentence);
+}
+
 static void test_help(void **state)
 {
 	struct config c;
 	assert_int_equal(load(&c, CONFIG_SERVE, ARGV(ARG("--help")), NULL), 0);
-	const char *const options[] = { "data",	       "listen",   "grace",	      "heartbeat",
-					"late-resume", "memory",   "journal-size",    "journal-io",
-					"hash",	       "reserve",  "max-connections", "log-level",
-					"config",      "tls-cert", "tls-key",	      "lan-port" };
+	const char *const options[] = {
+		"data",		"listen",     "grace",	 "heartbeat", "late-resume",	  "memory",
+		"journal-size", "journal-io", "hash",	 "reserve",   "max-connections",  "log-level",
+		"config",	"tls-cert",   "tls-key", "lan-port",  "retain-originals", "retain"
+	};
 	for (unsigned i = 0; i < sizeof options / sizeof options[0]; i++) {
 		char option[64];
 		snprintf(option, sizeof option, "\n  --%s=", options[i]);
@@ -397,6 +431,7 @@ int main(void)
 		cmocka_unit_test(test_listen),
 		cmocka_unit_test(test_wrong_lines),
 		cmocka_unit_test(test_choices),
+		cmocka_unit_test(test_retention),
 		cmocka_unit_test(test_help),
 		cmocka_unit_test(test_verify_shares_the_file),
 		cmocka_unit_test(test_tls),
