@@ -205,9 +205,10 @@ static void compare(struct run *r)
 		err = compare_rows(r);
 	}
 	if (err == ERR_NOT_SUPPORTED)
-		verify_problem(&r->verify, NULL,
-			       "an earlier version wrote the catalog; start the server once, which brings it up to date, "
-			       "and verify then");
+		verify_problem(
+			&r->verify, NULL,
+			"an earlier version wrote the catalog; start the server once, which brings it up to date, "
+			"and verify then");
 	else if (err != ERR_OK)
 		verify_problem(&r->verify, NULL, "the catalog can't be read (%s); --rebuild makes it again",
 			       err == ERR_NOT_FOUND ? "it is missing" : err_code(err));

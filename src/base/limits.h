@@ -171,11 +171,11 @@ enum {
 	LIMIT_NOTIFY_ANSWER_BYTES = 64 * 1024, /* of it read, so that its connection serves again */
 	LIMIT_SECRET_MIN_BYTES = 16,	       /* a webhook's secret: what can't be guessed … */
 	LIMIT_SECRET_BYTES = 128,	       /* … and no whole file */
-	LIMIT_EVENT_TYPE_CHARS = 40,	   /* "recording.interrupted" */
-	LIMIT_EVENTS_ALIVE_MS = 15 * 1000, /* a stream that says nothing for longer is taken for dead by proxies */
-	LIMIT_EVENTS_PAGE = 100,	   /* read from the outbox at a time */
-	LIMIT_EVENT_STREAMS = 64,	   /* clients that follow /api/events */
-	LIMIT_EVENTS_DAYS = 30,		   /* kept in the outbox, but for the newest of each recording */
+	LIMIT_EVENT_TYPE_CHARS = 40,	       /* "recording.interrupted" */
+	LIMIT_EVENTS_ALIVE_MS = 15 * 1000,     /* a stream that says nothing for longer is taken for dead by proxies */
+	LIMIT_EVENTS_PAGE = 100,	       /* read from the outbox at a time */
+	LIMIT_EVENT_STREAMS = 64,	       /* clients that follow /api/events */
+	LIMIT_EVENTS_DAYS = 30,		       /* kept in the outbox, but for the newest of each recording */
 
 	/* Settings: what an option may be; beyond it a typing error is likelier than a wish */
 	LIMIT_CONFIG_BYTES = 64 * 1024, /* the ini file */
@@ -183,7 +183,7 @@ enum {
 	LIMIT_GRACE_MAX_MS = 24 * 3600 * 1000,
 	LIMIT_HEARTBEAT_MAX_MS = 10 * 60 * 1000, /* a dead link is noticed within two of them */
 	LIMIT_LATE_RESUME_DAYS = 365,
-	LIMIT_RETAIN_DAYS = 36525, /* a hundred years: beyond them is "forever" */
+	LIMIT_RETAIN_DAYS = 36525,		  /* a hundred years: beyond them is "forever" */
 	LIMIT_MEMORY_MIN_BYTES = 8 * 1024 * 1024, /* one batch of the journal */
 };
 

@@ -341,6 +341,7 @@ bool jobs_progress(const struct engine *e, const struct recording_info *info, un
 	struct job_key key = { info->job.id, info->job.epoch };
 	const struct lease *l = jobs_find(e, &key);
 	*per_mille = l ? l->progress : info->job.progress;
+	fetching_progress(e, &key, per_mille);
 	return true;
 }
 

@@ -180,6 +180,8 @@ enum err jobs_recover(struct engine *e)
 		struct recording_info row = { 0 };
 		err = c->ops->job_fail(c, &found.keys[i], ERR_WORKER_DIED, "The server ended while it worked on it.",
 				       e->now.wall_ms, &job, &row);
+		if (!err)
+			take_row(e, &row);
 		job_info_release(&job);
 		recording_info_release(&row);
 		if (err == ERR_NOT_FOUND)
