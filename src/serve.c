@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "net/server.h"
 #include "serve_tls.h"
+#include "serve_web.h"
 #include "tokens.h"
 
 #include <malloc.h>
@@ -44,6 +45,7 @@ struct serve {
 	struct answers answers;
 	char at[128]; /* "http://127.0.0.1:8480" */
 	struct serve_lan lan;
+	struct serve_web web;
 	bool stopping;
 };
 
@@ -277,10 +279,14 @@ static int open_engine(struct serve *s)
 		.random = fill_random,
 		.grant = on_grant,
 		.grant_arg = s,
+		.fetcher = s->web.fetcher,
+		.fetch_ms = c->fetch_timeout_ms,
+		.notifier = s->web.notifier,
 		.pump = pump,
 		.pump_arg = s,
 	};
 	net_callbacks(s->net, &config.callbacks);
+	s->catalog->webhooks = s->web.notifier != NULL;
 	s->catalog = NULL;
 	enum err err = engine_open(&config, net_now(s->net), &s->engine);
 	if (err != ERR_OK)
@@ -384,6 +390,7 @@ static void close_all(struct serve *s)
 	if (s->threads)
 		exec_threads_drain(s->threads);
 	engine_close(s->engine);
+	serve_web_close(&s->web);
 	catalog_close(s->catalog);
 	tokens_close(&s->tokens);
 	exec_threads_free(s->threads);
@@ -401,6 +408,8 @@ static int start(struct serve *s)
 		status = open_tokens(s);
 	if (status == 0)
 		status = open_net(s);
+	if (status == 0)
+		status = serve_web_open(&s->web, &s->loop, &s->config);
 	if (status == 0)
 		status = open_engine(s);
 	if (status == 0)

@@ -179,7 +179,9 @@ enum {
 
 	/* Settings: what an option may be; beyond it a typing error is likelier than a wish */
 	LIMIT_CONFIG_BYTES = 64 * 1024, /* the ini file */
-	LIMIT_GRACE_MIN_MS = 100,	/* below that, a link that flickers seals its take */
+	LIMIT_FETCH_MIN_MS = 100,	/* tests; a minute is short for a call's recording */
+	LIMIT_FETCH_MAX_MS = 7 * 24 * 3600 * 1000,
+	LIMIT_GRACE_MIN_MS = 100, /* below that, a link that flickers seals its take */
 	LIMIT_GRACE_MAX_MS = 24 * 3600 * 1000,
 	LIMIT_HEARTBEAT_MAX_MS = 10 * 60 * 1000, /* a dead link is noticed within two of them */
 	LIMIT_LATE_RESUME_DAYS = 365,

@@ -30,6 +30,11 @@ struct config {
 	uint64_t retain_originals_ms, retain_ms; /* after completion; UINT64_MAX: for ever */
 	char *allow_origin; /* owned: "https://a,http://b:81", in lower case, without default ports; NULL: none */
 	unsigned max_connections;
+	char *fetch_allow; /* owned: "10.1.0.0/16,fd12::/16"; NULL: none */
+	bool fetch_http;
+	uint64_t fetch_max, fetch_timeout_ms;
+	char *fetch_ca, *fetch_credentials;  /* owned: files */
+	char *webhook, *webhook_secret_file; /* owned; both or neither */
 	enum log_level log_level;
 	bool rebuild; /* verify only */
 	bool json;    /* not serve */
