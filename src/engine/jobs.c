@@ -353,6 +353,7 @@ void jobs_status(const struct engine *e, struct engine_status *out)
 		out->workers_alive += slot_alive(&j->slots[i]);
 	for (int kind = 0; kind < JOB_KIND_COUNT; kind++)
 		out->queues[kind] = j->queues[kind];
+	out->trouble = j->trouble.id ? &j->trouble : NULL;
 }
 
 /* Workers go, and what they worked on is tried again at the next start. A lease whose worker has done its part is
@@ -391,4 +392,5 @@ void jobs_release(struct engine *e)
 	while ((link = list_pop(&e->jobs.leases)))
 		lease_drop(list_entry(link, struct lease, link));
 	free(e->jobs.slots);
+	job_info_release(&e->jobs.trouble);
 }
