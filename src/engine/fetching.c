@@ -187,7 +187,7 @@ void fetching_saved(struct engine *e, struct conn *c)
 
 /* --- the transfer --- */
 
-static void pause_update(struct fetch_slot *s)
+void fetch_pause_update(struct fetch_slot *s)
 {
 	struct engine *e = s->engine;
 	const struct conn *c = conn_find(e, s->conn);
@@ -202,7 +202,7 @@ void fetching_paused(struct engine *e, struct conn *c, bool paused)
 {
 	(void)e;
 	(void)paused;
-	pause_update(c->fetch);
+	fetch_pause_update(c->fetch);
 }
 
 void fetch_begin(struct fetch_slot *s)
@@ -220,17 +220,17 @@ void fetch_begin(struct fetch_slot *s)
 	s->ended = false;
 	s->transferring = true;
 	e->config.fetcher->ops->start(e->config.fetcher, &fetch);
-	pause_update(s);
+	fetch_pause_update(s);
 }
 
-static void append(struct fetch_slot *s, const void *data, size_t len)
+void fetch_append(struct fetch_slot *s, const void *data, size_t len)
 {
 	s->at += len;
 	engine_conn_media(s->engine, s->conn, (struct engine_media){ data, len, { 0 }, 0 }, now_of(s->engine));
 }
 
 /* All came: the take's `end`, behind what is held. */
-static void end_say(struct fetch_slot *s)
+void fetch_end(struct fetch_slot *s)
 {
 	char text[80];
 	if (s->comparing) {
@@ -241,7 +241,7 @@ static void end_say(struct fetch_slot *s)
 	engine_conn_text(s->engine, s->conn, text, strlen(text), now_of(s->engine));
 }
 
-static void validator_take(struct fetch_slot *s, const char *validator)
+void fetch_validator_take(struct fetch_slot *s, const char *validator)
 {
 	bool same = validator && s->validator ? strcmp(validator, s->validator) == 0 : validator == s->validator;
 	if (same)
@@ -250,82 +250,6 @@ static void validator_take(struct fetch_slot *s, const char *validator)
 	free(s->validator);
 	s->validator = copy;
 	fetch_validator_put(s, copy);
-}
-
-/* --- comparing --- */
-
-static void compare_step(struct fetch_slot *s);
-
-static void on_compared(void *arg, enum err err, const void *data, size_t len)
-{
-	struct fetch_slot *s = arg;
-	s->reading = false;
-	if (err) {
-		fetch_fail(s, err, NULL);
-	} else if (memcmp(s->pending.data, data, len) != 0) {
-		fetch_fail(s, ERR_SOURCE_CHANGED, NULL);
-	} else {
-		s->compared += len;
-		s->pending.len -= len;
-		memmove(s->pending.data, s->pending.data + len, s->pending.len);
-		compare_step(s);
-	}
-}
-
-static void compare_over(struct fetch_slot *s)
-{
-	struct buf rest = s->pending;
-	buf_init(&s->pending);
-	s->comparing = false;
-	engine_reader_close(s->engine, s->reader);
-	s->reader = 0;
-	validator_take(s, s->new_validator);
-	if (rest.len > 0)
-		append(s, rest.data, rest.len);
-	buf_release(&rest);
-}
-
-/* What came and was not compared yet; the transfer waits meanwhile. */
-static void compare_step(struct fetch_slot *s)
-{
-	if (!s->comparing || s->reading || s->next >= FETCH_NEXT_DONE)
-		return;
-	uint64_t left = s->had - s->compared;
-	if (left == 0) {
-		compare_over(s);
-	} else if (s->pending.len > 0) {
-		size_t len = s->pending.len < left ? s->pending.len : (size_t)left;
-		s->reading = true;
-		engine_read(s->engine, s->reader, s->compared, len, on_compared, s);
-		return;
-	}
-	pause_update(s);
-	if (s->ended && s->pending.len == 0)
-		end_say(s);
-}
-
-static void on_reader(void *arg, enum err err, const struct engine_original *original)
-{
-	struct fetch_slot *s = arg; /* the take is in memory: this comes at once */
-	if (err)
-		fetch_fail(s, err, NULL);
-	else
-		s->reader = original->reader;
-}
-
-static void compare_begin(struct fetch_slot *s, const struct fetch_head *head, const char *validator)
-{
-	char id[UUID_TEXT];
-	if (head->total != BYTES_UNKNOWN && head->total < s->at) {
-		fetch_fail(s, ERR_SOURCE_CHANGED, "The source is shorter now than what was fetched of it before.");
-		return;
-	}
-	s->comparing = true;
-	s->compared = 0;
-	s->had = s->at;
-	s->new_validator = validator ? must(strdup(validator)) : NULL;
-	uuid_format(&s->recording, id);
-	engine_original(s->engine, (struct engine_ref){ id, grant_local() }, "main", on_reader, s);
 }
 
 /* --- what the fetcher says --- */
@@ -357,9 +281,9 @@ static void on_head(void *arg, uint64_t id, const struct fetch_head *head, const
 	s->total = head->total;
 	kind_take(e, s, head);
 	if (head->from_start && s->at > 0)
-		compare_begin(s, head, validator);
+		fetch_compare_begin(s, head, validator);
 	else if (head->from_start)
-		validator_take(s, validator);
+		fetch_validator_take(s, validator);
 }
 
 static void on_data(void *arg, uint64_t id, const void *data, size_t len)
@@ -368,13 +292,13 @@ static void on_data(void *arg, uint64_t id, const void *data, size_t len)
 	if (!s)
 		return;
 	if (!s->comparing) {
-		append(s, data, len);
+		fetch_append(s, data, len);
 		return;
 	}
 	buf_add(&s->pending, data, len);
 	must(s->pending.failed ? NULL : s->pending.data);
-	compare_step(s);
-	pause_update(s);
+	fetch_compare(s);
+	fetch_pause_update(s);
 }
 
 /* A drop behind which more came than before is gone on from, in the same attempt. */
@@ -394,9 +318,9 @@ static void on_ended(void *arg, uint64_t id, enum err err, const char *message)
 	if (!err) {
 		s->ended = true;
 		if (s->comparing)
-			compare_step(s); /* which says it when it comes to its end */
+			fetch_compare(s); /* which says it when it comes to its end */
 		else
-			end_say(s);
+			fetch_end(s);
 		return;
 	}
 	if (may_resume(s, err)) {

@@ -15,6 +15,19 @@ void fetch_close(struct fetch_slot *s);
 /* The slot of this number, NULL when it is another's by now. */
 struct fetch_slot *fetch_find(struct engine *e, uint64_t number);
 void fetch_begin(struct fetch_slot *s);
+/* More of the source, behind what is there. */
+void fetch_append(struct fetch_slot *s, const void *data, size_t len);
+/* All came. */
+void fetch_end(struct fetch_slot *s);
+/* What is there is of the source as this names it; NULL: nothing does. */
+void fetch_validator_take(struct fetch_slot *s, const char *validator);
+void fetch_pause_update(struct fetch_slot *s);
+
+/* fetching_compare.c */
+struct fetch_head;
+void fetch_compare_begin(struct fetch_slot *s, const struct fetch_head *head, const char *validator);
+/* What came and was not compared yet. */
+void fetch_compare(struct fetch_slot *s);
 
 /* fetching_jobs.c */
 void fetch_claim(struct engine *e);

@@ -268,6 +268,9 @@ static void want_done(struct engine *e, struct catalog_op *op)
 		take_row(e, &o->row);
 		e->fetching.wanted = true;
 	}
+	struct take *t = take_by_id(e, &o->id); /* who asked may wait for it */
+	if (t && !t->loading)
+		take_wake(e, t, ERR_OK);
 	op_free(o);
 }
 

@@ -1,54 +1,11 @@
 /* Fetching by libcurl, see fetcher_curl.h. */
 #include "work/fetcher_curl.h"
 
-#include "work/curl_loop.h"
-#include "work/fetch_answer.h"
+#include "work/fetcher_private.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-
-struct fetcher_curl {
-	struct fetcher fetcher;
-	struct fetcher_curl_config config;
-	char *ca_file, *agent; /* owned */
-	struct curl_loop *loop;
-	struct list transfers;
-	void (*closed)(void *arg);
-	void *closed_arg;
-};
-
-/* One fetch: request after request, until one hands out the bytes. */
-struct transfer {
-	struct curl_transfer curl;
-	struct fetcher_curl *f;
-	uint64_t id;
-	char *url;	      /* of the present hop */
-	char *validator;      /* NULL: no range is asked for */
-	uint64_t from;	      /* what the caller has */
-	uint64_t at;	      /* where the next byte stands */
-	uint64_t total;	      /* of the whole */
-	uint64_t deadline_ms; /* of the loop's clock */
-	unsigned redirects;
-	struct source_place place;
-	struct curl_slist *headers;
-	struct fetch_answer answer;
-	size_t header_bytes;
-	enum fetch_verdict verdict;
-	bool judged;	       /* `verdict` and `err` are of the present answer */
-	bool refused;	       /* an address was */
-	bool begin, cancelled; /* to be done soon */
-	bool paused, held;     /* the caller's wish; libcurl holds bytes back */
-	enum err err;
-	char message[160];
-};
-
-static void say(struct transfer *t, enum err err, const char *message)
-{
-	t->err = err;
-	snprintf(t->message, sizeof t->message, "%s", message);
-}
 
 /* What goes with a request. */
 static void hop_end(struct transfer *t)
@@ -77,106 +34,6 @@ static void transfer_end(struct transfer *t)
 	memcpy(message, t->message, sizeof message);
 	transfer_free(t);
 	events.ended(events.arg, id, err, err ? message : NULL);
-}
-
-/* --- what libcurl calls --- */
-
-static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
-{
-	struct transfer *t = arg;
-	if (purpose != CURLSOCKTYPE_IPCXN || !source_address_open(&address->addr, t->place.tls, &t->f->config.rules)) {
-		t->refused = true;
-		return CURL_SOCKET_BAD;
-	}
-	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-	return fd < 0 ? CURL_SOCKET_BAD : fd;
-}
-
-static size_t on_header(char *line, size_t size, size_t count, void *arg)
-{
-	struct transfer *t = arg;
-	size_t len = size * count;
-	t->header_bytes += len;
-	if (t->cancelled)
-		return 0;
-	if (t->header_bytes > LIMIT_FETCH_HEADERS_BYTES) {
-		t->judged = true;
-		t->verdict = FETCH_ENDED;
-		say(t, ERR_SOURCE_REFUSED, "The source's headers are larger than the limit.");
-		return 0;
-	}
-	fetch_answer_line(&t->answer, line, len);
-	return len;
-}
-
-static bool asks_range(const struct transfer *t)
-{
-	return t->from > 0 && t->validator;
-}
-
-/* The bytes begin: says so. */
-static void head(struct transfer *t)
-{
-	const struct fetch_answer *a = &t->answer;
-	struct fetch_head h = { .total = a->length, .from_start = t->verdict == FETCH_FROM_START };
-	t->at = h.from_start ? 0 : t->from;
-	if (t->verdict == FETCH_WHOLE)
-		h.total = t->from;
-	else if (!h.from_start)
-		h.total = a->total != BYTES_UNKNOWN    ? a->total
-			  : a->length == BYTES_UNKNOWN ? a->length
-						       : t->from + a->length;
-	t->total = h.total;
-	if (h.total != BYTES_UNKNOWN && h.total > t->f->config.max_bytes) {
-		t->verdict = FETCH_ENDED;
-		say(t, ERR_SOURCE_TOO_LARGE, "The source says that it is larger than --fetch-max.");
-		return;
-	}
-	snprintf(h.mime, sizeof h.mime, "%s", a->mime);
-	t->f->fetcher.events.head(t->f->fetcher.events.arg, t->id, &h, fetch_answer_validator(a));
-}
-
-static void judge(struct transfer *t)
-{
-	if (t->judged)
-		return;
-	t->judged = true;
-	enum err err = ERR_OK;
-	t->verdict = fetch_answer_judge(&t->answer, asks_range(t) ? t->from : 0, t->validator, &err);
-	if (t->verdict == FETCH_BODY || t->verdict == FETCH_FROM_START || t->verdict == FETCH_WHOLE) {
-		head(t);
-		return;
-	}
-	if (t->verdict != FETCH_ENDED)
-		return;
-	t->err = err;
-	if (t->answer.encoded)
-		snprintf(t->message, sizeof t->message,
-			 "The source sends compressed bytes though none were asked for.");
-	else
-		snprintf(t->message, sizeof t->message, "The source answered %d.", t->answer.status);
-}
-
-static size_t on_body(char *data, size_t size, size_t count, void *arg)
-{
-	struct transfer *t = arg;
-	size_t len = size * count;
-	if (!t->cancelled)
-		judge(t);
-	if (t->cancelled || (t->verdict != FETCH_BODY && t->verdict != FETCH_FROM_START))
-		return 0; /* it is cut off: nothing of it is wanted */
-	if (t->paused) {
-		t->held = true;
-		return CURL_WRITEFUNC_PAUSE;
-	}
-	if (len > t->f->config.max_bytes - t->at) {
-		t->verdict = FETCH_ENDED;
-		say(t, ERR_SOURCE_TOO_LARGE, "The source sent more than --fetch-max.");
-		return 0;
-	}
-	t->at += len;
-	t->f->fetcher.events.data(t->f->fetcher.events.arg, t->id, data, len);
-	return t->cancelled ? 0 : len;
 }
 
 /* --- a request's life --- */
@@ -208,7 +65,7 @@ static bool add_headers(struct transfer *t)
 	char line[LIMIT_VALIDATOR_CHARS + 64];
 	if (!add_header(t, "Accept: */*") || !add_header(t, "Accept-Encoding: identity"))
 		return false;
-	if (!asks_range(t))
+	if (!fetch_asks_range(t))
 		return true;
 	snprintf(line, sizeof line, "Range: bytes=%llu-", (unsigned long long)t->from);
 	if (!add_header(t, line))
@@ -223,12 +80,7 @@ static void set_up(struct transfer *t, uint64_t left_ms)
 	CURL *easy = t->curl.easy;
 	curl_easy_setopt(easy, CURLOPT_URL, t->url);
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, t->place.tls ? "https" : "http");
-	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
-	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, t);
-	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-	curl_easy_setopt(easy, CURLOPT_HEADERDATA, t);
-	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
+	fetch_listen(t);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, t->headers);
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, t->f->agent);
 	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)LIMIT_INPUT_BYTES);
@@ -261,7 +113,7 @@ static bool hop_begin(struct transfer *t)
 	}
 	uint64_t left = left_ms(t);
 	if (left == 0) {
-		say(t, ERR_SOURCE_FAILED, "Fetching took longer than --fetch-timeout.");
+		fetch_say(t, ERR_SOURCE_FAILED, "Fetching took longer than --fetch-timeout.");
 		return false;
 	}
 	t->answer = (struct fetch_answer){ .length = BYTES_UNKNOWN, .total = BYTES_UNKNOWN };
@@ -275,7 +127,7 @@ static bool hop_begin(struct transfer *t)
 		ok = curl_loop_begin(t->f->loop, &t->curl);
 	}
 	if (!ok)
-		say(t, ERR_NO_MEMORY, err_text(ERR_NO_MEMORY));
+		fetch_say(t, ERR_NO_MEMORY, err_text(ERR_NO_MEMORY));
 	return ok;
 }
 
@@ -290,8 +142,8 @@ static void redirect(struct transfer *t)
 {
 	char *next = source_url_follow(t->url, t->answer.location);
 	if (!next || ++t->redirects > LIMIT_FETCH_REDIRECTS) {
-		say(t, ERR_SOURCE_REFUSED,
-		    next ? "The source redirects again and again." : "A redirect leads nowhere.");
+		fetch_say(t, ERR_SOURCE_REFUSED,
+			  next ? "The source redirects again and again." : "A redirect leads nowhere.");
 		free(next);
 		transfer_end(t);
 		return;
@@ -307,25 +159,26 @@ static void say_failure(struct transfer *t, CURLcode code)
 	switch (code) {
 	case CURLE_COULDNT_CONNECT:
 		if (t->refused)
-			say(t, ERR_URL_REFUSED,
-			    t->redirects > 0 ? "A redirect was refused: its host's address may not be fetched from."
-					     : "The address of its host may not be fetched from.");
+			fetch_say(t, ERR_URL_REFUSED,
+				  t->redirects > 0
+					  ? "A redirect was refused: its host's address may not be fetched from."
+					  : "The address of its host may not be fetched from.");
 		else
-			say(t, ERR_SOURCE_FAILED, "The source can't be connected to.");
+			fetch_say(t, ERR_SOURCE_FAILED, "The source can't be connected to.");
 		break;
 	case CURLE_OPERATION_TIMEDOUT:
-		say(t, ERR_SOURCE_FAILED,
-		    left_ms(t) == 0 ? "Fetching took longer than --fetch-timeout."
-				    : "The source is too slow: it sends nothing, or hardly anything.");
+		fetch_say(t, ERR_SOURCE_FAILED,
+			  left_ms(t) == 0 ? "Fetching took longer than --fetch-timeout."
+					  : "The source is too slow: it sends nothing, or hardly anything.");
 		break;
 	case CURLE_PARTIAL_FILE:
-		say(t, ERR_SOURCE_FAILED, "The source ended before its last byte.");
+		fetch_say(t, ERR_SOURCE_FAILED, "The source ended before its last byte.");
 		break;
 	case CURLE_URL_MALFORMAT:
-		say(t, ERR_URL_REFUSED, "The URL can't be fetched.");
+		fetch_say(t, ERR_URL_REFUSED, "The URL can't be fetched.");
 		break;
 	case CURLE_OUT_OF_MEMORY:
-		say(t, ERR_NO_MEMORY, err_text(ERR_NO_MEMORY));
+		fetch_say(t, ERR_NO_MEMORY, err_text(ERR_NO_MEMORY));
 		break;
 	default: /* fixed sentences of libcurl, without any part of the URL */
 		snprintf(t->message, sizeof t->message, "The source failed: %s.", curl_easy_strerror(code));
@@ -339,7 +192,7 @@ static void on_done(struct curl_transfer *curl, CURLcode code)
 	if (t->cancelled)
 		return; /* it goes soon */
 	if (!t->judged && t->answer.whole && (code == CURLE_OK || code == CURLE_PARTIAL_FILE))
-		judge(t); /* it has no body */
+		fetch_judge(t); /* it has no body */
 	if (t->cancelled)
 		return;
 	if (!t->judged) {
@@ -361,7 +214,7 @@ static void on_done(struct curl_transfer *curl, CURLcode code)
 		if (code != CURLE_OK)
 			say_failure(t, code);
 		else if (t->total != BYTES_UNKNOWN && t->at != t->total)
-			say(t, ERR_SOURCE_FAILED, "The source sent another number of bytes than it said.");
+			fetch_say(t, ERR_SOURCE_FAILED, "The source sent another number of bytes than it said.");
 		break;
 	default:
 		break;

@@ -164,6 +164,25 @@ test('a source that always fails is given up after three attempts, with its last
 	assert.equal(source.asked.length, 3);
 });
 
+test('complete on a fetch that failed fetches again', async (t) => {
+	let there = false;
+	const bytes = bytesOf(1000, 9);
+	const source = await startSource(t, (request, response) => (there ? file(bytes)(request, response, 0) : response.writeHead(404).end()));
+	const server = await start(t, OPEN);
+	const { id } = await made(server, { sourceUrl: source.url() });
+	await phase(server, id, 'error');
+	there = true;
+	const again = await fetch(`${server.url}/api/recordings/${id}/complete`, { method: 'POST' });
+	assert.equal(again.status, 200);
+	assert.equal((await again.json()).status, 'started');
+	await phase(server, id, 'queued');
+	assert.deepEqual(await original(server, id), bytes);
+	await server.kill(); // the row said error once, and the journal never did
+	await server.start();
+	assert.equal((await show(server, id)).phase, 'queued');
+	assert.deepEqual(await original(server, id), bytes);
+});
+
 test('what is too large is cut off: by its length, and by counting', async (t) => {
 	let sent = 0;
 	const source = await startSource(t, (request, response) => {

@@ -67,7 +67,7 @@ static void take_requests(struct web_peer *p)
 		assert(head < sizeof r.head);
 		memcpy(r.head, p->input, head);
 		r.body = p->input + head;
-		r.body_len = web_header(&r, "content-length", text, sizeof text) ? (size_t)atol(text) : 0;
+		r.body_len = web_header(&r, "content-length", text, sizeof text) ? (size_t)strtoul(text, NULL, 10) : 0;
 		if (p->len < head + r.body_len)
 			return;
 		p->server->request(p->server->arg, p, &r);
