@@ -6,6 +6,30 @@
 
 #include <unistd.h>
 
+/* What waits behind the takes, and what went wrong last. */
+static json_t *work_json(const struct engine_status *e)
+{
+	json_t *work = json_pack("{s:i, s:i}", "workers", (int)e->workers, "workersAlive", (int)e->workers_alive);
+	for (int kind = 0; kind < JOB_KIND_COUNT; kind++) {
+		const struct engine_queue *q = &e->queues[kind];
+		json_object_set_new(work, job_kind_name((enum job_kind)kind),
+				    json_pack("{s:i, s:i, s:i, s:i, s:I}", "queued", (int)q->queued, "running",
+					      (int)q->running, "failed", (int)q->failed, "parked", (int)q->parked,
+					      "oldestMs", (json_int_t)q->oldest_ms));
+	}
+	const struct job_info *t = e->trouble;
+	if (t) {
+		char id[UUID_TEXT];
+		uuid_format(&t->recording, id);
+		json_object_set_new(work, "lastError",
+				    json_pack("{s:s, s:s, s:s, s:s, s:s, s:I}", "kind", job_kind_name(t->kind), "state",
+					      job_state_name(t->state), "id", id, "code", err_code(t->error), "message",
+					      t->error_message ? t->error_message : err_text(t->error), "at",
+					      (json_int_t)t->not_before_ms));
+	}
+	return work;
+}
+
 static void answer_status(const struct answers *a, struct control_call *call)
 {
 	struct engine_status e;
@@ -22,7 +46,8 @@ static void answer_status(const struct answers *a, struct control_call *call)
 			  (json_int_t)e.total_bytes, "reserveBytes", (json_int_t)e.reserve_bytes, "memoryUsed",
 			  (json_int_t)e.memory_used, "memoryBytes", (json_int_t)e.memory_bytes, "paused", e.paused);
 	buf_init(&text);
-	if (figures && more && json_object_update(figures, more) == 0)
+	if (figures && more && json_object_update(figures, more) == 0 &&
+	    json_object_set_new(figures, "work", work_json(&e)) == 0)
 		json_format(&text, figures);
 	json_decref(figures);
 	json_decref(more);

@@ -11,6 +11,7 @@
 #include "net/server.h"
 #include "serve_cert.h"
 #include "serve_tls.h"
+#include "serve_web.h"
 #include "tokens.h"
 #include "work/worker_process.h"
 
@@ -52,6 +53,7 @@ struct serve {
 	char at[128]; /* "http://127.0.0.1:8480" */
 	struct serve_lan lan;
 	struct serve_cert cert;
+	struct serve_web web;
 	bool stopping;
 };
 
@@ -313,10 +315,14 @@ static int open_engine(struct serve *s)
 		.random = fill_random,
 		.grant = on_grant,
 		.grant_arg = s,
+		.fetcher = s->web.fetcher,
+		.fetch_ms = c->fetch_timeout_ms,
+		.notifier = s->web.notifier,
 		.pump = pump,
 		.pump_arg = s,
 	};
 	net_callbacks(s->net, &config.callbacks);
+	s->catalog->webhooks = s->web.notifier != NULL;
 	s->catalog = NULL;
 	enum err err = engine_open(&config, net_now(s->net), &s->engine);
 	if (err != ERR_OK)
@@ -454,6 +460,7 @@ static void close_all(struct serve *s)
 		exec_threads_drain(s->threads);
 	engine_close(s->engine);
 	close_workers(s); /* behind the engine, which knows them until then */
+	serve_web_close(&s->web);
 	catalog_close(s->catalog);
 	tokens_close(&s->tokens);
 	exec_threads_free(s->threads);
@@ -473,6 +480,8 @@ static int start(struct serve *s)
 		status = open_net(s);
 	if (status == 0)
 		status = open_workers(s);
+	if (status == 0)
+		status = serve_web_open(&s->web, &s->loop, &s->config);
 	if (status == 0)
 		status = open_engine(s);
 	if (status == 0)

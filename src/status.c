@@ -104,6 +104,30 @@ static void draw_recording(struct screen *s, const json_t *r)
 	     size_text(number_of(r, "bytes"), bytes));
 }
 
+static void draw_queue(struct screen *s, const json_t *work, const char *kind, const char *what)
+{
+	const json_t *q = json_object_get(work, kind);
+	double queued = number_of(q, "queued"), running = number_of(q, "running"), failed = number_of(q, "failed"),
+	       parked = number_of(q, "parked");
+	char ended[64] = "";
+	if (parked > 0)
+		snprintf(ended, sizeof ended, ", %.0f parked", parked);
+	else if (failed > 0)
+		snprintf(ended, sizeof ended, ", %.0f failed", failed);
+	if (queued + running + failed + parked > 0)
+		line(s, "%s: %.0f waiting, %.0f at work%s", what, queued, running, ended);
+}
+
+static void draw_work(struct screen *s, const json_t *work)
+{
+	draw_queue(s, work, "finalize", "finishing");
+	draw_queue(s, work, "fetch", "fetching");
+	draw_queue(s, work, "notify", "webhooks");
+	const json_t *last = json_object_get(work, "lastError");
+	if (last)
+		line(s, "last error, of %s: %s", text_of(last, "id", "?"), text_of(last, "message", "?"));
+}
+
 static void draw(struct screen *s, const json_t *status)
 {
 	char up[24], a[24], b[24], c[24];
@@ -118,6 +142,7 @@ static void draw(struct screen *s, const json_t *status)
 	line(s, "%s of %s free, %s kept in reserve%s", size_text(number_of(status, "freeBytes"), a),
 	     size_text(number_of(status, "totalBytes"), b), size_text(number_of(status, "reserveBytes"), c),
 	     json_is_true(json_object_get(status, "paused")) ? "; reading is paused: the disk is behind" : "");
+	draw_work(s, json_object_get(status, "work"));
 	if (count > 0)
 		line(s, "%s", "");
 	for (; shown < count && (!s->live || s->used + 3 < s->rows); shown++)

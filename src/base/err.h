@@ -55,6 +55,7 @@ enum err_class { ERR_CLASS_NONE, ERR_CLASS_CALLER, ERR_CLASS_CONFLICT, ERR_CLASS
 	X(SOURCE_REFUSED, "source_refused", CONFLICT, 500, "The source refused to hand the recording out.")            \
 	X(SOURCE_TOO_LARGE, "source_too_large", CONFLICT, 500, "The source sent more than the limit.")                 \
 	X(SOURCE_CHANGED, "source_changed", CONFLICT, 500, "The source changed while it was being fetched.")           \
+	X(ENDPOINT_GONE, "endpoint_gone", CONFLICT, 502, "The webhook's receiver says that it is gone.")               \
 	X(MEDIA_UNREADABLE, "media_unreadable", CONFLICT, 500, "The media could not be read.")                         \
 	X(MEDIA_LIMIT, "media_limit", CONFLICT, 500, "The media needs more time, memory or space than allowed.")       \
 	/* passing */                                                                                                  \

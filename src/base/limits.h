@@ -212,10 +212,28 @@ enum {
 	LIMIT_PROCESS_START_MS = 30 * 1000,   /* to its first word; who waits for it loses patience before */
 	LIMIT_PROCESS_EXIT_MS = 5000,	      /* it said its last word, or closed the socket, and is still there */
 	LIMIT_MEDIA_DAYS = 400,		      /* a medium that claims to last longer lies */
+	LIMIT_FETCH_ALLOW = 64,		      /* ranges of --fetch-allow */
+	LIMIT_FETCH_REDIRECTS = 5,	      /* storage behind a gateway needs two */
+	LIMIT_FETCH_CONNECT_MS = 15 * 1000,   /* name, address and TLS */
+	LIMIT_FETCH_STALL_S = 30,	      /* for the first byte, and while it sends … */
+	LIMIT_FETCH_SLOW_BYTES = 512,	      /* … fewer bytes a second than this: a phone call's are 1,600 */
+	LIMIT_FETCH_HEADERS_BYTES = 64 * 1024, /* of all answers of one request together */
+	LIMIT_FETCH_RESUMES = 50,	       /* drops behind which an attempt goes on, because bytes came before */
+	LIMIT_FETCH_RESUME_MS = 500,	       /* before that */
+	LIMIT_FETCH_MS = 3600 * 1000,	       /* an attempt: --fetch-timeout's default */
+	LIMIT_VALIDATOR_CHARS = 300,	       /* an ETag; what is longer is none */
+	LIMIT_CREDENTIALS = 64,		       /* hosts of --fetch-credentials */
+	LIMIT_CREDENTIALS_BYTES = 64 * 1024,
+	LIMIT_NOTIFY_WAIT_MS = 15 * 1000,      /* for the webhook's answer */
+	LIMIT_NOTIFY_ANSWER_BYTES = 64 * 1024, /* of it read, so that its connection serves again */
+	LIMIT_SECRET_MIN_BYTES = 16,	       /* a webhook's secret: what can't be guessed … */
+	LIMIT_SECRET_BYTES = 128,	       /* … and no whole file */
 
 	/* Settings: what an option may be; beyond it a typing error is likelier than a wish */
 	LIMIT_CONFIG_BYTES = 64 * 1024, /* the ini file */
-	LIMIT_GRACE_MIN_MS = 100,	/* below that, a link that flickers seals its take */
+	LIMIT_FETCH_MIN_MS = 100,	/* tests; a minute is short for a call's recording */
+	LIMIT_FETCH_MAX_MS = 7 * 24 * 3600 * 1000,
+	LIMIT_GRACE_MIN_MS = 100, /* below that, a link that flickers seals its take */
 	LIMIT_GRACE_MAX_MS = 24 * 3600 * 1000,
 	LIMIT_HEARTBEAT_MAX_MS = 10 * 60 * 1000, /* a dead link is noticed within two of them */
 	LIMIT_LATE_RESUME_DAYS = 365,

@@ -61,6 +61,22 @@ static const struct row rows[] = {
 	  "after so long without any worker readers are told" },
 	{ "allow-origin", "ORIGIN[,...]", KIND_ORIGINS, CONFIG_SERVE, AT(allow_origin), NULL, 0, 0,
 	  "other sites whose pages may use the server; repeatable" },
+	{ "fetch-allow", "CIDR[,...]", KIND_RANGES, CONFIG_SERVE, AT(fetch_allow), NULL, 0, 0,
+	  "fetch recordings from these addresses too, not only public ones" },
+	{ "fetch-http", NULL, KIND_SWITCH, CONFIG_SERVE, AT(fetch_http), NULL, 0, 0,
+	  "from those of --fetch-allow also by plain http" },
+	{ "fetch-max", "SIZE", KIND_SIZE, CONFIG_SERVE, AT(fetch_max), "8G", KIB, 1024 * GIB,
+	  "the largest recording that is fetched" },
+	{ "fetch-timeout", "TIME", KIND_MS64, CONFIG_SERVE, AT(fetch_timeout_ms), "1h", LIMIT_FETCH_MIN_MS,
+	  LIMIT_FETCH_MAX_MS, "how long an attempt to fetch one may take" },
+	{ "fetch-ca", "FILE", KIND_TEXT, CONFIG_SERVE, AT(fetch_ca), NULL, 0, 0,
+	  "trust these certificates (PEM) instead of the system's" },
+	{ "fetch-credentials", "FILE", KIND_TEXT, CONFIG_SERVE, AT(fetch_credentials), NULL, 0, 0,
+	  "what is shown to which host when fetching" },
+	{ "webhook", "URL", KIND_WEBHOOK, CONFIG_SERVE, AT(webhook), NULL, 0, 0,
+	  "where events are sent, as in Standard Webhooks" },
+	{ "webhook-secret-file", "FILE", KIND_TEXT, CONFIG_SERVE, AT(webhook_secret_file), NULL, 0, 0,
+	  "holds whsec_...: what they are signed with" },
 	{ "log-level", "error|warn|info|debug", KIND_CHOICE, ALL, AT(log_level), "info", 0, 0,
 	  "what is written to standard error" },
 	{ "rebuild", NULL, KIND_FLAG, CONFIG_VERIFY, AT(rebuild), NULL, 0, 0,
@@ -336,6 +352,15 @@ static int judge_whole(const struct load *l)
 			c->tls_cert ? "key" : "cert");
 		return EXIT_USAGE;
 	}
+	if (!c->webhook != !c->webhook_secret_file) {
+		fprintf(stderr, "holdfast: --webhook%s is missing: events are sent signed, or not at all\n",
+			c->webhook ? "-secret-file" : "");
+		return EXIT_USAGE;
+	}
+	if (c->fetch_http && !c->fetch_allow) {
+		fprintf(stderr, "holdfast: --fetch-allow is missing: --fetch-http is for its addresses only\n");
+		return EXIT_USAGE;
+	}
 	for (unsigned i = 0; i < ROWS; i++)
 		if (rows[i].kind == KIND_LISTEN && l->found[i].text && !c->tls_cert && c->listen_host &&
 		    !value_is_loopback(c->listen_host))
@@ -384,6 +409,11 @@ void config_release(struct config *c)
 	free(c->data);
 	free(c->listen_host);
 	free(c->allow_origin);
+	free(c->fetch_allow);
+	free(c->fetch_ca);
+	free(c->fetch_credentials);
+	free(c->webhook);
+	free(c->webhook_secret_file);
 	free(c->tls_cert);
 	free(c->tls_key);
 	*c = (struct config){ 0 };

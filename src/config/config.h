@@ -32,6 +32,11 @@ struct config {
 	unsigned max_connections;
 	unsigned workers; /* processes of holdfast-worker; 0: none */
 	uint32_t lease_ms, queue_wait_ms;
+	char *fetch_allow; /* owned: "10.1.0.0/16,fd12::/16"; NULL: none */
+	bool fetch_http;
+	uint64_t fetch_max, fetch_timeout_ms;
+	char *fetch_ca, *fetch_credentials;  /* owned: files */
+	char *webhook, *webhook_secret_file; /* owned; both or neither */
 	enum log_level log_level;
 	bool rebuild; /* verify only */
 	bool json;    /* not serve */

@@ -3,6 +3,8 @@
 
 #include "base/limits.h"
 #include "config/config_value.h"
+#include "work/notifier_curl.h"
+#include "work/source_url.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -83,6 +85,17 @@ static int apply_choice(struct config *c, const struct row *row, const struct fo
 	return CONFIG_GO;
 }
 
+static int apply_ranges(char **to, const struct found *f)
+{
+	struct address_ranges ranges;
+	const char *problem;
+	if (!address_ranges_parse(f->text, &ranges, &problem))
+		return config_complain(f, problem);
+	address_ranges_release(&ranges);
+	*to = strdup(f->text);
+	return CONFIG_GO;
+}
+
 int config_apply(struct config *c, const struct row *row, const struct found *f)
 {
 	const char *problem;
@@ -95,6 +108,13 @@ int config_apply(struct config *c, const struct row *row, const struct found *f)
 	case KIND_TEXT:
 		if (!*f->text)
 			return config_complain(f, "it is empty");
+		*(char **)((char *)c + row->offset) = strdup(f->text);
+		return CONFIG_GO;
+	case KIND_RANGES:
+		return apply_ranges((char **)((char *)c + row->offset), f);
+	case KIND_WEBHOOK:
+		if (!notifier_url_fine(f->text))
+			return config_complain(f, "it must be a URL like https://host/path");
 		*(char **)((char *)c + row->offset) = strdup(f->text);
 		return CONFIG_GO;
 	case KIND_LISTEN:

@@ -224,10 +224,17 @@ static enum complete_answer refused(enum err *err, enum err why)
 	return COMPLETE_REFUSED;
 }
 
+/* Its source has not handed out all of it yet. */
+static bool unfetched(const struct recording *r)
+{
+	return r->info.source_url && r->info.sealed_by == SEALED_BY_NONE;
+}
+
 /* In `error`, and nothing that can be claimed again. */
 static bool stays_failed(const struct recording *r)
 {
-	return r->info.phase == PHASE_ERROR && (!recording_whole(r) || r->info.error == ERR_QUARANTINED);
+	bool unsealed = !recording_whole(r) || unfetched(r);
+	return r->info.phase == PHASE_ERROR && (unsealed || r->info.error == ERR_QUARANTINED);
 }
 
 enum complete_answer recording_complete(struct recording *r, const struct completion *c, enum err *err,
@@ -251,6 +258,8 @@ enum complete_answer recording_complete(struct recording *r, const struct comple
 	checksums_take(r, c);
 	switch (r->info.phase) {
 	case PHASE_UPLOADING:
+		if (unfetched(r))
+			return refused(err, ERR_BYTES_MISSING); /* nobody makes half a recording of it */
 		recording_seal_whole(r, SEALED_BY_COMPLETE, fx);
 		return COMPLETE_STARTED;
 	case PHASE_ERROR:

@@ -91,6 +91,8 @@ void conn_error(struct engine *e, struct conn *c, enum err err, const char *deta
 	c->reply_epoch++; /* a `started` that still waits is no longer true */
 	/* An error promises nothing. */
 	reply_send(e, c->id, &text, (struct promise){ 0 });
+	if (c->fetch)
+		fetching_refused(e, c, err);
 	conn_unblock(e, c);
 }
 
@@ -128,7 +130,10 @@ void conn_pause_update(struct engine *e, struct conn *c)
 	c->paused = pause;
 	session_pause(&c->session, pause, e->now.mono_ms);
 	engine_rearm_conn(e, c);
-	e->config.callbacks.pause(e->config.callbacks.arg, c->id, pause);
+	if (c->fetch)
+		fetching_paused(e, c, pause);
+	else
+		e->config.callbacks.pause(e->config.callbacks.arg, c->id, pause);
 }
 
 void conns_unread(struct engine *e, struct take *t)
@@ -149,6 +154,10 @@ void conn_send_started(struct engine *e, struct conn *c)
 	if (!io->file || io->reserved < c->start_bytes + LIMIT_INPUT_BYTES)
 		return; /* the reservation under way ends here or in storage_full */
 	c->start_ready = false;
+	if (c->fetch) {
+		fetching_started(e, c, c->start_bytes);
+		return;
+	}
 	struct buf text;
 	buf_init(&text);
 	message_started(&text, &t->rec.info.id, t->rec.info.session_id, c->start_resumed, c->start_bytes,
@@ -179,6 +188,12 @@ static void original_url(const struct take *t, uint16_t track, struct buf *out)
 void conn_send_saved(struct engine *e, struct conn *c, struct take *t, uint16_t track)
 {
 	const struct track_info *info = &t->rec.info.tracks[track];
+	if (c->fetch) {
+		conn_detach(e, c);
+		session_saved(&c->session);
+		fetching_saved(e, c);
+		return;
+	}
 	struct buf text, url;
 	buf_init(&text);
 	buf_init(&url);
@@ -194,6 +209,12 @@ void conn_send_saved(struct engine *e, struct conn *c, struct take *t, uint16_t 
 
 void conn_send_aborted(struct engine *e, struct conn *c, struct take *t)
 {
+	if (c->fetch) {
+		conn_detach(e, c);
+		session_released(&c->session);
+		fetching_refused(e, c, ERR_ABORTED);
+		return;
+	}
 	struct buf text;
 	buf_init(&text);
 	const char *reason = t->rec.info.abort_reason;

@@ -269,7 +269,7 @@ static void to_conn(struct engine *e, struct take *t, const struct effect *fx)
 		conn_send_started(e, c);
 		break;
 	case EFFECT_ACK:
-		if (c->session.state == SESSION_OPEN)
+		if (c->session.state == SESSION_OPEN && !c->fetch)
 			reply_ack(e, c->id, fx->bytes, (struct position){ journal_durable(e->journal) });
 		break;
 	case EFFECT_SAVED:
@@ -282,7 +282,10 @@ static void to_conn(struct engine *e, struct take *t, const struct effect *fx)
 		conn_error(e, c, fx->err, NULL, fx->bytes);
 		break;
 	case EFFECT_PING:
-		e->config.callbacks.ping(e->config.callbacks.arg, c->id);
+		if (c->fetch)
+			session_heard(&c->session);
+		else
+			e->config.callbacks.ping(e->config.callbacks.arg, c->id);
 		break;
 	case EFFECT_CLOSE:
 		e->config.callbacks.close(e->config.callbacks.arg, c->id, ENGINE_CLOSE_POLICY);

@@ -128,6 +128,8 @@ static void init(struct engine *e, const struct engine_config *config, struct no
 	list_init(&e->event_watches);
 	follow_init(e);
 	jobs_init(e);
+	fetching_init(e);
+	notifying_init(e);
 	for (int i = 0; i < SIZE_CLASSES; i++)
 		list_init(&e->spoolable[i]);
 	e->space_timer.kind = TIMER_SPACE;
@@ -188,6 +190,8 @@ void engine_listening(struct engine *e, struct now now)
 	timer_set(&e->timers, &e->checkpoint.timer, e->now.mono_ms + LIMIT_CHECKPOINT_MS);
 	jobs_listening(e);
 	retention_listen(e);
+	fetching_listening(e);
+	notifying_listening(e);
 	space_check(e);
 }
 
@@ -235,6 +239,15 @@ static void on_timer(struct engine *e, struct timer *timer)
 	case TIMER_JOBS:
 		jobs_look(e);
 		break;
+	case TIMER_FETCH_SLOT:
+		fetching_slot_timer(timer);
+		break;
+	case TIMER_FETCHES:
+		fetching_timer(e);
+		break;
+	case TIMER_NOTIFIES:
+		notifying_timer(e);
+		break;
 	}
 }
 
@@ -244,7 +257,7 @@ static void stop_pump(struct engine *e)
 	if (!e->stopping || !e->stopped || e->checkpoint.running || e->catalog_busy)
 		return;
 	bool busy = e->in_flight.count > 0 || e->spool_writes > 0 || !list_empty(&e->dirty) || e->space_reading;
-	bool work = retention_busy(e) || !jobs_idle(e);
+	bool work = retention_busy(e) || !jobs_idle(e) || !fetching_idle(e) || !notifying_idle(e);
 	if (busy || work || journal_busy(e->journal) || !list_empty(&e->catalog_queue))
 		return;
 	bool behind = journal_durable(e->journal) > e->checkpoint.covered + 1;
@@ -272,6 +285,8 @@ void engine_turn(struct engine *e, struct now now)
 	conns_ready(e);
 	if (e->space_timer.place == 0 && !e->space_reading && e->conn_count > 0 && e->listening)
 		timer_set(&e->timers, &e->space_timer, e->now.mono_ms + LIMIT_SPACE_CHECK_MS);
+	fetching_turn(e);
+	notifying_turn(e);
 	catalog_pump(e);
 	append_pump(e);
 	spool_pump(e);
@@ -322,6 +337,8 @@ void engine_stop(struct engine *e, struct now now, void (*done)(void *arg), void
 		next = at->next;
 		struct conn *c = list_entry(at, struct conn, link);
 		conn_error(e, c, ERR_SHUTTING_DOWN, NULL, UINT64_MAX);
+		if (c->fetch)
+			continue;
 		c->session.state = SESSION_CLOSING;
 		e->config.callbacks.close(e->config.callbacks.arg, c->id, ENGINE_CLOSE_GOING_AWAY);
 	}
@@ -329,6 +346,8 @@ void engine_stop(struct engine *e, struct now now, void (*done)(void *arg), void
 		timer_set(&e->timers, &list_entry(at, struct take, link)->timer, UINT64_MAX);
 	e->listening = false; /* no grace ends while we stop */
 	jobs_stop(e);
+	fetching_stop(e);
+	notifying_stop(e);
 	journal_quiet(e->journal);
 }
 
@@ -337,6 +356,8 @@ void engine_close(struct engine *e)
 	if (!e)
 		return;
 	struct list *link;
+	fetching_release(e);
+	notifying_release(e);
 	while (!list_empty(&e->conns)) {
 		struct conn *c = list_entry(e->conns.next, struct conn, link);
 		engine_conn_closed(e, c->id, e->now);

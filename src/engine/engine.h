@@ -79,6 +79,7 @@ struct engine_config {
 	struct workers *workers;      /* finalize jobs; NULL: nobody serves their queue. work/worker.h */
 	unsigned worker_count;	      /* its slots */
 	struct fetcher *fetcher;      /* NULL: recordings by URL are refused with NOT_SUPPORTED */
+	uint64_t fetch_ms;	      /* an attempt to fetch takes no longer; 0: LIMIT_FETCH_MS */
 	struct notifier *notifier;    /* NULL: there is no webhook */
 	uint32_t lease_ms;	      /* 0: LIMIT_LEASE_MS */
 	uint32_t queue_wait_ms;	      /* 0: LIMIT_QUEUE_WAIT_MS */
@@ -239,6 +240,7 @@ struct engine_queue { /* of one kind of job */
 };
 struct engine_status {
 	struct engine_queue queues[JOB_KIND_COUNT];
+	const struct job_info *trouble; /* the job that failed for good, or was parked, last; until the next turn */
 	unsigned workers, workers_alive;
 	unsigned connections, attached, takes;	/* takes: unfinished, in memory */
 	uint64_t memory_used, memory_bytes;	/* media that waits */

@@ -12,7 +12,8 @@
  *   reply.c       the one way out                space.c       free space, full storage
  *   catalogue.c   transactions in groups         json.c        what the API shows
  *   subscriptions.c  who follows what            telling.c     what they are told, and when
- *   granting.c    what grants let pass           retention.c   what is kept for how long
+ *   granting.c    what grants let pass            retention.c   what is kept for how long
+ *   fetching*.c   what is fetched by URL          notifying.c   webhooks
  *   jobs*.c       workers and their leases, see jobs.h
  */
 #ifndef HOLDFAST_ENGINE_INTERNAL_H
@@ -24,6 +25,7 @@
 #include "core/recording.h"
 #include "core/session.h"
 #include "engine/engine.h"
+#include "engine/outside.h"
 #include "engine/reply.h"
 #include "engine/working.h"
 #include "proto/message.h"
@@ -140,8 +142,9 @@ struct conn {
 	bool start_ready, start_resumed; /* `started` waits only for room to append to */
 	uint64_t start_bytes;
 	struct held *held, **held_tail;
-	struct waiter *starting; /* its `start` that waits */
-	struct follow *follow;	 /* what it subscribed to, NULL: nothing */
+	struct waiter *starting;  /* its `start` that waits */
+	struct follow *follow;	  /* what it subscribed to, NULL: nothing */
+	struct fetch_slot *fetch; /* there is no peer: it is a fetch of our own, which hears what a peer would */
 	struct timer timer;
 	struct list link;  /* engine.conns */
 	struct list ready; /* in engine.ready while what was held may go on */
@@ -180,7 +183,10 @@ enum {
 	TIMER_FOLLOW,
 	TIMER_SLOT,
 	TIMER_JOBS,
-	TIMER_RETENTION
+	TIMER_RETENTION,
+	TIMER_FETCH_SLOT,
+	TIMER_FETCHES,
+	TIMER_NOTIFIES
 };
 
 struct checkpoint {
@@ -272,6 +278,8 @@ struct engine {
 
 	struct following following;
 	struct jobs jobs;
+	struct fetching fetching;
+	struct notifying notifying;
 	struct list event_watches; /* struct engine_watch: who hears of new events */
 	int64_t event_last;	   /* sequence of the newest event that they heard of */
 	struct retention retention;
@@ -351,6 +359,8 @@ void conn_cut(struct engine *e, struct conn *c, enum err err);
 bool conn_above_quota(const struct conn *c, const struct take *t, uint64_t len);
 
 /* starts.c */
+/* The connection has its track: binds it, and sees to room for its bytes. */
+void conn_bind(struct engine *e, struct conn *c, struct take *t, uint16_t track);
 void conn_start(struct engine *e, struct conn *c, const struct message_start *m);
 
 /* appends.c */
@@ -437,14 +447,6 @@ void readers_free(struct engine *e);
 void events_look(struct catalog *c, int64_t *last);
 /* Loop: wakes who watches, if there are newer events than they heard of. */
 void events_wake(struct engine *e, int64_t last);
-
-/* jobs.c: has its job waited too long, with nobody at work on the queue? */
-bool jobs_unserved(const struct engine *e, const struct recording_info *info);
-/* … of the attempt that runs; false: none does. */
-bool jobs_progress(const struct engine *e, const struct recording_info *info, unsigned *per_mille);
-
-/* fetching.c: somebody asked for what is fetched on demand. */
-void fetching_want(struct engine *e, const struct uuid *id);
 
 /* recover.c */
 enum err engine_recover(struct engine *e);

@@ -338,6 +338,7 @@ bool jobs_progress(const struct engine *e, const struct recording_info *info, un
 	struct job_key key = { info->job.id, info->job.epoch };
 	const struct lease *l = jobs_find(e, &key);
 	*per_mille = l ? l->progress : info->job.progress;
+	fetching_progress(e, &key, per_mille);
 	return true;
 }
 
@@ -349,6 +350,7 @@ void jobs_status(const struct engine *e, struct engine_status *out)
 		out->workers_alive += slot_alive(&j->slots[i]);
 	for (int kind = 0; kind < JOB_KIND_COUNT; kind++)
 		out->queues[kind] = j->queues[kind];
+	out->trouble = j->trouble.id ? &j->trouble : NULL;
 }
 
 /* Workers go, and what they worked on is tried again at the next start. A lease whose worker has done its part is
@@ -387,4 +389,5 @@ void jobs_release(struct engine *e)
 	while ((link = list_pop(&e->jobs.leases)))
 		lease_drop(list_entry(link, struct lease, link));
 	free(e->jobs.slots);
+	job_info_release(&e->jobs.trouble);
 }

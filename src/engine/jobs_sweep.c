@@ -16,6 +16,7 @@ struct look_op {
 	unsigned counts[JOB_KIND_COUNT][JOB_STATE_COUNT];
 	struct job_info running[LOOK_RUNNING]; /* without their messages */
 	unsigned running_count;
+	struct job_info trouble; /* what failed or was parked last; id 0: nothing */
 };
 
 struct lease *jobs_find(const struct engine *e, const struct job_key *key)
@@ -39,11 +40,19 @@ static enum err running_row(void *arg, const struct job_info *job)
 	return ERR_OK;
 }
 
+static enum err trouble_row(void *arg, const struct job_info *job)
+{
+	struct look_op *o = arg;
+	job_info_release(&o->trouble);
+	return job_info_copy(&o->trouble, job);
+}
+
 static enum err look_run(struct catalog *c, struct catalog_op *op)
 {
 	struct look_op *o = (struct look_op *)op;
 	enum err err = ERR_OK;
 	o->running_count = 0;
+	job_info_release(&o->trouble);
 	for (int kind = 0; kind < JOB_KIND_COUNT && !err; kind++) {
 		err = c->ops->job_tally(c, (enum job_kind)kind, o->counts[kind]);
 		if (err)
@@ -54,6 +63,8 @@ static enum err look_run(struct catalog *c, struct catalog_op *op)
 			err = ERR_OK;
 		}
 	}
+	if (!err)
+		err = c->ops->each_troubled(c, 1, trouble_row, o);
 	return err ? err : c->ops->each_running(c, running_row, o);
 }
 
@@ -65,8 +76,11 @@ static void rearm(struct engine *e)
 	timer_set(&e->timers, &j->timer, j->due_ms < j->look_ms ? j->due_ms : j->look_ms);
 }
 
-static void figures_take(struct engine *e, const struct look_op *o)
+static void figures_take(struct engine *e, struct look_op *o)
 {
+	job_info_release(&e->jobs.trouble);
+	e->jobs.trouble = o->trouble;
+	o->trouble = (struct job_info){ 0 };
 	for (int kind = 0; kind < JOB_KIND_COUNT; kind++) {
 		const unsigned *counts = o->counts[kind];
 		int64_t waited = o->due_ms[kind] ? o->now_ms - o->due_ms[kind] : 0;
@@ -96,6 +110,7 @@ static void look_done(struct engine *e, struct catalog_op *op)
 			jobs_due_in(e, o->due_ms[JOB_FINALIZE] - o->now_ms);
 	}
 	rearm(e);
+	job_info_release(&o->trouble);
 	free(o);
 }
 
@@ -182,6 +197,8 @@ enum err jobs_recover(struct engine *e)
 				       e->now.wall_ms, &job, &row);
 		if (!err && job.kind == JOB_FINALIZE && media_remove(e->config.vfs, &row.id, row.media.revision))
 			log_event(LOG_WARN, "media_left", NULL); /* what the attempt had made by then */
+		if (!err)
+			take_row(e, &row);
 		job_info_release(&job);
 		recording_info_release(&row);
 		if (err == ERR_NOT_FOUND)

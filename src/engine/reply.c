@@ -49,8 +49,9 @@ static void leave(struct engine *e, uint64_t conn, const struct buf *text, struc
 	assert(journal_kept(e, promise) && catalog_kept(e, promise));
 	if (e->failed)
 		return; /* a sync failed: nothing is promised any more */
-	if (!conn_find(e, conn))
-		return; /* it closed while the reply waited */
+	const struct conn *c = conn_find(e, conn);
+	if (!c || c->fetch)
+		return; /* it closed while the reply waited, or nobody is there to read it */
 	e->config.callbacks.send(e->config.callbacks.arg, conn, text->data, text->len, is_ack);
 }
 

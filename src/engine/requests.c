@@ -148,6 +148,14 @@ static void answer_changed(struct request *r, const struct take *t)
 	answer_refused(r, t, ERR_BUSY);
 }
 
+/* What was never fetched whole is not claimed again but fetched again. */
+static bool fetch_again(const struct engine *e, const struct take *t)
+{
+	const struct recording_info *info = &t->rec.info;
+	return info->phase == PHASE_ERROR && info->source_url && info->sealed_by == SEALED_BY_NONE && !t->failing &&
+	       e->config.fetcher && job_closed_ms(&info->job, engine_wall(e)) == 0;
+}
+
 static void complete_go(struct engine *e, struct waiter *w, struct take *t, enum err err)
 {
 	struct request *r = (struct request *)w;
@@ -157,11 +165,19 @@ static void complete_go(struct engine *e, struct waiter *w, struct take *t, enum
 	if (r->began && t->rec.busy == BUSY_NONE) {
 		if (info->phase == PHASE_ERROR)
 			answer_refused(r, t, info->error);
+		else if (info->phase == PHASE_UPLOADING && info->source_url)
+			answer_status(r, "started", info->phase); /* its fetch */
 		else if (t->claim_lost || info->phase == PHASE_UPLOADING || info->phase == PHASE_ABORTED ||
 			 info->phase == PHASE_DELETED)
 			answer_changed(r, t);
 		else
 			answer_status(r, "started", info->phase);
+		return;
+	}
+	if (fetch_again(e, t)) {
+		r->began = true;
+		take_wait(t, w);
+		fetching_want(e, &info->id);
 		return;
 	}
 	struct completion said = { r->totals, r->total_count, engine_wall(e) };

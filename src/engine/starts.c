@@ -19,8 +19,7 @@ static void start_free(struct start *s)
 	free(s);
 }
 
-/* The connection has its track: binds it, and sees to room for its bytes. */
-static void conn_bind(struct engine *e, struct conn *c, struct take *t, uint16_t track)
+void conn_bind(struct engine *e, struct conn *c, struct take *t, uint16_t track)
 {
 	c->take = t;
 	c->track = track;

@@ -23,6 +23,7 @@ struct jobs {
 	uint64_t look_ms, looked_ms;
 	struct timer timer; /* … at the first of the two */
 	struct engine_queue queues[JOB_KIND_COUNT];
+	struct job_info trouble; /* what failed or was parked last; id 0: nothing */
 };
 
 /* jobs.c */

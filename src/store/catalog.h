@@ -146,6 +146,8 @@ struct catalog_ops {
 	 * parked; *job is how it stands. */
 	enum err (*job_fail)(struct catalog *c, const struct job_key *key, enum err error, const char *message,
 			     int64_t now_ms, struct job_info *job, struct recording_info *row);
+	/* Behind a job_fail that queued it again: it is not tried before this either (the receiver asked for it). */
+	enum err (*job_postpone)(struct catalog *c, const struct job_key *key, int64_t not_before_ms);
 	/* notify: events up to `seq` were delivered; the lease goes on. */
 	enum err (*job_delivered)(struct catalog *c, const struct job_key *key, int64_t seq, int64_t lease_until_ms);
 	/* Asked for on demand, or again after an error: a fetch job if there is none at work, phase back to `uploading`

@@ -6,8 +6,9 @@
 
 #include <assert.h>
 
-/* The job whose lease this is, or NOT_FOUND: somebody else has it by now, or nobody. */
-static enum err load_held(struct catalog_sqlite *c, const struct job_key *key, struct job_info *job)
+/* The job of this epoch if it stands so, or NOT_FOUND: somebody else has it by now, or nobody. */
+static enum err load_keyed(struct catalog_sqlite *c, const struct job_key *key, enum job_state state,
+			   struct job_info *job)
 {
 	sqlite3_stmt *stmt;
 	assert(c->open);
@@ -17,10 +18,16 @@ static enum err load_held(struct catalog_sqlite *c, const struct job_key *key, s
 		return err;
 	sqlite3_bind_int64(stmt, 1, key->id);
 	err = catalog_load_job(c, stmt, job);
-	if (err != ERR_OK || (job->state == JOB_RUNNING && job->epoch == key->epoch))
+	if (err != ERR_OK || (job->state == state && job->epoch == key->epoch))
 		return err;
 	job_info_release(job);
 	return ERR_NOT_FOUND;
+}
+
+/* The job whose lease this is. */
+static enum err load_held(struct catalog_sqlite *c, const struct job_key *key, struct job_info *job)
+{
+	return load_keyed(c, key, JOB_RUNNING, job);
 }
 
 /* Taking */
@@ -256,6 +263,19 @@ enum err catalog_job_fail(struct catalog *base, const struct job_key *key, enum 
 		recording_info_release(row);
 		job_info_release(job);
 	}
+	return err;
+}
+
+enum err catalog_job_postpone(struct catalog *base, const struct job_key *key, int64_t not_before_ms)
+{
+	struct catalog_sqlite *c = catalog_self(base);
+	struct job_info job;
+	enum err err = load_keyed(c, key, JOB_QUEUED, &job);
+	if (err == ERR_OK && job.not_before_ms < not_before_ms) {
+		job.not_before_ms = not_before_ms;
+		err = catalog_store_job(c, &job);
+	}
+	job_info_release(&job);
 	return err;
 }
 

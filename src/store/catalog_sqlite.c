@@ -347,6 +347,7 @@ const struct catalog_ops catalog_sqlite_ops = {
 	.job_publish = catalog_job_publish,
 	.job_done = catalog_job_done,
 	.job_fail = catalog_job_fail,
+	.job_postpone = catalog_job_postpone,
 	.job_delivered = catalog_job_delivered,
 	.refetch = catalog_refetch,
 	.put_validator = catalog_put_validator,

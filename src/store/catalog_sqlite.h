@@ -138,6 +138,7 @@ enum err catalog_job_done(struct catalog *base, const struct job_key *key, const
 			  const char *warnings, int64_t now_ms, struct recording_info *row);
 enum err catalog_job_fail(struct catalog *base, const struct job_key *key, enum err error, const char *message,
 			  int64_t now_ms, struct job_info *job, struct recording_info *row);
+enum err catalog_job_postpone(struct catalog *base, const struct job_key *key, int64_t not_before_ms);
 enum err catalog_job_delivered(struct catalog *base, const struct job_key *key, int64_t seq, int64_t lease_until_ms);
 enum err catalog_refetch(struct catalog *base, const struct uuid *id, int64_t now_ms, struct recording_info *row);
 

@@ -2,7 +2,8 @@
  * own.
  *
  * Bytes come as `data` in order from `from`; the engine may pause. Exactly one `ended` for each start, unless it is
- * cancelled. Loop thread; callbacks come from the loop, never from inside a call. */
+ * cancelled. `head` comes before the first byte, and before an `ended` with ERR_OK. Loop thread; callbacks come from
+ * the loop, never from inside a call; inside one, any of the calls may be made. */
 #ifndef HOLDFAST_WORK_FETCHER_H
 #define HOLDFAST_WORK_FETCHER_H
 
@@ -21,6 +22,7 @@ struct fetch {
 	const char *url;       /* copied */
 	uint64_t from;	       /* bytes that are there already */
 	const char *validator; /* ETag or Last-Modified of the earlier part, NULL if none; copied */
+	uint64_t max_ms;       /* it takes no longer, redirects and pauses included; 0: LIMIT_FETCH_MS */
 };
 
 struct fetcher_events {

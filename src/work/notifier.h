@@ -22,8 +22,9 @@ struct notifier_ops {
 
 struct notifier {
 	const struct notifier_ops *ops;
-	/* set by the engine. ERR_OK: accepted (2xx). ERR_ENDPOINT_FAILED else; message: why. retry_after_ms: what the
-	 * receiver asked for, 0 if nothing */
+	/* set by the engine. ERR_OK: accepted (2xx). ERR_ENDPOINT_FAILED else, and ERR_ENDPOINT_GONE when the receiver
+	 * says that it wants none ever again; message: why. retry_after_ms: what the receiver asked for, 0 if nothing
+	 */
 	void (*done)(void *arg, uint64_t id, enum err err, const char *message, uint64_t retry_after_ms);
 	void *arg;
 };

@@ -538,6 +538,31 @@ static void what_failed_is_listed_the_newest_first(void **state)
 	assert_true(ids[0] == 3 && ids[1] == 4 && ids[2] == 2 && ids[3] == 0);
 }
 
+/* Behind a failure, by who has just lost the lease; nobody else. */
+static void a_receiver_says_when(void **state)
+{
+	struct fixture *f = *state;
+	int64_t due;
+	begin(f);
+	start(f, source(1, false));
+	struct job_key key = lease(f, JOB_FETCH, T);
+	assert_int_equal(f->c->ops->job_postpone(f->c, &key, T + 60000), ERR_NOT_FOUND); /* it runs */
+	assert_int_equal(lose(f, key, ERR_SOURCE_FAILED, T), JOB_QUEUED);
+	assert_int_equal(f->c->ops->job_next(f->c, JOB_FETCH, &due), ERR_OK);
+	assert_int_equal(due, T + LIMIT_RETRY_FIRST_MS);
+	assert_int_equal(f->c->ops->job_postpone(f->c, &key, T), ERR_OK); /* earlier is no later */
+	assert_int_equal(f->c->ops->job_next(f->c, JOB_FETCH, &due), ERR_OK);
+	assert_int_equal(due, T + LIMIT_RETRY_FIRST_MS);
+	assert_int_equal(f->c->ops->job_postpone(f->c, &key, T + 10000), ERR_OK);
+	assert_int_equal(f->c->ops->job_next(f->c, JOB_FETCH, &due), ERR_OK);
+	assert_int_equal(due, T + 10000);
+	assert_key(lease(f, JOB_FETCH, T + 9999), false);
+	key.epoch++;
+	assert_int_equal(f->c->ops->job_postpone(f->c, &key, T + 20000), ERR_NOT_FOUND);
+	assert_key(lease(f, JOB_FETCH, T + 10000), true);
+	commit(f);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -558,6 +583,7 @@ int main(void)
 		TEST(validators_are_kept),
 		TEST(a_start_finds_what_ran),
 		TEST(what_failed_is_listed_the_newest_first),
+		TEST(a_receiver_says_when),
 	};
 	const char *name;
 	int failed = 0;

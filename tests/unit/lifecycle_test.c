@@ -517,6 +517,51 @@ static void a_checksum_that_did_not_fit_is_not_forgotten(void **state)
 	assert_int_equal(t->r.info.error, ERR_CHECKSUM_MISMATCH);
 }
 
+/* Its source is asked again, or it fails: no silence ends it, and nobody makes half a recording of it. */
+static void what_is_fetched_waits_for_its_source(void **state)
+{
+	struct take_rig *t = *state;
+	enum err err = ERR_OK;
+	t->r.info.source_url = strdup("https://calls.example/1");
+	recording_listen(&t->r, t->now, &t->fx);
+	assert_true(recording_next_wake(&t->r) == UINT64_MAX);
+	take_rig_pass(t, 10 * (uint64_t)TAKE_LATE);
+	take_rig_expect(t, "");
+	take_rig_attach(t, 1, "main");
+	take_rig_data(t, 0, 100);
+	take_rig_durable(t, 0);
+	take_rig_forget(t);
+	assert_int_equal(take_rig_complete(t, &err), COMPLETE_REFUSED);
+	assert_int_equal(err, ERR_BYTES_MISSING);
+	recording_detach(&t->r, 0, 1, t->now, &t->fx);
+	assert_true(recording_next_wake(&t->r) == UINT64_MAX);
+	assert_true(recording_time_left(&t->r, t->now) == UINT64_MAX);
+	take_rig_pass(t, 10 * (uint64_t)TAKE_LATE);
+	take_rig_expect(t, "");
+	take_rig_restart(t);
+	take_rig_pass(t, 10 * (uint64_t)TAKE_LATE);
+	take_rig_expect(t, "");
+	take_rig_attach(t, 2, "main");
+	take_rig_end(t, 0, 100);
+	take_rig_seal_main(t);
+	assert_int_equal(t->r.info.phase, PHASE_QUEUED);
+	assert_false(t->r.info.interrupted);
+	assert_int_equal(take_rig_complete(t, &err), COMPLETE_PROCESSING);
+}
+
+/* A fetch that failed before its first byte has no track: that does not make it whole. */
+static void a_fetch_that_failed_is_not_claimed(void **state)
+{
+	struct take_rig *t = *state;
+	enum err err = ERR_OK;
+	t->r.info.source_url = strdup("https://calls.example/1");
+	t->r.info.phase = PHASE_ERROR;
+	t->r.info.error = ERR_SOURCE_GONE;
+	assert_int_equal(take_rig_complete(t, &err), COMPLETE_REFUSED);
+	assert_int_equal(err, ERR_SOURCE_GONE);
+	take_rig_expect(t, "");
+}
+
 int main(void)
 {
 #define TEST(name)	    cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -543,6 +588,8 @@ int main(void)
 		TEST_DECLARED(declared_tracks_that_are_sealed_end_it_whatever_else_is_open),
 		TEST(one_of_two_ended_waits_for_the_other),
 		TEST(a_checksum_that_did_not_fit_is_not_forgotten),
+		TEST(what_is_fetched_waits_for_its_source),
+		TEST(a_fetch_that_failed_is_not_claimed),
 	};
 	const char *only = getenv("ONLY"); /* one test by name: an assertion that fails ends the program */
 	if (only)

@@ -1,0 +1,132 @@
+/* Fetching and webhooks as the options say, see serve_web.h. */
+#include "serve_web.h"
+
+#include "base/limits.h"
+#include "work/fetcher_curl.h"
+#include "work/notifier_curl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char agent[] = "holdfast/" HOLDFAST_VERSION;
+
+static void complain(const char *path, const char *what)
+{
+	fprintf(stderr, "holdfast: %s: %s\n", path, what);
+}
+
+/* A file that only its owner may read: a new string, NULL after a sentence. */
+static char *secret_read(const char *path, size_t max)
+{
+	struct stat is;
+	FILE *file = fopen(path, "re");
+	char *text = calloc(1, max + 2);
+	size_t len = 0;
+	const char *problem = NULL;
+	if (!file || fstat(fileno(file), &is) != 0)
+		problem = strerror(errno);
+	else if (is.st_mode & (S_IRWXG | S_IRWXO))
+		problem = "it holds a secret, and others than its owner may use it: chmod 600";
+	else if (!text || ((len = fread(text, 1, max + 1, file)) == 0 && ferror(file)))
+		problem = strerror(errno);
+	else if (len > max || memchr(text, '\0', len))
+		problem = "it is no text, or too large";
+	if (file)
+		fclose(file);
+	if (!problem)
+		return text;
+	complain(path, problem);
+	if (text)
+		explicit_bzero(text, max + 2);
+	free(text);
+	return NULL;
+}
+
+static bool read_credentials(const char *path, struct credentials *out)
+{
+	unsigned line;
+	const char *problem;
+	char *text = secret_read(path, LIMIT_CREDENTIALS_BYTES);
+	if (!text)
+		return false;
+	size_t len = strlen(text);
+	bool ok = credentials_parse(text, out, &line, &problem);
+	explicit_bzero(text, len);
+	free(text);
+	if (!ok)
+		fprintf(stderr, "holdfast: %s:%u: %s\n", path, line, problem);
+	return ok;
+}
+
+static bool readable(const char *path)
+{
+	if (!path || access(path, R_OK) == 0)
+		return true;
+	complain(path, strerror(errno));
+	return false;
+}
+
+static int open_fetcher(struct serve_web *w, uv_loop_t *loop, const struct config *c)
+{
+	const char *problem;
+	struct fetcher_curl_config config = { .loop = loop,
+					      .rules.http = c->fetch_http,
+					      .ca_file = c->fetch_ca,
+					      .agent = agent,
+					      .max_bytes = c->fetch_max };
+	if (c->fetch_credentials && !read_credentials(c->fetch_credentials, &config.credentials))
+		return 1;
+	bool ok = !c->fetch_allow || address_ranges_parse(c->fetch_allow, &config.rules.allow, &problem);
+	if (!ok) {
+		complain("--fetch-allow", problem);
+		credentials_release(&config.credentials);
+		return 1;
+	}
+	enum err err = fetcher_curl_new(&config, &w->fetcher);
+	if (err)
+		complain("fetching", err_text(err));
+	return err ? 1 : 0;
+}
+
+static int open_notifier(struct serve_web *w, uv_loop_t *loop, const struct config *c)
+{
+	struct notifier_curl_config config = {
+		.loop = loop, .url = c->webhook, .ca_file = c->fetch_ca, .agent = agent
+	};
+	if (!c->webhook)
+		return 0;
+	char *text = secret_read(c->webhook_secret_file, LIMIT_SECRET_BYTES * 4);
+	if (!text)
+		return 1;
+	bool ok = webhook_secret_parse(text, &config.secret);
+	explicit_bzero(text, strlen(text));
+	free(text);
+	if (!ok) {
+		complain(c->webhook_secret_file,
+			 "it is no secret of a webhook: whsec_ and the base64 of 16 to 128 random bytes");
+		return 1;
+	}
+	enum err err = notifier_curl_new(&config, &w->notifier);
+	explicit_bzero(&config.secret, sizeof config.secret);
+	if (err)
+		complain("the webhook", err_text(err));
+	return err ? 1 : 0;
+}
+
+int serve_web_open(struct serve_web *w, uv_loop_t *loop, const struct config *config)
+{
+	if (!readable(config->fetch_ca) || open_fetcher(w, loop, config) != 0)
+		return 1;
+	return open_notifier(w, loop, config);
+}
+
+void serve_web_close(struct serve_web *w)
+{
+	fetcher_curl_close(w->fetcher, NULL, NULL);
+	notifier_curl_close(w->notifier, NULL, NULL);
+	*w = (struct serve_web){ 0 };
+}

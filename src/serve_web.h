@@ -1,0 +1,23 @@
+/* What `holdfast serve` needs for its work with the outside: who fetches recordings by URL, and who delivers webhooks;
+ * both as the options say. */
+#ifndef HOLDFAST_SERVE_WEB_H
+#define HOLDFAST_SERVE_WEB_H
+
+#include "config/config.h"
+
+#include <uv.h>
+
+struct fetcher;
+struct notifier;
+
+struct serve_web {
+	struct fetcher *fetcher;
+	struct notifier *notifier; /* NULL: there is no webhook */
+};
+
+/* 0, or 1 after a sentence on standard error. */
+int serve_web_open(struct serve_web *w, uv_loop_t *loop, const struct config *config);
+/* When the engine is closed; the loop must run once more behind it. */
+void serve_web_close(struct serve_web *w);
+
+#endif
