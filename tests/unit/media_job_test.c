@@ -324,6 +324,7 @@ static void the_check(void **state)
 		struct remuxed said = made;
 		said.packets[1] += i == 1;
 		said.stream_count += i == 2;
+		said.packets[2] = i == 2;
 		said.duration_us += i == 3 ? 500 * 1000 : 0;
 		said.bytes += i == 4;
 		if (i == 5) /* the last cluster's sound is gone */
