@@ -174,12 +174,13 @@ enum {
 	LIMIT_RETENTION_ITEMS = 24,	     /* … of which so many go with one: the disk is for what comes in */
 
 	/* Media: what a worker takes in, and what it makes of it */
-	LIMIT_MEDIA_STREAMS = 32,		     /* streams of one part, and of a finished file */
-	LIMIT_MEDIA_PROBE_BYTES = 4 * 1024 * 1024,   /* read at most to learn what the streams are … */
-	LIMIT_MEDIA_PROBE_MS = 5000,		     /* … and so much of their time */
-	LIMIT_MEDIA_SNIFF_BYTES = 64 * 1024,	     /* the first bytes, that say which container it is */
-	LIMIT_MEDIA_READ_BYTES = 256 * 1024,	     /* libav's buffer for reading: stays in the processor's cache */
-	LIMIT_MEDIA_WRITE_BYTES = 512 * 1024,	     /* … and for writing */
+	LIMIT_MEDIA_STREAMS = 32,		   /* streams of one part, and of a finished file */
+	LIMIT_MEDIA_PROBE_BYTES = 4 * 1024 * 1024, /* read at most to learn what the streams are … */
+	LIMIT_MEDIA_PROBE_MS = 5000,		   /* … and so much of their time */
+	LIMIT_MEDIA_SNIFF_BYTES = 64 * 1024,	   /* the first bytes, that say which container it is */
+	LIMIT_MEDIA_READ_BYTES =
+		64 * 1024, /* libav's buffer for reading: what is larger goes into its packet directly */
+	LIMIT_MEDIA_WRITE_BYTES = 512 * 1024,	     /* … and for writing: one call for many packets */
 	LIMIT_MEDIA_ALLOC_BYTES = 512 * 1024 * 1024, /* one allocation of libav: the index of ten hours fits */
 	LIMIT_MEDIA_ERRORS = 64, /* broken places in a row that are skipped; then the rest is given up */
 	LIMIT_MEDIA_GROWTH_BYTES = 64 * 1024 * 1024, /* a copy is never larger than twice its source and this */

@@ -11,12 +11,22 @@
 
 enum { SHARE_COPY = 800, SHARE_FILE = 900, SHARE_THUMBNAIL = 910, SHARE_ALL = 1000 }; /* of the progress, per mille */
 
-static void as_is(const struct media_job *job, struct watch *w, struct media_info *media)
+static void as_is(const struct media_job *job, struct media_info *media, enum container c)
 {
-	watch_warn(w, "not_media", "No media could be found in it; it is published as it came.");
 	*media = (struct media_info){ .as_is = true, .duration_ms = -1 };
 	media->bytes = job->track_count ? job->tracks[0].bytes : 0;
-	snprintf(media->mime, sizeof media->mime, "%s", container_row(CONTAINER_NONE)->audio_mime);
+	snprintf(media->mime, sizeof media->mime, "%s", container_row(c)->audio_mime);
+	snprintf(media->ext, sizeof media->ext, "%s", container_row(c)->ext);
+}
+
+/* Damaged MP3, FLAC and Ogg have no index that says where a packet ends, so they read differently each time. They play
+ * as they came as well as they would ever do, and trying again changes nothing. */
+static bool as_good_as_it_came(const struct take *t)
+{
+	if (t->container != CONTAINER_MP3 && t->container != CONTAINER_FLAC && t->container != CONTAINER_OGG)
+		return false;
+	return t->source_count == 1 && t->sources[0].part_count == 1 && t->sources[0].parts[0].range.begin == 0 &&
+	       t->sources[0].parts[0].container == t->container;
 }
 
 static void describe(const struct take *t, const struct remuxed *made, int64_t duration_us, struct media_info *media)
@@ -33,9 +43,18 @@ static void describe(const struct take *t, const struct remuxed *made, int64_t d
 	snprintf(media->ext, sizeof media->ext, "%s", row->ext);
 }
 
-/* The file; as_is in `media` if there is nothing to make one of. */
-static enum err make_file(const struct media_job *job, struct watch *w, struct media_info *media)
+static unsigned lap(int64_t *began)
 {
+	int64_t now = watch_now_ms(), took = now - *began;
+	*began = now;
+	return (unsigned)took;
+}
+
+/* The file; as_is in `media` if there is nothing to make one of. */
+static enum err make_file(const struct media_job *job, struct watch *w, struct media_result *result)
+{
+	struct media_info *media = &result->media;
+	int64_t began = watch_now_ms();
 	struct take take;
 	struct remuxed made;
 	int64_t duration_us = 0;
@@ -46,26 +65,41 @@ static enum err make_file(const struct media_job *job, struct watch *w, struct m
 		err = remux(&take, job->file_fd, SHARE_COPY, &made);
 	if (!err) {
 		watch_progress(w, SHARE_COPY);
+		result->times.copy_ms = lap(&began);
 		err = check_file(&take, job->file_fd, &made, &duration_us);
+		result->times.check_ms = lap(&began);
 	}
 	if (!err)
 		describe(&take, &made, duration_us, media);
+	enum container c = CONTAINER_NONE;
+	if (err == ERR_CHECK_FAILED && as_good_as_it_came(&take)) {
+		c = take.container;
+		watch_forget(w);
+		watch_warn(w, "truncated", "It is damaged, and it is published as it came.");
+		err = ERR_NO_FILE;
+	} else if (err == ERR_NO_FILE) {
+		watch_warn(w, "not_media", "No media could be found in it; it is published as it came.");
+	}
 	take_release(&take);
 	if (err != ERR_NO_FILE)
 		return err;
-	as_is(job, w, media);
+	as_is(job, media, c);
 	return ftruncate(job->file_fd, 0) ? ERR_WRITE_FAILED : ERR_OK;
 }
 
 /* What can fail without harm. Only to be stopped counts. */
-static enum err decorate(const struct media_job *job, struct watch *w, struct media_info *media)
+static enum err decorate(const struct media_job *job, struct watch *w, struct media_result *result)
 {
+	struct media_info *media = &result->media;
+	int64_t began = watch_now_ms();
 	struct finished file = { .range = { job->file_fd, 0, media->bytes }, .duration_us = media->duration_ms * 1000 };
 	if (sniff(job->file_fd, 0, media->bytes, &file.container))
 		return ERR_OK;
 	media->has_thumbnail = thumbnail_make(w, &file, job->thumbnail_fd);
 	watch_progress(w, SHARE_THUMBNAIL);
+	result->times.thumbnail_ms = lap(&began);
 	media->has_waveform = waveform_make(w, &file, job->waveform_fd, SHARE_ALL);
+	result->times.waveform_ms = lap(&began);
 	return w->stopped ? ERR_MEDIA_LIMIT : ERR_OK;
 }
 
@@ -75,7 +109,7 @@ enum err media_job_run(const struct media_job *job, struct media_result *out)
 	watch_init(&w, job);
 	*out = (struct media_result){ .media.duration_ms = -1 };
 	watch_tick(&w);
-	enum err err = make_file(job, &w, &out->media);
+	enum err err = make_file(job, &w, out);
 	if (!err && w.lost)
 		err = ERR_NO_MEMORY;
 	if (!err) {
@@ -84,7 +118,7 @@ enum err media_job_run(const struct media_job *job, struct media_result *out)
 		job->file_done(job->arg, &out->media, warnings);
 		free(warnings);
 		if (!out->media.as_is)
-			err = decorate(job, &w, &out->media);
+			err = decorate(job, &w, out);
 	}
 	if (err)
 		watch_explain(&w, err, out->message, sizeof out->message);

@@ -26,8 +26,14 @@ struct media_job {
 	void *arg;
 };
 
+/* What each step took, wall clock. */
+struct media_times {
+	unsigned copy_ms, check_ms, thumbnail_ms, waveform_ms;
+};
+
 struct media_result {
 	struct media_info media;
+	struct media_times times;
 	char *warnings;	   /* owned JSON array or NULL */
 	char message[512]; /* of an error: a sentence with libav's own words */
 };

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 static struct timespec began;
-static double file_ms;
+static double file_ms, file_cpu_ms;
 
 static double elapsed_ms(void)
 {
@@ -31,6 +31,9 @@ static bool alive(void *arg, unsigned progress)
 
 static void file_done(void *arg, const struct media_info *media, const char *warnings)
 {
+	struct timespec t;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	file_cpu_ms = (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 	file_ms = elapsed_ms();
 }
 
@@ -83,10 +86,12 @@ int main(int argc, char **argv)
 	enum err err = media_job_run(&job, &result);
 	printf("{\"error\": \"%s\", \"message\": \"%s\", \"asIs\": %d, \"mime\": \"%s\", \"ext\": \"%s\", \"bytes\": "
 	       "%llu, "
-	       "\"durationMs\": %lld, \"thumbnail\": %d, \"waveform\": %d, \"fileMs\": %.1f, \"allMs\": %.1f, "
+	       "\"durationMs\": %lld, \"thumbnail\": %d, \"waveform\": %d, \"copyMs\": %u, \"checkMs\": %u, "
+	       "\"thumbnailMs\": %u, \"waveformMs\": %u, \"fileMs\": %.1f, \"fileCpuMs\": %.1f, \"allMs\": %.1f, "
 	       "\"warnings\": %s}\n",
 	       err_code(err), result.message, result.media.as_is, result.media.mime, result.media.ext,
 	       (unsigned long long)result.media.bytes, (long long)result.media.duration_ms, result.media.has_thumbnail,
-	       result.media.has_waveform, file_ms, elapsed_ms(), result.warnings ? result.warnings : "[]");
+	       result.media.has_waveform, result.times.copy_ms, result.times.check_ms, result.times.thumbnail_ms,
+	       result.times.waveform_ms, file_ms, file_cpu_ms, elapsed_ms(), result.warnings ? result.warnings : "[]");
 	return err != ERR_OK;
 }

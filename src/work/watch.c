@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <libavutil/log.h>
 #include <libavutil/mem.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -35,7 +36,7 @@ static void hear(void *context, int level, const char *format, va_list args)
 	pthread_mutex_unlock(&heard.lock);
 }
 
-static int64_t now_ms(void)
+int64_t watch_now_ms(void)
 {
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
@@ -50,6 +51,9 @@ void watch_init(struct watch *w, const struct media_job *job)
 	pthread_mutex_unlock(&heard.lock);
 	av_log_set_callback(hear);
 	av_max_alloc(LIMIT_MEDIA_ALLOC_BYTES);
+	/* A packet with a keyframe would be mapped, faulted in and unmapped again, each time. */
+	mallopt(M_MMAP_THRESHOLD, 16 * 1024 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 64 * 1024 * 1024);
 }
 
 void watch_release(struct watch *w)
@@ -60,7 +64,7 @@ void watch_release(struct watch *w)
 
 bool watch_tick(struct watch *w)
 {
-	int64_t now = now_ms();
+	int64_t now = watch_now_ms();
 	if (now >= w->next_ms && !w->stopped) {
 		w->next_ms = now + LIMIT_WORKER_ALIVE_MS / 4;
 		w->stopped = !w->job->alive(w->job->arg, w->progress);
@@ -99,6 +103,11 @@ enum err watch_err(const struct watch *w, int averror, enum err otherwise)
 	if (w->own)
 		return w->own;
 	return averror == AVERROR(ENOMEM) ? ERR_NO_MEMORY : otherwise;
+}
+
+void watch_forget(struct watch *w)
+{
+	w->own = ERR_OK;
 }
 
 void watch_explain(const struct watch *w, enum err err, char *out, size_t size)

@@ -21,6 +21,9 @@ struct watch {
 	char sentence[LIMIT_MEDIA_ERROR_CHARS]; /* about `own` */
 };
 
+/* Monotonic. */
+int64_t watch_now_ms(void);
+
 /* Takes libav's log and allocations over. */
 void watch_init(struct watch *w, const struct media_job *job);
 void watch_release(struct watch *w);
@@ -35,6 +38,8 @@ AVIOInterruptCB watch_interrupt(struct watch *w);
 void watch_fail(struct watch *w, enum err err, const char *sentence);
 /* The error of a call of libav that returned `averror` (< 0): ours if there is one. */
 enum err watch_err(const struct watch *w, int averror, enum err otherwise);
+/* What `watch_fail` said is dealt with. */
+void watch_forget(struct watch *w);
 /* A sentence for it: `what`, and libav's own words. */
 void watch_explain(const struct watch *w, enum err err, char *out, size_t size);
 

@@ -1,5 +1,6 @@
 /* Finalize jobs on media that ffmpeg makes: what comes in, in which container it leaves, and that nothing is lost. */
 #include "support/media_rig.h"
+#include "work/check.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -309,6 +310,34 @@ static void failing_files(void **state)
 	close(job.file_fd);
 }
 
+/* A finished file that is not what was written does not pass. */
+static void the_check(void **state)
+{
+	struct rig_run run = { 0 };
+	struct media_job job = { .alive = rig_alive, .arg = &run };
+	struct watch w;
+	struct take take = { .watch = &w, .container = CONTAINER_WEBM };
+	int64_t duration_us;
+	run_one(&run, "live.webm", 0);
+	const struct remuxed made = { run.result.media.bytes, run.result.media.duration_ms * 1000, { 50, 101 }, 2 };
+	for (int i = 0; i < 7; i++) {
+		struct remuxed said = made;
+		said.packets[1] += i == 1;
+		said.stream_count += i == 2;
+		said.packets[2] = i == 2;
+		said.duration_us += i == 3 ? 500 * 1000 : 0;
+		said.bytes += i == 4;
+		if (i == 5) /* the last cluster's sound is gone */
+			assert_int_equal(ftruncate(run.file, (off_t)(said.bytes -= said.bytes / 4)), 0);
+		if (i == 6)
+			assert_int_equal(pwrite(run.file, "x", 1, 0), 1);
+		watch_init(&w, &job);
+		assert_int_equal(check_file(&take, run.file, &said, &duration_us), i ? ERR_CHECK_FAILED : ERR_OK);
+		watch_release(&w);
+	}
+	rig_done(&run);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -322,6 +351,7 @@ int main(void)
 		cmocka_unit_test(no_media),
 		cmocka_unit_test(limits),
 		cmocka_unit_test(failing_files),
+		cmocka_unit_test(the_check),
 	};
 	rig_init(&rig);
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
