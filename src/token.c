@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -204,11 +203,8 @@ static int fail(const char *what, enum err err)
 /* A server, or the directory itself. */
 static int connect_to(struct command *c)
 {
-	struct stat st;
-	if (stat(c->config.data, &st) != 0 || !S_ISDIR(st.st_mode)) {
-		fprintf(stderr, "holdfast: %s is no directory\n", c->config.data);
+	if (!config_data_is_there(&c->config))
 		return 1;
-	}
 	if (control_connect(c->config.data, &c->server) == ERR_OK)
 		return 0;
 	if (strcmp(c->verb, "pair") == 0) {

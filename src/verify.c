@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -308,14 +307,10 @@ static int run_verify(struct run *r)
 	return r->verify.problems == 0 ? 0 : 1;
 }
 
-/* vfs_posix_open makes what is missing; a mistyped name must not leave a folder behind. */
 static int open_data(struct run *r)
 {
-	struct stat st;
-	if (stat(r->config.data, &st) != 0 || !S_ISDIR(st.st_mode)) {
-		fprintf(stderr, "holdfast: %s is no directory\n", r->config.data);
+	if (!config_data_is_there(&r->config))
 		return 1;
-	}
 	enum err err = vfs_posix_open(r->config.data, &r->vfs);
 	if (err == ERR_LOCKED) {
 		fprintf(stderr, "holdfast: another process, probably a server, uses %s; stop it first\n",

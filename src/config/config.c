@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { ALL = CONFIG_SERVE | CONFIG_VERIFY | CONFIG_TOKEN | CONFIG_STATUS };
 
@@ -402,6 +403,15 @@ int config_load(struct config *out, enum config_command command, int argc, char 
 	if (status == EXIT_USAGE)
 		config_try_help(command_name(command));
 	return status;
+}
+
+bool config_data_is_there(const struct config *c)
+{
+	struct stat st;
+	if (stat(c->data, &st) == 0 && S_ISDIR(st.st_mode))
+		return true;
+	fprintf(stderr, "holdfast: %s is no directory\n", c->data);
+	return false;
 }
 
 void config_release(struct config *c)

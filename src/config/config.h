@@ -57,6 +57,10 @@ enum { CONFIG_GO = -1 }; /* of config_load: *out holds the settings */
 int config_load(struct config *out, enum config_command command, int argc, char **argv, char **env);
 void config_release(struct config *c);
 
+/* For commands that work on a data directory: opening one makes what is missing, and a mistyped name must not leave a
+ * folder behind. False after a sentence on standard error. */
+bool config_data_is_there(const struct config *c);
+
 /* Exported for their tests. "500ms", "30s", "5m", "2h", "7d" to ms; "64K", "96M", "1G" or plain bytes; false when it is
  * neither or too large for 63 bits. */
 bool config_duration_parse(const char *text, uint64_t *out_ms);
