@@ -49,6 +49,7 @@ void plan_make(struct world *w)
 	p->workers = rng_chance(&rng, 10) ? 0 : 1 + (unsigned)rng_below(&rng, SIM_WORKERS);
 	p->breakdowns = rng_chance(&rng, 25);
 	p->lease_ms = (uint32_t)rng_between(&rng, 1500, 8000);
+	p->cursed = rng_chance(&rng, 30) ? 1 + (unsigned)rng_below(&rng, p->takes) : 0;
 	if (p->burst) {
 		p->takes = 1 + (unsigned)rng_below(&rng, 3);
 		p->memory_bytes = 8 * MIB;

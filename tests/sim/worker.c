@@ -209,8 +209,10 @@ static void step(void *arg, uint64_t x)
 		later(h, rng_below(luck(w), w->plan.lease_ms * MS / 2), step);
 }
 
-static enum course course_of(struct world *w)
+/* There is a recording that nobody can finish before the calm. */
+static enum course course_of(struct hand *h)
 {
+	struct world *w = h->w;
 	uint64_t n = rng_below(luck(w), 100);
 	static const struct {
 		unsigned below;
@@ -220,7 +222,10 @@ static enum course course_of(struct world *w)
 	unsigned i = 0;
 	while (n >= table[i].below)
 		i++;
-	return fine(w) ? COURSE_WORKS : table[i].course;
+	bool cursed = w->plan.cursed > 0 && take_of(h) == &w->takes[w->plan.cursed - 1];
+	if (fine(w))
+		return COURSE_WORKS;
+	return cursed && n < 90 ? (n < 45 ? COURSE_FAILS : COURSE_DIES) : table[i].course;
 }
 
 static struct hand *hand_of(struct workers *workers, unsigned slot)
@@ -257,7 +262,7 @@ static void on_give(struct workers *workers, unsigned slot, const struct worker_
 	assert(h->there && !h->job && !h->killed);
 	h->job = job;
 	h->filed = false;
-	h->course = course_of(w);
+	h->course = course_of(h);
 	h->signs = (unsigned)rng_below(luck(w), rng_chance(luck(w), 10) ? 40 : 4);
 	world_tally(w, TALLY_LEASES);
 	uint64_t wait = rng_below(luck(w), 50 * MS);

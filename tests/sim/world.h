@@ -160,6 +160,7 @@ struct plan {
 	unsigned workers; /* 0: nobody serves the queue */
 	bool breakdowns;  /* … and at times none can be started */
 	uint32_t lease_ms;
+	unsigned cursed; /* the take that nobody can finish before the calm, from 1; 0: none */
 };
 
 struct world {
