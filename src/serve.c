@@ -12,11 +12,9 @@
 #include "serve_cert.h"
 #include "serve_tls.h"
 #include "serve_web.h"
+#include "serve_workers.h"
 #include "tokens.h"
-#include "work/worker_process.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <malloc.h>
 #include <openssl/ssl.h>
 #include <signal.h>
@@ -28,8 +26,6 @@
 #include <time.h>
 #include <unistd.h>
 #include <uv.h>
-
-#define WORKER_PROGRAM "holdfast-worker"
 
 enum { EXIT_INTERRUPTED = 130, PUMP_WAIT_US = 500, ARENAS = 2 };
 
@@ -268,28 +264,6 @@ static void pump(void *arg)
 		usleep(PUMP_WAIT_US);
 }
 
-/* The program beside our own, wherever that was installed. */
-static int open_workers(struct serve *s)
-{
-	char program[PATH_MAX];
-	ssize_t len = readlink("/proc/self/exe", program, sizeof program - sizeof WORKER_PROGRAM);
-	char *slash = len > 0 ? memrchr(program, '/', (size_t)len) : NULL;
-	if (s->config.workers == 0)
-		return 0;
-	if (!slash) {
-		fprintf(stderr, "holdfast: cannot find the folder of its own program: is /proc there?\n");
-		return 1;
-	}
-	memcpy(slash + 1, WORKER_PROGRAM, sizeof WORKER_PROGRAM);
-	if (access(program, X_OK) != 0)
-		log_event(LOG_WARN, "worker_missing", "program", program, "why", strerror(errno), NULL);
-	struct workers_config config = {
-		.loop = &s->loop, .program = program, .slots = s->config.workers, .file_fd = vfs_posix_fd
-	};
-	enum err err = workers_process_new(&config, &s->workers);
-	return err == ERR_OK ? 0 : fail("the workers", err);
-}
-
 static int open_engine(struct serve *s)
 {
 	const struct config *c = &s->config;
@@ -431,21 +405,6 @@ static void on_handle(uv_handle_t *handle, void *arg)
 		uv_close(handle, NULL);
 }
 
-static void on_true(void *arg)
-{
-	*(bool *)arg = true;
-}
-
-/* Nothing of them is left on the loop then. */
-static void close_workers(struct serve *s)
-{
-	bool closed = !s->workers;
-	workers_process_close(s->workers, on_true, &closed);
-	while (!closed)
-		uv_run(&s->loop, UV_RUN_ONCE);
-	s->workers = NULL;
-}
-
 /* Everything that is open, whether the start came to its end or not. */
 static void close_all(struct serve *s)
 {
@@ -459,7 +418,7 @@ static void close_all(struct serve *s)
 	if (s->threads)
 		exec_threads_drain(s->threads);
 	engine_close(s->engine);
-	close_workers(s); /* behind the engine, which knows them until then */
+	serve_workers_close(s->workers, &s->loop); /* behind the engine, which knows them until then */
 	serve_web_close(&s->web);
 	catalog_close(s->catalog);
 	tokens_close(&s->tokens);
@@ -479,7 +438,7 @@ static int start(struct serve *s)
 	if (status == 0)
 		status = open_net(s);
 	if (status == 0)
-		status = open_workers(s);
+		status = serve_workers_open(&s->loop, s->config.workers, &s->workers);
 	if (status == 0)
 		status = serve_web_open(&s->web, &s->loop, &s->config);
 	if (status == 0)

@@ -8,13 +8,12 @@
  *   requests.c    the HTTP questions             checkpoint.c  syncing spools, recycling segments
  *   reads.c       readers and their pieces       recover.c     start-up
  *   downloads.c   which answer a file gets       registering.c recordings by URL
- *   events.c      the outbox, read
  *   reply.c       the one way out                space.c       free space, full storage
  *   catalogue.c   transactions in groups         json.c        what the API shows
- *   subscriptions.c  who follows what            telling.c     what they are told, and when
- *   granting.c    what grants let pass            retention.c   what is kept for how long
- *   fetching*.c   what is fetched by URL          notifying.c   webhooks
- *   jobs*.c       workers and their leases, see jobs.h
+ *   granting.c    what grants let pass           retention.c   what is kept for how long
+ *   fetching*.c   what is fetched by URL         notifying.c   webhooks
+ *   jobs*.c       workers and their leases       events.c      the outbox, read
+ *   subscriptions.c, telling.c   who follows what, and what they are told when
  */
 #ifndef HOLDFAST_ENGINE_INTERNAL_H
 #define HOLDFAST_ENGINE_INTERNAL_H

@@ -269,7 +269,7 @@ test('on demand: nothing is fetched until somebody asks, by ref', async (t) => {
 	assert.equal(source.asked.length, 1);
 });
 
-test('a fetched recording has no grace, and complete makes no half of it', async (t) => {
+test('complete makes no half of a recording that is being fetched', async (t) => {
 	const bytes = bytesOf(200_000, 8);
 	let release;
 	const source = await startSource(t, (request, response) => {
