@@ -100,6 +100,22 @@ static unsigned notifies(struct fixture *f, enum job_state which)
 	return counts[which];
 }
 
+/* Take n is sealed and resumed while its first event is on its way to the webhook. */
+static void reopen_late(struct fixture *f, unsigned n)
+{
+	start(f, take(n));
+	claim(f, n, SEALED_BY_GRACE, 1, 10, ERR_OK);
+	struct job_key key = lease(f, JOB_NOTIFY, T);
+	assert_true(key.id != 0);
+	assert_int_equal(reopen(f, n), CATALOG_CHANGED);
+	int64_t seq = delivered(f);
+	assert_int_equal(f->c->ops->job_delivered(f->c, &key, seq + 1, T), ERR_OK);
+	remove_take(f, n);
+	assert_int_equal(f->c->ops->job_delivered(f->c, &key, seq + 3, T), ERR_OK);
+	assert_int_equal(done(f, key, T), ERR_OK);
+	assert_int_equal(notifies(f, JOB_QUEUED), 0);
+}
+
 static void each_event_has_a_webhook_waiting(void **state)
 {
 	struct fixture *f = *state;
@@ -144,7 +160,8 @@ static void each_event_has_a_webhook_waiting(void **state)
 	assert_int_equal(done(f, key, T), ERR_OK);
 	assert_int_equal(notifies(f, JOB_QUEUED), 0);
 	assert_int_equal(lease(f, JOB_NOTIFY, T).id, 0);
-	/* the deletion is an event too */
+	/* the deletion is an event too, and takes no lease away */
+	reopen_late(f, 2);
 	remove_take(f, 1);
 	commit(f);
 	begin(f);

@@ -149,6 +149,24 @@ static unsigned removed_rows(struct fixture *f)
 	return count;
 }
 
+static enum err note_waiting(void *arg, const struct uuid *id)
+{
+	*(bool *)arg = true;
+	return ERR_OK;
+}
+
+/* Is there an original that is to go, or whose files may be left? */
+static bool originals_wait(struct fixture *f)
+{
+	struct catalog *c;
+	bool any = false;
+	int64_t now_ms = f->g->now.wall_ms;
+	assert_int_equal(catalog_sqlite_open(disk_vfs(f->disk), false, &c), ERR_OK);
+	assert_int_equal(c->ops->expired(c, EXPIRY_ORIGINALS, now_ms, now_ms, 9, note_waiting, &any), ERR_OK);
+	catalog_close(c);
+	return any;
+}
+
 static void originals_go_when_their_time_is_over(void **state)
 {
 	struct fixture *f = *state;
@@ -167,6 +185,7 @@ static void originals_go_when_their_time_is_over(void **state)
 	assert_true(t.tracks == 0 && t.folders == 3 && t.manifests == 3 && t.media == 3);
 	engine_rig_close(f->g);
 	assert_int_equal(removed_rows(f), 3);
+	assert_false(originals_wait(f));
 	/* and it starts again, with them as they are */
 	assert_int_equal(engine_rig_open(f->g), ERR_OK);
 	assert_int_equal(engine_recovery(f->g->e)->quarantined, 0);
@@ -207,7 +226,62 @@ static void recordings_go_whole_a_few_at_a_time(void **state)
 	assert_int_equal(vfs_list(disk_vfs(f->disk), "media", NULL, &none), ERR_OK); /* would call NULL */
 }
 
-/* The journal still holds all records of what goes: each crash in between, and the next start. */
+static enum err note_id(void *arg, const struct recording_info *row)
+{
+	struct uuid *ids = arg;
+	while (ids->bytes[0])
+		ids++;
+	*ids = row->id;
+	return ERR_OK;
+}
+
+/* Says so in the catalog, and removes the files of it that there are. */
+static void remove_originals(struct fixture *f)
+{
+	struct catalog *c;
+	struct uuid ids[4] = { 0 };
+	struct catalog_filter filter = { .phase = -1, .limit = LIMIT_LIST_ITEMS };
+	assert_int_equal(catalog_sqlite_open(disk_vfs(f->disk), false, &c), ERR_OK);
+	assert_int_equal(c->ops->begin(c), ERR_OK);
+	assert_int_equal(c->ops->list(c, &filter, note_id, ids), ERR_OK);
+	for (struct uuid *id = ids; id->bytes[0]; id++) {
+		struct recording_info row;
+		assert_int_equal(c->ops->original_removed(c, id, false, 1, &row), ERR_OK);
+		assert_true(row.original_removed);
+		recording_info_release(&row);
+		assert_int_equal(spool_remove_tracks(disk_vfs(f->disk), id, 1), ERR_OK);
+	}
+	assert_int_equal(c->ops->commit(c), ERR_OK);
+	catalog_close(c);
+}
+
+/* A crash before the checkpoint's record was durable: the journal still holds what is gone, as bytes or as no more than
+ * their checksum. */
+static void the_journal_brings_nothing_back(void **state)
+{
+	struct fixture *f = *state;
+	record(f, 1);
+	uint64_t conn = engine_rig_say(f->g, 0, "{\"type\":\"start\",\"sessionId\":\"large\"}");
+	enum { PIECE = LIMIT_EXTENT_BYTES + 10000, PIECES = 4 };
+	for (size_t i = 0; i < PIECES; i++) { /* what is reserved ahead has to grow before so much is taken at once */
+		engine_rig_media(f->g, conn, i * PIECE, PIECE);
+		engine_rig_turn(f->g);
+	}
+	char text[64];
+	snprintf(text, sizeof text, "{\"type\":\"end\",\"totalBytes\":%d}", PIECE * PIECES);
+	engine_rig_say(f->g, conn, text);
+	assert_non_null(strstr(engine_rig_last(f->g), "\"saved\""));
+	publish_all(f);
+	remove_originals(f);
+	assert_int_equal(engine_rig_open(f->g), ERR_OK);
+	assert_int_equal(engine_recovery(f->g->e)->quarantined, 0);
+	assert_true(engine_recovery(f->g->e)->records > 0);
+	assert_int_equal(tally(f).tracks, 0);
+	engine_rig_close(f->g);
+	assert_int_equal(removed_rows(f), 2);
+}
+
+/* Each crash in between, and the next crash in between, and the next start. */
 static void no_crash_makes_more_of_it_than_was_meant(void **state)
 {
 	bool alive = false;
@@ -251,6 +325,7 @@ int main(void)
 		TEST(originals_go_when_their_time_is_over),
 		TEST(what_is_not_published_stays),
 		TEST(recordings_go_whole_a_few_at_a_time),
+		TEST(the_journal_brings_nothing_back),
 		cmocka_unit_test(no_crash_makes_more_of_it_than_was_meant),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
