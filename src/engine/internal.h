@@ -433,8 +433,7 @@ uint64_t catalog_submit(struct engine *e, struct catalog_op *op);
 void catalog_pump(struct engine *e);
 /* It failed: it goes to the queue again when space_check finds space, and what comes behind it on its take with it. */
 void catalog_again(struct engine *e, struct catalog_op *op);
-/* A row was changed past the take's own machine (by a job): the take in memory, if there is one, and its followers hear
- * of it. */
+/* A job changed a row past the take's machine: the take in memory, if there is one, and its followers hear of it. */
 void take_row(struct engine *e, const struct recording_info *row);
 /* … only what is shown of it changed (progress). */
 void take_row_told(struct engine *e, const struct recording_info *row);
