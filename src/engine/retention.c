@@ -26,6 +26,7 @@ struct removal {
 	struct engine *engine;
 	struct take *take; /* pinned */
 	struct uuid id;
+	int64_t now_ms;
 	bool gone; /* the files are */
 	bool removed;
 	uint32_t tracks;
@@ -67,11 +68,18 @@ static enum err say_run(struct catalog *c, struct catalog_op *op)
 {
 	struct removal *r = list_entry(op, struct removal, op);
 	struct recording_info row;
-	enum err err = c->ops->original_removed(c, &r->id, r->gone, engine_wall(r->engine), &row);
+	enum err err = c->ops->original_removed(c, &r->id, r->gone, r->now_ms, &row);
 	r->removed = err == ERR_OK && row.original_removed;
 	r->tracks = row.track_count;
 	recording_info_release(&row);
 	return err;
+}
+
+static void say(struct engine *e, struct removal *r)
+{
+	r->now_ms = engine_wall(e); /* the lane must not ask the loop's clock */
+	catalog_submit(e, &r->op);
+	catalog_pump(e);
 }
 
 static void files_run(struct task *task)
@@ -91,8 +99,7 @@ static void files_done(struct task *task)
 		return;
 	}
 	r->gone = true;
-	catalog_submit(e, &r->op);
-	catalog_pump(e);
+	say(e, r);
 }
 
 static void said(struct engine *e, struct catalog_op *op)
@@ -126,8 +133,7 @@ static void removal_go(struct engine *e, struct waiter *w, struct take *t, enum 
 	take_pin(t);
 	r->take = t;
 	r->op.take = t;
-	catalog_submit(e, &r->op);
-	catalog_pump(e);
+	say(e, r);
 }
 
 static void original_remove(struct engine *e, const struct uuid *id)
