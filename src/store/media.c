@@ -2,8 +2,7 @@
  *
  * What stands in media/<id>/<revision>/ was synced before it got that name, but for thumbnail and waveform, which its
  * media.json only knows of once they are synced too. A published revision that is made again (its thumbnail failed) is
- * moved aside to <revision>.old.tmp for the moment between two renames; a crash then is set right by who comes next:
- * recovery, which cleans up by media_remove, or another attempt.
+ * aside, as <revision>.old.tmp, for the moment between two renames: media_remove and the next attempt put it back.
  *
  * What a worker says is judged here: it reads foreign media. */
 #include "store/media.h"
@@ -30,32 +29,25 @@ static void dir_path(const struct uuid *id, char out[MEDIA_PATH])
 	snprintf(out, MEDIA_PATH, MEDIA "/%s", text);
 }
 
-static void entry_path(const struct uuid *id, const char *name, char out[MEDIA_PATH])
+static void revision_path(const struct uuid *id, uint32_t revision, char out[MEDIA_PATH])
 {
 	char text[UUID_TEXT];
 	uuid_format(id, text);
-	snprintf(out, MEDIA_PATH, MEDIA "/%s/%s", text, name);
-}
-
-static void revision_path(const struct uuid *id, uint32_t revision, char out[MEDIA_PATH])
-{
-	char name[16];
-	snprintf(name, sizeof name, "%u", revision);
-	entry_path(id, name, out);
+	snprintf(out, MEDIA_PATH, MEDIA "/%s/%u", text, revision);
 }
 
 static void aside_path(const struct uuid *id, uint32_t revision, char out[MEDIA_PATH])
 {
-	char name[24];
-	snprintf(name, sizeof name, "%u.old.tmp", revision);
-	entry_path(id, name, out);
+	char text[UUID_TEXT];
+	uuid_format(id, text);
+	snprintf(out, MEDIA_PATH, MEDIA "/%s/%u.old.tmp", text, revision);
 }
 
 static void attempt_path(const struct media_attempt *a, char out[MEDIA_PATH])
 {
-	char name[32];
-	snprintf(name, sizeof name, "%u.%u.tmp", a->revision, a->epoch);
-	entry_path(&a->id, name, out);
+	char text[UUID_TEXT];
+	uuid_format(&a->id, text);
+	snprintf(out, MEDIA_PATH, MEDIA "/%s/%u.%u.tmp", text, a->revision, a->epoch);
 }
 
 static void join(const char *dir, const char *name, const char *ext, char out[MEDIA_PATH])
