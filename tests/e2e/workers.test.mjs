@@ -85,6 +85,9 @@ test('what is no media is published as it came', options, async (t) => {
 	assert.ok((await file(server, id)).bytes.equals(media(100_000)));
 	const empty = await api(server, `/api/recordings/${id}/thumbnail`);
 	assert.deepEqual([empty.status, empty.body.code], [404, 'no_thumbnail']);
+	const nothing = await phase(server, await take(t, server, Buffer.alloc(0)), 'complete');
+	assert.deepEqual(nothing.warnings.map(({ code, message }) => [code, message]), [['not_media', 'It is empty: nothing was received of it.']]);
+	assert.deepEqual([nothing.file.bytes, nothing.file.mime, nothing.file.asIs], [0, 'application/octet-stream', true]);
 });
 
 test('a worker stopped past its lease: the next attempt, and one file', options, async (t) => {
