@@ -37,6 +37,11 @@ static const char *text_of(const json_t *object, const char *field, const char *
 	return text ? text : otherwise;
 }
 
+static const char *plural(double count)
+{
+	return count == 1 ? "" : "s";
+}
+
 static const char *size_text(double bytes, char out[24])
 {
 	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
@@ -104,7 +109,8 @@ static void draw_recording(struct screen *s, const json_t *r)
 	     size_text(number_of(r, "bytes"), bytes));
 }
 
-static void draw_queue(struct screen *s, const json_t *work, const char *kind, const char *what)
+static void draw_queue(struct screen *s, const json_t *work, const char *kind, const char *what,
+		       const char *lack)
 {
 	const json_t *q = json_object_get(work, kind);
 	double queued = number_of(q, "queued"), running = number_of(q, "running"), failed = number_of(q, "failed"),
@@ -115,14 +121,19 @@ static void draw_queue(struct screen *s, const json_t *work, const char *kind, c
 	else if (failed > 0)
 		snprintf(ended, sizeof ended, ", %.0f failed", failed);
 	if (queued + running + failed + parked > 0)
-		line(s, "%s: %.0f waiting, %.0f at work%s", what, queued, running, ended);
+		line(s, "%s: %.0f waiting, %.0f at work%s%s", what, queued, running, ended, lack);
 }
 
 static void draw_work(struct screen *s, const json_t *work)
 {
-	draw_queue(s, work, "finalize", "finishing");
-	draw_queue(s, work, "fetch", "fetching");
-	draw_queue(s, work, "notify", "webhooks");
+	const char *lack = "";
+	if (number_of(work, "workers") == 0)
+		lack = ", and no workers (--workers 0)";
+	else if (number_of(work, "workersAlive") == 0)
+		lack = ", no worker lives";
+	draw_queue(s, work, "finalize", "finishing", lack);
+	draw_queue(s, work, "fetch", "fetching", "");
+	draw_queue(s, work, "notify", "webhooks", "");
 	const json_t *last = json_object_get(work, "lastError");
 	if (last)
 		line(s, "last error, of %s: %s", text_of(last, "id", "?"), text_of(last, "message", "?"));
@@ -133,10 +144,11 @@ static void draw(struct screen *s, const json_t *status)
 	char up[24], a[24], b[24], c[24];
 	const json_t *recordings = json_object_get(status, "recordings");
 	size_t count = json_array_size(recordings), shown = 0;
-	line(s, "holdfast %s at %s, up %s, %.0f connections", text_of(status, "version", "?"),
+	line(s, "holdfast %s at %s, up %s, %.0f connection%s", text_of(status, "version", "?"),
 	     text_of(status, "listen", "?"), duration_text(number_of(status, "uptimeMs"), up),
-	     number_of(status, "connections"));
-	line(s, "%.0f recordings at work, %.0f attached; %s received, %s durable", number_of(status, "takes"),
+	     number_of(status, "connections"), plural(number_of(status, "connections")));
+	line(s, "%.0f recording%s open, %.0f attached; %s received, %s durable", number_of(status, "takes"),
+	     plural(number_of(status, "takes")),
 	     number_of(status, "attached"), size_text(number_of(status, "bytesReceived"), a),
 	     size_text(number_of(status, "bytesDurable"), b));
 	line(s, "%s of %s free, %s kept in reserve%s", size_text(number_of(status, "freeBytes"), a),

@@ -96,6 +96,7 @@ static enum err take_op_run(struct catalog *c, struct catalog_op *op)
 			.revision = info->revision,
 			.tracks = info->tracks,
 			.track_count = info->track_count,
+			.mime = info->mime,
 			.error = info->error,
 			.error_message = info->error ? err_text(info->error) : NULL,
 			.now_ms = info->updated_ms,

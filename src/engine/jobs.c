@@ -51,6 +51,23 @@ void slot_release(struct slot *s)
 	slot_arm(s);
 }
 
+/* What goes on for a night is told at its first, second, fourth, eighth … time. */
+static void gone_tell(struct slot *s, const struct worker_event *event)
+{
+	if (s->failures & (s->failures - 1))
+		return;
+	log_event(LOG_WARN, "worker_gone", "slot", log_number(s->number), "failures", log_number(s->failures), "why",
+		  event->message ? event->message : err_text(event->err), NULL);
+	s->told = true;
+}
+
+static void back_tell(struct slot *s)
+{
+	if (s->told)
+		log_event(LOG_INFO, "worker_back", "slot", log_number(s->number), NULL);
+	s->told = false;
+}
+
 static void slot_gone(struct slot *s, const struct worker_event *event)
 {
 	struct engine *e = s->engine;
@@ -59,8 +76,7 @@ static void slot_gone(struct slot *s, const struct worker_event *event)
 		e->jobs.alive_ms = e->now.mono_ms;
 	s->failures = s->served ? 0 : s->failures + 1;
 	if (!s->served && s->process != PROCESS_KILLED)
-		log_event(LOG_WARN, "worker_gone", "slot", log_number(s->number), "code", err_code(event->err), "why",
-			  event->message ? event->message : err_text(event->err), NULL);
+		gone_tell(s, event);
 	s->process = PROCESS_NONE;
 	s->heard = false;
 	s->lease = NULL;
@@ -86,6 +102,7 @@ static void on_event(void *arg, unsigned number, const struct worker_event *even
 		return;
 	s->heard = true;
 	if (event->type == WORKER_READY) {
+		back_tell(s);
 		if (s->process == PROCESS_STARTING || s->process == PROCESS_PINGED)
 			s->process = PROCESS_IDLE;
 		return;

@@ -32,6 +32,7 @@ struct slot {
 	bool heard;	   /* since the last turn: when that was is known then */
 	bool served;	   /* this process gave a sign of life while it had a job */
 	unsigned failures; /* processes in a row that came to nothing */
+	bool told;	   /* of those, in the log */
 	uint64_t heard_ms;
 	struct lease *lease;
 	struct timer timer;

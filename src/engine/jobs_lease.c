@@ -101,6 +101,8 @@ static void open_done(struct task *task)
 	lease_advance(l);
 }
 
+#define NOTHING_CAME "[{\"code\":\"not_media\",\"message\":\"It is empty: nothing was received of it.\"}]"
+
 /* Nothing was recorded: that is what is published, and no worker could make more of it. */
 static void give_nothing(struct lease *l)
 {
@@ -108,7 +110,9 @@ static void give_nothing(struct lease *l)
 		slot_release(l->slot);
 	l->slot = NULL;
 	l->filed = l->ended = true;
-	l->file = l->end = (struct media_info){ .as_is = true, .duration_ms = -1 };
+	l->file = l->end = (struct media_info){ .as_is = true, .duration_ms = -1, .mime = "application/octet-stream" };
+	l->file_warnings = must(strdup(NOTHING_CAME));
+	l->end_warnings = must(strdup(NOTHING_CAME));
 }
 
 static void give(struct lease *l)

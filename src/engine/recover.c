@@ -70,6 +70,7 @@ static enum err claim_found(struct catalog *c, const struct recording_info *info
 		.revision = info->revision,
 		.tracks = info->tracks,
 		.track_count = info->track_count,
+		.mime = info->mime,
 		.error = info->phase == PHASE_ERROR ? info->error : ERR_OK,
 		.error_message = info->phase == PHASE_ERROR ? err_text(info->error) : NULL,
 		.now_ms = info->updated_ms,

@@ -29,6 +29,7 @@ struct catalog_seal {
 	uint32_t revision;		 /* the revision that this seal makes */
 	const struct track_info *tracks; /* number, bytes, sha256, sealed, parts: all tracks */
 	uint32_t track_count;
+	const char *mime; /* known by now: of a row that has none; NULL: still not */
 	enum err error; /* ERR_OK: to `queued` with a finalize job; else to `error` with this code, no job */
 	const char *error_message;
 	int64_t now_ms;
@@ -36,7 +37,7 @@ struct catalog_seal {
 
 struct catalog_filter {
 	const char *principal; /* NULL: all */
-	const char *search;    /* substring of the name or the sessionId, case-insensitive; NULL: all */
+	const char *search;    /* substring of the name, the ref or the sessionId, case-insensitive; NULL: all */
 	int phase;	       /* enum phase, or -1 */
 	struct uuid before;    /* page: only ids below this; all zero: from the newest */
 	unsigned limit;	       /* at most LIMIT_LIST_ITEMS */

@@ -4,6 +4,8 @@
  * that says so, hence it ran whole or not at all. */
 #include "store/catalog_sqlite.h"
 
+#include "base/log.h"
+
 #include <assert.h>
 #include <locale.h>
 #include <stdio.h>
@@ -228,8 +230,12 @@ static enum err migrate(struct catalog_sqlite *c, bool read_only)
 		return ERR_CORRUPT; /* nobody but a server that died at its first start leaves that */
 	if (read_only && version < SCHEMA_VERSION)
 		return ERR_NOT_SUPPORTED; /* an earlier version's, and nothing may be written */
+	int64_t from = version;
 	while (err == ERR_OK && version < SCHEMA_VERSION)
 		err = migrate_to(c, (int)++version);
+	if (err == ERR_OK && from > 0 && from < version)
+		log_event(LOG_INFO, "catalog_upgraded", "from", log_number((uint64_t)from), "to",
+			  log_number((uint64_t)version), NULL);
 	return err;
 }
 

@@ -22,7 +22,7 @@
 #define ORIGINALS PUBLISHED " AND media_as_is = 0 AND original_removed < 2"
 #define LIST_WHERE                                                                                                     \
 	"id < ?1 AND (?2 IS NULL OR principal = ?2) "                                                                  \
-	"AND (?3 IS NULL OR contains(name, ?3) OR contains(session_id, ?3)) ORDER BY id DESC LIMIT ?4"
+	"AND (?3 IS NULL OR contains(name, ?3) OR contains(ref, ?3) OR contains(session_id, ?3)) ORDER BY id DESC LIMIT ?4"
 
 static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
@@ -47,7 +47,7 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_TOUCH] = "UPDATE recordings SET bytes = ?2, updated_at = ?3 WHERE id = ?1 AND phase <> 'deleted'",
 	[STATEMENT_CLAIM] =
 		"UPDATE recordings SET phase = ?4, sealed_by = ?5, interrupted = ?6, revision = ?7, bytes = ?8, "
-		"error_code = ?9, error_message = ?10, updated_at = ?3, sealed_at = ?3 "
+		"error_code = ?9, error_message = ?10, updated_at = ?3, sealed_at = ?3, mime = coalesce(mime, ?11) "
 		"WHERE id = ?1 AND phase = ?2",
 	[STATEMENT_REOPEN] = "UPDATE recordings SET phase = 'uploading', sealed_by = NULL, interrupted = 0, "
 			     "error_code = NULL, error_message = NULL, updated_at = ?3 WHERE id = ?1 AND phase = ?2",

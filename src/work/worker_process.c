@@ -150,7 +150,7 @@ static void run_release(struct run *r)
 
 static void log_end(const struct run *r, enum err err, const char *said)
 {
-	if (err == ERR_OK)
+	if (err == ERR_OK || !r->state.job) /* without a job it is the engine that tells of it */
 		log_event(LOG_DEBUG, "worker_gone", "pid", log_number((unsigned)r->child.pid), "id", r->id, NULL);
 	else
 		log_event(LOG_WARN, "worker_failed", "pid", log_number((unsigned)r->child.pid), "id", r->id, "revision",

@@ -227,6 +227,8 @@ static void lists_filter(void **state)
 			info.principal = strdup("somebody");
 		}
 		if (n == 3)
+			info.ref = strdup("call-4711");
+		if (n == 3)
 			info.name = strdup("Gro\xc3\x9f"
 					   "e \xc3\x9c"
 					   "bung 100%_A");
@@ -248,6 +250,7 @@ static void lists_filter(void **state)
 	assert_int_equal(list(f, &filter, &seen), 0);
 	assert_int_equal(search(f, "SESSION-"), 5);
 	assert_int_equal(search(f, "session-4"), 1);
+	assert_int_equal(search(f, "Call-47"), 1);
 	assert_int_equal(search(f, "\xc3\xbc"
 				   "BUNG"),
 			 1); /* upper and lower case beyond ASCII */

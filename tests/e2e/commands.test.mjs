@@ -118,7 +118,7 @@ test('holdfast status: once, as JSON, and live in a terminal', options, async (t
 	const once = holdfast('status', '--data', server.dataDir);
 	assert.equal(once.status, 0);
 	assert.ok(once.stdout.includes(`at ${server.url}, up `), once.stdout);
-	assert.match(once.stdout, /1 recordings at work, 1 attached/);
+	assert.match(once.stdout, /1 recording open, 1 attached/);
 	assert.match(once.stdout, new RegExp(`^${id}  Monday +uploading +attached +195\\.3 KiB$`, 'm'));
 	assert.doesNotMatch(once.stdout, /\x1b/);
 	const [figures] = holdfast('status', '--data', server.dataDir, '--json').lines;

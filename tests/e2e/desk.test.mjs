@@ -48,7 +48,7 @@ test('every state in words: who, how much, since when, why', options, async (t) 
 	await says('Now', /Recording/, /from phone-3 · video/, /1\.25 MB/, /· 1:0\d/);
 	await says('Lost', /Link lost/, /0:2\d left for its sender to come back/);
 	await says('Away', /Waiting/, /may go on at any time/);
-	await says('Whole', /Ready/, /24\.3 MB/, /audio · 3:12 · version 2/, /\d\d:\d\d/, /Its end is missing/, /Play Download Original/);
+	await says('Whole', /Ready/, /24\.3 MB/, /audio · 3:12 · version 2/, /\d\d:\d\d/, /The end is missing/, /Play Download Original/);
 	await says('Both', /2 tracks/, /Original video/, /Original audio/);
 	await says('Working', /Saved/, /Being finished: 40 %, attempt 2\/3\. The attempt before failed: The worker died\./, /Play Original Rename/);
 	await says('Waiting for it', /Saved/, /Waits to be finished/);

@@ -60,6 +60,9 @@ test('a recording is fetched whole, and sealed as any other', async (t) => {
 	assert.equal(again.body.id, first.id);
 	assert.equal((await register(server, { sourceUrl: source.url('/other'), ref: 'call-1' })).status, 409);
 	assert.equal(source.asked.length, 1);
+	await server.stop();
+	await server.start();
+	assert.equal((await show(server, first.id)).mime, 'audio/ogg', 'what the source says it is, not only while it is in memory');
 });
 
 test('drops are resumed by Range, in one attempt, and nothing is twice or missing', async (t) => {

@@ -1,12 +1,13 @@
 // Finished exactly once, whatever happens to the workers: many callers, stopped, killed and missing workers, a killed
 // server; and the status is the truth all the while.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { ffprobe, file, follow, longWebm, phase, published, signalAll, take, webm, workersOf } from './support/finishing.mjs';
-import { startServer, until } from './support/server.mjs';
+import { BINARY, startServer, tempDir, until } from './support/server.mjs';
 import { api, assertOriginal, complete, media, recording, sessionId, wire } from './support/wire.mjs';
 
 const options = { timeout: 180_000 };
@@ -85,6 +86,9 @@ test('what is no media is published as it came', options, async (t) => {
 	assert.ok((await file(server, id)).bytes.equals(media(100_000)));
 	const empty = await api(server, `/api/recordings/${id}/thumbnail`);
 	assert.deepEqual([empty.status, empty.body.code], [404, 'no_thumbnail']);
+	const nothing = await phase(server, await take(t, server, Buffer.alloc(0)), 'complete');
+	assert.deepEqual(nothing.warnings.map(({ code, message }) => [code, message]), [['not_media', 'It is empty: nothing was received of it.']]);
+	assert.deepEqual([nothing.file.bytes, nothing.file.mime, nothing.file.asIs], [0, 'application/octet-stream', true]);
 });
 
 test('a worker stopped past its lease: the next attempt, and one file', options, async (t) => {
@@ -127,6 +131,21 @@ test('a worker killed at every attempt: three in ten minutes, then error, and no
 	await assertOriginal(server, id, long);
 	assert.deepEqual(events.map((event) => event.phase),
 		['queued', 'processing', 'queued', 'processing', 'queued', 'processing', 'error']);
+});
+
+test('the program of the workers is missing: log and status say so, without a flood, and it goes on once it is there', options, async (t) => {
+	const bin = tempDir(t);
+	cpSync(BINARY, join(bin, 'holdfast'));
+	const server = await startServer(t, { workers: 1, wrapper: ['/bin/sh', '-c', `shift; exec ${bin}/holdfast "$@"`, 'sh'] });
+	const id = await take(t, server, short);
+	await until(() => /failures=4/.test(server.output), 15_000, 'four that could not be started');
+	const told = server.output.split('\n').filter((line) => /could not be started/.test(line));
+	assert.deepEqual(told.map((line) => /(\w+) slot=0 failures=(\d)/.exec(line)?.slice(1)), [['worker_gone', '1'], ['worker_gone', '2'], ['worker_gone', '4']]);
+	assert.match(execFileSync(BINARY, ['status', '--data', server.dataDir]).toString(), /^finishing: 1 waiting, 0 at work, no worker lives$/m);
+	cpSync(join(dirname(BINARY), 'holdfast-worker'), join(bin, 'holdfast-worker'));
+	await phase(server, id, 'complete');
+	assert.match(server.output, /worker_back slot=0/);
+	assert.doesNotMatch(execFileSync(BINARY, ['status', '--data', server.dataDir]).toString(), /no worker/);
 });
 
 test('nobody serves the queue: said, and it goes on when a worker returns', options, async (t) => {

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TRIES, Waiting, meaning, newsOf } from '../../web/pages/waiting.js';
-import { playerSays, savedSays, stepText, tryFailedText, warningTexts } from '../../web/pages/finishing.js';
+import { nameOf, originOf, playerSays, savedSays, stepText, tryFailedText, warningTexts } from '../../web/pages/finishing.js';
+import { hasOriginal } from '../../web/pages/takes.js';
 
 const answer = (status, more = {}) => ({ status, code: null, message: '', phase: null, attempt: null, attempts: null, progress: null, retryAfter: null, ...more });
 const notYet = (more = {}) => answer(202, { phase: 'processing', attempt: 1, attempts: 3, retryAfter: 2, ...more });
@@ -135,13 +136,16 @@ test('a row’s step: progress, attempt, and what failed', () => {
 	assert.match(stepText(take({ phase: 'processing', attempt: 2, progress: 0.4, lastError: { message: 'The worker died.' } })),
 		/^Being finished: 40 %, attempt 2\/3\. .*The worker died\.$/);
 	assert.equal(stepText(take({ attempt: 1, lastError: { message: 'The worker died.' } })), 'Attempt 1/3 failed: The worker died. It is tried again.');
-	assert.match(stepText(take({ phase: 'error', attempt: 3, error: { message: 'The worker died.' } })), /after 3 attempts: The worker died\./);
+	const last = 'All 3 attempts failed; the last one: The worker died.'; // as the server says it, once
+	assert.equal(stepText(take({ phase: 'error', attempt: 3, error: { message: last } })), last);
 	assert.equal(stepText(take({ phase: 'error', attempt: 1, error: { message: 'It is no media.' } })), 'It is no media.');
 	assert.equal(stepText(take({ phase: 'uploading' })), '');
 	assert.match(stepText(take({ phase: 'uploading', fetch: 'now', progress: 0.5 })), /fetched: 50 %/);
+	assert.equal(stepText(take({ phase: 'uploading', fetch: 'now', attempt: 1, lastError: { message: 'The source answered 500.' } })),
+		'Being fetched. The attempt before failed: The source answered 500.');
 	assert.match(stepText(take({ phase: 'uploading', fetch: 'on_demand', bytes: 0 })), /when somebody first plays it/);
-	assert.deepEqual(warningTexts(take({ warnings: [{ code: 'truncated', message: 'x' }, { code: 'new_one', message: 'Said by the server.' }] })),
-		['Its end is missing: what could be read of it was finished.', 'Said by the server.']);
+	assert.deepEqual(warningTexts(take({ warnings: [{ code: 'truncated', message: 'The media end in the middle.' }, { code: 'new_one', message: 'Said by the server.' }] })),
+		['The media end in the middle.', 'Said by the server.']);
 	assert.match(tryFailedText({ message: 'The worker died.', retryAfter: 420 }), /The worker died\. It can be tried again in 7 min\./);
 });
 
@@ -182,7 +186,7 @@ test('the player: never, broken, unserved and away are four different things', (
 		says([answer(0, { code: 'network', message: 'Failed to fetch' })], take()),
 		says([answer(503, { code: 'busy', message: 'The state is changing.' })], take()),
 	];
-	for (const [i, pattern] of [/Nothing was received/, /there will be none: The source says/, /could not be finished: Given up after 3 attempts: The worker died\. .*is kept/,
+	for (const [i, pattern] of [/Nothing was received/, /there will be none: The source says/, /could not be finished: The worker died\. .*is kept/,
 		/worker that finishes recordings is not responding/, /server cannot be reached/, /could not tell: The state is changing/].entries())
 		assert.match(said[i].sentence, pattern);
 	assert.deepEqual(said.map(({ act }) => act), [null, null, 'complete', 'goOn', 'tryNow', 'goOn']);
@@ -193,9 +197,30 @@ test('the player: never, broken, unserved and away are four different things', (
 test('the player: a file that is there, with what is to be known of it', () => {
 	const file = { revision: 1 };
 	assert.equal(says([answer(206)], take({ phase: 'complete', file })).sentence, '');
-	assert.match(says([answer(206)], take({ phase: 'complete', file, warnings: [{ code: 'truncated' }] })).sentence, /end is missing/);
+	assert.match(says([answer(206)], take({ phase: 'complete', file, warnings: [{ code: 'truncated', message: 'It is cut.' }] })).sentence, /It is cut/);
 	assert.match(says([answer(206)], take({ phase: 'complete', file, interrupted: true })).sentence, /link was lost/);
 	assert.match(says([answer(206)], take({ phase: 'queued', revision: 2, file })).sentence, /newer version/);
+});
+
+test('what could not be fetched is not said to be kept: nothing of it is served', () => {
+	const error = { code: 'source_failed', message: 'The source answered 500.' };
+	const one = take({ phase: 'error', fetch: 'now', attempt: 3, error });
+	const said = says([answer(500, error)], one);
+	assert.equal(said.sentence, 'It could not be fetched: The source answered 500.');
+	assert.equal(said.act, 'complete');
+	assert.equal(hasOriginal(one), false);
+	assert.equal(hasOriginal(take({ phase: 'error', error: { code: 'worker_died', message: 'It died.' } })), true);
+	assert.equal(hasOriginal(take({ originalRemoved: true })), false);
+});
+
+test('a name: what people gave it, else the reference it was registered by, else its time', () => {
+	assert.equal(nameOf(take({ name: ' Ms Rossi ', ref: 'call-1' })), 'Ms Rossi');
+	assert.equal(nameOf(take({ name: null, ref: 'call-1' })), 'call-1');
+	assert.match(nameOf(take({ name: null, ref: null, createdAt: 0 })), /^Recording of /);
+	assert.equal(originOf(take({ owner: 'local' })), 'this machine');
+	assert.equal(originOf(take({ owner: 'phone-7' })), 'phone-7');
+	assert.equal(originOf(take({ owner: 'local', fetch: 'now', sourceUrl: 'https://provider.example/calls/1?key=x' })), 'provider.example');
+	assert.equal(originOf(take({ owner: 'local', fetch: 'now', sourceUrl: null })), 'elsewhere');
 });
 
 test('the record page after it was saved', () => {

@@ -2,8 +2,9 @@
 // by page; after a lost link or a restart of the server it goes on where it was, with search, scroll and open renames as they
 // were. What may be out of date is said to be.
 import { openClient } from '../client/index.js';
+import { nameOf } from './finishing.js';
 import { QrPanel } from './qr.js';
-import { Row, nameOf } from './rows.js';
+import { Row } from './rows.js';
 import { Takes, kindOf } from './takes.js';
 import { common, desk as texts, finish } from './texts.js';
 import { at, bytesText, dateText, fillTexts, setAttribute, setText, timeText, Voice } from './ui.js';

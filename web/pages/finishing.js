@@ -1,11 +1,19 @@
 // What becomes of a recording once its bytes are saved, in words: for the desk, the player and the record page. Pure: a recording's object
 // and the state of waiting.js in, sentences out; the sentences themselves stand in texts.js.
-import { finish as texts, play, record } from './texts.js';
-import { bytesText } from './ui.js';
-import { kindOf } from './takes.js';
+import { desk, finish as texts, play, record } from './texts.js';
+import { bytesText, dateText } from './ui.js';
+import { fetchFailed, hasOriginal, kindOf } from './takes.js';
 import { spanText } from './words.js';
 
 const FINISHING = new Set(['queued', 'processing']);
+
+export const nameOf = (take) => take.name?.trim() || take.ref || desk.unnamed(dateText(take.createdAt));
+
+/** Where it comes from: the host that it is fetched from, where that may be known; else whose it is. */
+export function originOf(take) {
+	if (take.fetch) return URL.canParse(take.sourceUrl ?? '') ? new URL(take.sourceUrl).host : desk.elsewhere;
+	return take.owner === 'local' ? desk.thisMachine : take.owner;
+}
 
 const messageOf = (error) => error?.message || texts.noReason;
 
@@ -23,23 +31,20 @@ const withFigures = (sentence, take) => sentence(figuresText(take) === '' ? '' :
 export function stepText(take) {
 	const { step } = texts;
 	const failedOnce = take.attempt > 0 && take.lastError;
+	const trying = (sentence) => [withFigures(sentence, take), ...(failedOnce ? [step.before(messageOf(take.lastError))] : [])].join(' ');
 	switch (take.phase) {
 	case 'uploading':
 		if (!take.fetch) return '';
 		if (take.fetch === 'on_demand' && take.bytes === 0 && !(take.attempt > 0)) return step.notFetched;
-		return withFigures(step.fetching, take);
+		return trying(step.fetching);
 	case 'queued':
 		return failedOnce ? step.again(take.attempt, take.attempts ?? 3, messageOf(take.lastError)) : step.queued;
-	case 'processing': {
-		const now = withFigures(step.processing, take);
-		return failedOnce ? `${now} ${step.before(messageOf(take.lastError))}` : now;
-	}
+	case 'processing':
+		return trying(step.processing);
 	case 'generating_thumbnail':
 		return step.pictures;
-	case 'error': {
-		const why = messageOf(take.error ?? take.lastError);
-		return take.attempt > 1 && take.attempt >= (take.attempts ?? 3) ? step.givenUp(take.attempt, why) : why;
-	}
+	case 'error':
+		return messageOf(take.error ?? take.lastError); // it says how often it was tried
 	default:
 		return '';
 	}
@@ -68,7 +73,7 @@ export function workOf({ take, live, waiting }) {
 function notYetSentence(work) {
 	const size = bytesText(work.bytes ?? 0);
 	if (work.phase === 'uploading') {
-		if (work.fetch) return play.fetching;
+		if (work.fetch) return [play.fetching, ...(work.attempt > 0 && work.lastError ? [texts.step.before(messageOf(work.lastError))] : [])].join(' ');
 		return kindOf(work) === 'live' ? play.recording(size) : play.lost(size);
 	}
 	const failedOnce = work.attempt > 0 && work.lastError;
@@ -117,7 +122,8 @@ export function playerSays(watch) {
 	case 'failed': {
 		const error = take?.phase === 'error' ? stepText(take) : messageOf(answer);
 		const mine = take?.phase === 'error' && take.sessionId !== null;
-		return said('bad', [play.failed(error), ...(take?.bytes > 0 ? [play.failedKept] : [])].join(' '), mine ? 'complete' : 'goOn');
+		const failed = take !== null && fetchFailed(take) ? play.failedFetch(error) : play.failed(error);
+		return said('bad', [failed, ...(take !== null && hasOriginal(take) ? [play.failedKept] : [])].join(' '), mine ? 'complete' : 'goOn');
 	}
 	case 'never':
 	case 'missing': // there is an object of it, or the page would have given up

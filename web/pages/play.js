@@ -4,13 +4,14 @@ import { openClient } from '../client/index.js';
 import { Player } from './player.js';
 import { TRIES } from './waiting.js';
 import { Watch } from './watch.js';
-import { playerSays, tryFailedText } from './finishing.js';
-import { fileName, kindOf } from './takes.js';
+import { nameOf, originOf, playerSays, tryFailedText } from './finishing.js';
+import { fileName, hasOriginal, kindOf } from './takes.js';
 import { common, desk, finish, play as texts } from './texts.js';
 import { at, bytesText, clockText, dateText, element, fillTexts, fullTimeText, setText } from './ui.js';
 import { readToken, restoreToken } from './token.js';
 
 const RESUMING = new Set(['live', 'lost', 'waiting', 'fetching']); // kinds of which more comes
+const ENDED = new Set(['complete', 'error', 'aborted']);
 const HAS_OBJECT = new Set(['ready', 'waiting', 'timedOut', 'unserved', 'failed', 'never', 'missing', 'busy', 'away']);
 
 fillTexts({ ...common, ...texts });
@@ -130,9 +131,11 @@ function showFacts() {
 		fact(texts.length, lengthText()),
 		fact(texts.size, bytesText(file && !file.asIs ? file.bytes : take.bytes)),
 		fact(texts.recorded, element('time', { datetime: new Date(take.createdAt).toISOString(), title: fullTimeText(take.createdAt) }, dateText(take.createdAt))),
-		fact(texts.origin, take.owner === 'local' ? desk.from('local').replace(/^from /, '') : take.owner),
-		fact(texts.type, (file?.mime ?? take.mime ?? '').replace(/;\s*codecs=/, ', ')),
+		fact(texts.origin, originOf(take)),
 	];
+	const type = (file?.mime ?? take.mime ?? '').replace(/;\s*codecs=/, ', ');
+	if (type !== '') facts.push(fact(texts.type, type));
+	if (take.ref) facts.push(fact(texts.ref, take.ref));
 	if (file && !file.asIs) facts.splice(3, 0, fact(texts.sizeOriginal, bytesText(take.bytes)));
 	if ((file?.revision ?? take.revision) > 1) facts.push(fact(texts.version, String(file?.revision ?? take.revision)));
 	if (take.sha256) facts.push(element('div', { class: 'whole' }, element('dt', {}, texts.sha256), element('dd', { class: 'mono small' }, take.sha256)));
@@ -142,7 +145,8 @@ function showFacts() {
 
 function lengthText() {
 	const seconds = length ?? take.duration ?? null;
-	return seconds === null ? texts.unknownLength : clockText(seconds * 1000);
+	if (seconds !== null) return clockText(seconds * 1000);
+	return ENDED.has(take.phase) ? texts.noLength : texts.unknownLength;
 }
 
 /** The file first, then the bytes as they were received, each track of its own. */
@@ -150,7 +154,7 @@ function downloads() {
 	const tracks = (take.tracks ?? []).map((one) => one.track);
 	const links = [];
 	if (take.file) links.push({ what: 'file', text: texts.download, name: fileName({ ...take, mime: take.file.mime }) });
-	if (take.bytes === 0 || take.originalRemoved || take.file?.asIs && tracks.length < 2) return links;
+	if (!hasOriginal(take) || take.file?.asIs && tracks.length < 2) return links;
 	for (const one of tracks.length > 1 ? tracks : [null])
 		links.push({ what: 'original', track: one, text: one === null ? texts.downloadOriginal : texts.downloadOriginalTrack(one), name: fileName(take, one) });
 	return links;
@@ -195,7 +199,7 @@ function showTracks() {
 
 /** Is the original of use now? */
 function originalWanted(state) {
-	if (take.bytes === 0 || take.originalRemoved || state === 'away') return false;
+	if (!hasOriginal(take) || state === 'away') return false;
 	if (broken !== '') return loaded?.what !== 'original' && !take.file?.asIs;
 	return state !== 'ready' && loaded?.what !== 'original';
 }
@@ -237,7 +241,7 @@ function show() {
 	const { state } = watch.waiting;
 	take = watch.take;
 	if (take === null || !HAS_OBJECT.has(state) && state !== 'asking') return;
-	const name = take.name?.trim() || desk.unnamed(dateText(take.createdAt));
+	const name = nameOf(take);
 	setText(at('title'), name);
 	const title = `${name} – ${common.brand}`;
 	if (document.title !== title) document.title = title;
@@ -255,7 +259,7 @@ function changed() {
 	else if (state === 'refused') giveUp(texts.refusedTitle, texts.refused[answer.code] ?? answer.message);
 	else if (watch.take === null && state !== 'asking') trouble();
 	else show();
-	if (take !== null && state === 'ready') begin('file');
+	if (take !== null && state === 'ready' && take.file?.bytes !== 0) begin('file'); // of nothing its warning says enough
 	if (state !== 'failed') refusal = '';
 }
 

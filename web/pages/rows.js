@@ -1,23 +1,22 @@
 // One recording on the desk: a list item that is made once and then changed in place, so that focus, selection and an open
 // rename survive every update. Names and reasons from outside are text, never markup.
 import { desk as texts, finish } from './texts.js';
-import { stepText, tryFailedText, warningTexts } from './finishing.js';
-import { fileName, graceLeft, kindOf } from './takes.js';
+import { nameOf, originOf, stepText, tryFailedText, warningTexts } from './finishing.js';
+import { fileName, graceLeft, hasOriginal, kindOf } from './takes.js';
 import { bytesText, clockText, dateText, element, fullTimeText, setAttribute, setText } from './ui.js';
 
 const MARKS = { live: '●', lost: '◌', waiting: '◌', saved: '✓', short: '✓', failed: '!', dropped: '–', fetching: '◌' };
 const COLOURS = { live: 'live', lost: 'warn', waiting: 'warn', saved: 'good', short: 'good', failed: 'bad', dropped: '', fetching: '' };
 
-export const nameOf = (take) => take.name?.trim() || texts.unnamed(dateText(take.createdAt));
-
 function mediaOf(take) {
-	if (take.mime?.startsWith('audio/')) return texts.kindAudio;
-	return take.mime?.startsWith('video/') ? texts.kindVideo : texts.kindOther;
+	const mime = take.file?.mime ?? take.mime ?? '';
+	if (mime.startsWith('audio/')) return texts.kindAudio;
+	return mime.startsWith('video/') ? texts.kindVideo : texts.kindOther;
 }
 
 /** Where it comes from and what it is: "from phone-7 · video · 3:12 · 2 tracks, 1 sending". */
 function originText(take) {
-	const parts = [texts.from(take.owner), mediaOf(take)];
+	const parts = [texts.from(originOf(take)), mediaOf(take)];
 	if (typeof take.duration === 'number') parts.push(clockText(take.duration * 1000));
 	const names = (take.tracks ?? []).map(({ track }) => track);
 	if (names.length > 1) parts.push(texts.tracks(names.length, take.tracks.filter(({ attached }) => attached).length));
@@ -36,7 +35,7 @@ function wordOf(take, kind) {
 function downloadsOf(take) {
 	const tracks = (take.tracks ?? []).map(({ track }) => track);
 	const links = take.file ? [{ what: 'file', track: null, name: fileName({ ...take, mime: take.file.mime }) }] : [];
-	if (take.bytes === 0 || take.originalRemoved || take.file?.asIs && tracks.length < 2) return links;
+	if (!hasOriginal(take) || take.file?.asIs && tracks.length < 2) return links;
 	return [...links, ...(tracks.length > 1 ? tracks : [null]).map((track) => ({ what: 'original', track, name: fileName(take, track) }))];
 }
 
@@ -189,7 +188,7 @@ export class Row {
 			why = clock.live ? texts.why.lost(clockText(graceLeft(take, clock.heardAt(take.id) ?? clock.now, clock.now)))
 				: texts.why.lostStale;
 		} else if (kind === 'failed') {
-			why = `${texts.why.failed(stepText(take))} ${take.bytes > 0 ? texts.kept : ''}`.trim();
+			why = `${texts.why.failed(stepText(take))} ${hasOriginal(take) ? texts.kept : ''}`.trim();
 		} else if (texts.why[kind]) {
 			why = texts.why[kind];
 		}

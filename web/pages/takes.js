@@ -85,11 +85,11 @@ export class Takes {
 		return this.#sorted;
 	}
 
-	/** Those whose name has `search` in it, or that the server found for it (`hits`, ids). */
+	/** Those whose name or reference has `search` in it, or that the server found for it (`hits`, ids). */
 	found(search, hits) {
 		const wanted = folded(search.trim());
 		if (wanted === '') return this.sorted();
-		return this.sorted().filter((take) => hits.has(take.id) || folded(take.name ?? '').includes(wanted));
+		return this.sorted().filter((take) => hits.has(take.id) || [take.name, take.ref].some((text) => folded(text ?? '').includes(wanted)));
 	}
 }
 
@@ -119,6 +119,12 @@ export function kindOf(take) {
 	}
 }
 
+/** What the server could not get from elsewhere: nothing of it is served. */
+export const fetchFailed = ({ phase, error }) => phase === 'error' && /^(source_|url_refused)/.test(error?.code ?? '');
+
+/** Whether the bytes as received can be had. */
+export const hasOriginal = (take) => take.bytes > 0 && !take.originalRemoved && !fetchFailed(take);
+
 /** What is left of the grace; it stands still while nothing is heard. */
 export function graceLeft(take, heardAt, now) {
 	return Math.max(0, take.graceLeftMs - (now - heardAt));
@@ -126,7 +132,7 @@ export function graceLeft(take, heardAt, now) {
 
 /** A file's name for a download: the recording's, without what file systems dislike. `take.mime` gives its ending. */
 export function fileName(take, track = null) {
-	const clean = (take.name ?? '').replace(/[\u0000-\u001f\u007f<>:"/\\|?*]+/g, ' ').trim().replace(/^\.+|\.+$/g, '') || 'recording';
+	const clean = (take.name?.trim() || take.ref || '').replace(/[\u0000-\u001f\u007f<>:"/\\|?*]+/g, ' ').trim().replace(/^\.+|\.+$/g, '') || 'recording';
 	const subtype = /^\w+\/([\w.+-]+)/.exec(take.mime ?? '')?.[1] ?? '';
 	const ends = { webm: 'webm', mp4: 'mp4', ogg: 'ogg', mpeg: take.mime?.startsWith('audio') ? 'mp3' : 'mpg', wav: 'wav', 'x-wav': 'wav',
 		'x-matroska': 'mkv', quicktime: 'mov', aac: 'aac', flac: 'flac', 'x-m4a': 'm4a' };

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
 import { atEnd, tempDir, until } from './server.mjs';
-import { api, assertOriginal, recording, sha256 } from './wire.mjs';
+import { api, assertOriginal, isSealed, recording, sha256 } from './wire.mjs';
 
 const run = promisify(execFile);
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
@@ -145,7 +145,7 @@ export class RecordPage {
 		const { bytes } = await api(server, `/api/recordings/${id}/original`);
 		await assertOriginal(server, id, bytes);
 		const state = await recording(server, id);
-		assert.ok(['queued', 'processing', 'generating_thumbnail', 'complete'].includes(state.phase), state.phase); // it is sealed
+		assert.ok(isSealed(state), state.phase);
 		assert.equal(state.interrupted, interrupted);
 		assert.deepEqual(this.complaints, []);
 		return { id, bytes, state, streams: await probe(t, bytes, { strict: !cut }) };

@@ -10,6 +10,9 @@ import { fileURLToPath } from 'node:url';
 export const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 export const BINARY = process.env.HOLDFAST_BIN ?? join(ROOT, 'build/holdfast');
 
+// How many workers a server has when its test does not say. With 0 takes stay queued.
+const WORKERS = process.env.HOLDFAST_E2E_WORKERS ?? '0';
+
 const START_MS = 10_000; // what the server promises for its first start
 const STOP_MS = 15_000;
 
@@ -73,7 +76,8 @@ export class Server {
 		const command = [...wrapper, BINARY, 'serve', '--data', this.dataDir, '--listen', `127.0.0.1:${this.port ?? 0}`,
 			'--journal-size', '256M', ...args];
 		const began = performance.now();
-		const child = spawn(command[0], command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, HOLDFAST_WORKERS: String(this.options.workers ?? 0), ...env } });
+		const workers = String(this.options.workers ?? WORKERS);
+		const child = spawn(command[0], command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, HOLDFAST_WORKERS: workers, ...env } });
 		this.child = child;
 		this.output = '';
 		this.pid = child.pid;

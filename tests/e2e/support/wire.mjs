@@ -162,6 +162,9 @@ export async function only(server) {
 	return body.items[0];
 }
 
+/** Whether it was sealed, however far its work has come. */
+export const isSealed = (state) => ['queued', 'processing', 'generating_thumbnail', 'complete'].includes(state.phase);
+
 /** The tracks of a recording with the fields that the protocol promises; there may be more. */
 export function tracksOf(state) {
 	return state.tracks.map(({ track, bytes, attached, sealed }) => ({ track, bytes, attached, sealed }));
