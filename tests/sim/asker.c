@@ -111,7 +111,7 @@ static bool never_fits(const struct question *q, enum err err)
 		return q->resource == RESOURCE_ORIGINAL ? q->take && !q->track->known : deleting(q);
 	case ERR_NO_THUMBNAIL:
 	case ERR_NO_WAVEFORM:
-		return something_failed(q) || (q->take && oracle_delivered_sum(q->take) == 0);
+		return something_failed(q) || q->import || (q->take && (q->take->completed_bare || oracle_delivered_sum(q->take) == 0));
 	case ERR_SOURCE_GONE:
 		return q->import && q->import->failures > 0 && !q->import->fetched;
 	default:

@@ -18,7 +18,7 @@ struct story {
 	unsigned seals, again;	     /* moves to `queued` from `uploading`, from `error` */
 	int64_t leases[LIMIT_ATTEMPTS];
 	unsigned lease_count; /* of this revision */
-	int64_t seq, complete_ms;
+	int64_t seq, published_ms;
 	unsigned count;
 };
 
@@ -34,17 +34,17 @@ static void lease_seen(struct story *t, int64_t at_ms)
 	t->lease_count++;
 }
 
-/* Nobody deleted it but the server: it was complete, for as long as it is kept. */
+/* Nobody deleted it but the server: it is complete, and was published for as long as it is kept. */
 static void deletion_seen(struct story *t, int64_t at_ms)
 {
 	struct world *w = t->w;
 	if (t->take->fate == FATE_DELETE || w->plan.retain_ms == UINT64_MAX)
 		return;
 	world_tally(w, TALLY_EXPIRED);
-	bool early = !w->plan.jumps && at_ms - t->complete_ms < (int64_t)w->plan.retain_ms;
+	bool early = !w->plan.jumps && at_ms - t->published_ms < (int64_t)w->plan.retain_ms;
 	if (t->phase != PHASE_COMPLETE || early)
 		sim_fail(&w->sim, "the end is the end", "%s was %s for %" PRId64 " ms when it was removed",
-			 t->take->session, phase_name(t->phase), at_ms - t->complete_ms);
+			 t->take->session, phase_name(t->phase), at_ms - t->published_ms);
 }
 
 static enum err event_seen(void *arg, const struct catalog_event *event)
@@ -68,6 +68,8 @@ static enum err event_seen(void *arg, const struct catalog_event *event)
 	t->revision = event->revision;
 	t->seq = event->seq;
 	t->count++;
+	if (event->phase == PHASE_GENERATING_THUMBNAIL || (event->phase == PHASE_COMPLETE && t->published_ms == 0))
+		t->published_ms = event->at_ms;
 	if (event->phase == PHASE_PROCESSING)
 		lease_seen(t, event->at_ms);
 	if (event->phase != PHASE_COMPLETE)
@@ -75,7 +77,6 @@ static enum err event_seen(void *arg, const struct catalog_event *event)
 	if (event->revision <= t->finished)
 		sim_fail(s, "finished once", "%s: revision %" PRIu32 " is announced again", session, event->revision);
 	t->finished = event->revision;
-	t->complete_ms = event->at_ms;
 	return ERR_OK;
 }
 
