@@ -29,6 +29,7 @@ struct removal {
 	int64_t now_ms;
 	bool gone; /* the files are */
 	bool removed;
+	int64_t updated_ms; /* as the row says */
 	uint32_t tracks;
 	enum err err;
 };
@@ -71,6 +72,7 @@ static enum err say_run(struct catalog *c, struct catalog_op *op)
 	enum err err = c->ops->original_removed(c, &r->id, r->gone, r->now_ms, &row);
 	r->removed = err == ERR_OK && row.original_removed;
 	r->tracks = row.track_count;
+	r->updated_ms = row.updated_ms;
 	recording_info_release(&row);
 	return err;
 }
@@ -105,13 +107,14 @@ static void files_done(struct task *task)
 static void said(struct engine *e, struct catalog_op *op)
 {
 	struct removal *r = list_entry(op, struct removal, op);
+	if (!op->err && r->removed && !e->failed) {
+		r->take->rec.info.original_removed = true;
+		r->take->rec.info.updated_ms = r->updated_ms;
+		follow_change(e, r->take);
+	}
 	if (op->err || !r->removed || r->gone || e->failed) {
 		removal_end(e, r, op->err);
 		return;
-	}
-	if (!r->take->rec.info.original_removed) {
-		r->take->rec.info.original_removed = true;
-		follow_change(e, r->take);
 	}
 	exec_submit(e->config.exec, LANE_CHECKPOINT, &r->task);
 }
