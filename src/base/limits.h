@@ -169,6 +169,7 @@ enum {
 	LIMIT_EVENTS_PAGE = 100,	     /* read from the outbox at a time */
 	LIMIT_EVENT_STREAMS = 64,	     /* clients that follow /api/events */
 	LIMIT_EVENTS_DAYS = 30,		     /* kept in the outbox, but for the newest of each recording */
+	LIMIT_EVENTS_TRIM = 1000,	     /* forgotten with one look: who records waits for the same lane */
 	LIMIT_RETENTION_FIRST_MS = 5 * 1000, /* after the start: who is reconnecting goes first */
 	LIMIT_RETENTION_MS = 30 * 1000,	     /* between two looks for what may go … */
 	LIMIT_RETENTION_ITEMS = 24,	     /* … of which so many go with one: the disk is for what comes in */

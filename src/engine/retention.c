@@ -1,4 +1,4 @@
-/* Retention: what was published and verified goes when its time is over, a few at a time.
+/* Retention: what was published and verified goes when its time is over, a few at a time, and so do old events.
  *
  * An original goes in three steps: the catalog says that nobody is to be given it any more, durably; then its files go,
  * durably; then the catalog knows that too. Whatever the crash, nobody is promised bytes that are gone, and the next
@@ -232,15 +232,45 @@ static void look(struct engine *e, enum catalog_expiry what)
 	catalog_pump(e);
 }
 
+/* The outbox */
+
+struct trim_op {
+	struct catalog_op op;
+	int64_t before_ms;
+};
+
+static enum err trim_run(struct catalog *c, struct catalog_op *op)
+{
+	return c->ops->events_trim(c, ((struct trim_op *)op)->before_ms);
+}
+
+/* Failed or not: the next look does the rest. */
+static void trim_done(struct engine *e, struct catalog_op *op)
+{
+	(void)e;
+	free(op);
+}
+
+static void trim(struct engine *e)
+{
+	struct trim_op *o = must(calloc(1, sizeof *o));
+	o->op.run = trim_run;
+	o->op.done = trim_done;
+	o->before_ms = before(e, LIMIT_EVENTS_DAYS * 24ULL * 3600 * 1000);
+	catalog_submit(e, &o->op);
+	catalog_pump(e);
+}
+
 void retention_due(struct engine *e)
 {
 	if (retention_busy(e) || e->stopping)
 		return; /* its end sets the timer again */
+	trim(e);
 	look(e, e->config.retain_ms == UINT64_MAX ? EXPIRY_ORIGINALS : EXPIRY_RECORDINGS);
+	rest(e); /* unless a look began */
 }
 
 void retention_listen(struct engine *e)
 {
-	if (e->config.retain_ms != UINT64_MAX || e->config.retain_originals_ms != UINT64_MAX)
-		timer_set(&e->timers, &e->retention.timer, e->now.mono_ms + LIMIT_RETENTION_FIRST_MS);
+	timer_set(&e->timers, &e->retention.timer, e->now.mono_ms + LIMIT_RETENTION_FIRST_MS);
 }
