@@ -11,7 +11,7 @@ const server = sharedServer({ workers: 2 });
 const options = { timeout: 180_000 };
 const WORK_MS = 60_000;
 const WORKER_BYTES = 1.2e9; // resident; its address space ends at 2 GiB
-const GROWTH = 64 * 1024 * 1024;
+const GROWTH = 1024 * 1024;
 const REASONS = ['media_unreadable', 'media_limit', 'check_failed'];
 
 /** The most that any worker of the server had resident while this runs. */

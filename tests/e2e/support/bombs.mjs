@@ -86,8 +86,8 @@ const pcm = (channels = 1) => box('sowt', be(6, 0), be(2, 1), be(8, 0), be(2, ch
 const pcm2 = box('lpcm', be(6, 0), be(2, 1), be(2, 2), be(6, 0), be(2, 3), be(2, 16), hex('fffe'), be(2, 0), hex('00010000'), be(4, 72), hex('7e37e43c8800759c'), be(4, 0xffffffff),
 	hex('7f000000'), be(4, 16), be(4, 12), be(4, 0xffffffff), be(4, 1));
 const trak = (entry, { count = 10, times = count, chunks = 1, per = count, size = 2 } = {}) => box('trak', tkhd, box('mdia', box('mdhd', be(4, 0), be(8, 0), be(4, 48000), be(4, 48000), be(4, 0)),
-	box('hdlr', be(8, 0), 'soun', be(13, 0)), box('minf', box('smhd', be(8, 0)), box('stbl', box('stsd', be(4, 0), be(4, 1), entry), box('stts', be(4, 0), be(4, 1), be(4, times), be(4, 1)),
-		box('stsc', be(4, 0), be(4, 1), be(4, 1), be(4, per), be(4, 1)), box('stsz', be(4, 0), be(4, size), be(4, count)),
+	box('hdlr', be(8, 0), 'soun', be(13, 0)), box('minf', box('smhd', be(8, 0)), box('stbl', box('stsd', be(4, 0), be(4, 1), entry), box('stts', be(4, 0), count ? [be(4, 1), be(4, times), be(4, 1)] : be(4, 0)),
+		box('stsc', be(4, 0), count ? [be(4, 1), be(4, 1), be(4, per), be(4, 1)] : be(4, 0)), box('stsz', be(4, 0), be(4, size), be(4, count)),
 		box('stco', be(4, 0), be(4, chunks), Array.from({ length: Math.min(chunks, 1) }, () => be(4, 1000)))))));
 const ftyp = box('ftyp', 'qt  ', be(4, 0), 'qt  ');
 const mp4 = (...content) => join(ftyp, box('moov', mvhd, content), box('mdat', Buffer.alloc(4000, 5)));
@@ -116,11 +116,11 @@ const zlibTrack = picture('V_VP8', 64, 64, el('6d80', el('6240', num('5031', 0),
 export const BOMBS = {
 	'one byte': () => [Buffer.from('x'), 'asIs'],
 	'the first four bytes of WebM': () => [hex('1a45dfa3'), 'asIs'],
-	'a WAV of 65,535 channels': () => [wav({ channels: 65535 }), 'asIs file error'],
+	'a WAV of 65,535 channels': () => [wav({ channels: 65535 }), 'asIs'],
 	'a WAV of a rate of 4 GHz': () => [wav({ rate: 0xffffffff }), 'asIs file error'],
 	'a WAV that claims 2 GB': () => [wav({ claims: 0x7ffffff0 }), 'file'],
 	'a FLAC that claims 68 billion samples': () => [flac(20, 2n ** 36n - 1n), 'file'],
-	'a FLAC of two hours at 655 kHz in eight channels': () => [flac(60_000, 0), 'file'],
+	'a FLAC of half an hour at 655 kHz in eight channels': () => [flac(18_000, 0), 'file'],
 	'an MP4 of 10^9 samples': () => [mp4(trak(pcm(), { count: 1e9 })), 'asIs file error'],
 	'an MP4 of 10^9 samples of no bytes': () => [mp4(trak(pcm(), { count: 1e9, size: 0 })), 'asIs file error'],
 	'an MP4 of 10^9 chunks': () => [mp4(trak(pcm(), { count: 1e9, chunks: 1e9, per: 1 })), 'asIs file error'],

@@ -1,4 +1,5 @@
 // Media in every container that is taken in, as recorders write it, and what damages it.
+import { readFileSync } from 'node:fs';
 import { ffmpeg } from './finishing.mjs';
 import { random } from './wire.mjs';
 
@@ -22,10 +23,12 @@ export const KINDS = {
 	flac: { args: [...TONE, '-c:a', 'flac', '-f', 'flac'], pipe: true, mime: 'audio/flac', streams: ['audio'] },
 };
 
-/** So many seconds of this kind. `file`: where it may be made, needed for those that no pipe can take. */
-export function make(kind, seconds, file) {
-	const { args, pipe } = KINDS[kind];
-	return ffmpeg(...args.slice(0, -2), '-t', String(seconds), ...args.slice(-2), pipe ? 'pipe:1' : file);
+/** So many seconds of this kind. `file`: where it may be made, needed for those that no pipe can take. `pipe`: as who can't seek writes it. */
+export function make(kind, seconds, file, { pipe = true } = {}) {
+	const one = KINDS[kind];
+	const through = pipe && one.pipe;
+	const bytes = ffmpeg(...one.args.slice(0, -2), '-t', String(seconds), ...one.args.slice(-2), through ? 'pipe:1' : file);
+	return through ? bytes : readFileSync(file);
 }
 
 const LARGE = Buffer.from('7fffffffffffffff', 'hex');
