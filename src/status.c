@@ -109,8 +109,7 @@ static void draw_recording(struct screen *s, const json_t *r)
 	     size_text(number_of(r, "bytes"), bytes));
 }
 
-static void draw_queue(struct screen *s, const json_t *work, const char *kind, const char *what,
-		       const char *lack)
+static void draw_queue(struct screen *s, const json_t *work, const char *kind, const char *what, const char *lack)
 {
 	const json_t *q = json_object_get(work, kind);
 	double queued = number_of(q, "queued"), running = number_of(q, "running"), failed = number_of(q, "failed"),
@@ -148,9 +147,8 @@ static void draw(struct screen *s, const json_t *status)
 	     text_of(status, "listen", "?"), duration_text(number_of(status, "uptimeMs"), up),
 	     number_of(status, "connections"), plural(number_of(status, "connections")));
 	line(s, "%.0f recording%s open, %.0f attached; %s received, %s durable", number_of(status, "takes"),
-	     plural(number_of(status, "takes")),
-	     number_of(status, "attached"), size_text(number_of(status, "bytesReceived"), a),
-	     size_text(number_of(status, "bytesDurable"), b));
+	     plural(number_of(status, "takes")), number_of(status, "attached"),
+	     size_text(number_of(status, "bytesReceived"), a), size_text(number_of(status, "bytesDurable"), b));
 	line(s, "%s of %s free, %s kept in reserve%s", size_text(number_of(status, "freeBytes"), a),
 	     size_text(number_of(status, "totalBytes"), b), size_text(number_of(status, "reserveBytes"), c),
 	     json_is_true(json_object_get(status, "paused")) ? "; reading is paused: the disk is behind" : "");

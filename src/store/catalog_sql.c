@@ -22,7 +22,8 @@
 #define ORIGINALS PUBLISHED " AND media_as_is = 0 AND original_removed < 2"
 #define LIST_WHERE                                                                                                     \
 	"id < ?1 AND (?2 IS NULL OR principal = ?2) "                                                                  \
-	"AND (?3 IS NULL OR contains(name, ?3) OR contains(ref, ?3) OR contains(session_id, ?3)) ORDER BY id DESC LIMIT ?4"
+	"AND (?3 IS NULL OR contains(name, ?3) OR contains(ref, ?3) OR contains(session_id, ?3)) ORDER BY id DESC "    \
+	"LIMIT ?4"
 
 static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
