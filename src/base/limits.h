@@ -141,6 +141,7 @@ enum {
 	LIMIT_LEASE_MS = 30 * 1000,	     /* a worker silent for so long has lost its job */
 	LIMIT_WORKER_ALIVE_MS = 2000,	     /* it gives a sign of life so often */
 	LIMIT_QUEUE_WAIT_MS = 5 * 60 * 1000, /* queued for so long with no worker alive: readers are told */
+	LIMIT_NO_ROOM_MS = 15 * 1000,	     /* no file is begun for so long when one found no room */
 	LIMIT_RECOVERING_S = 5,		     /* Retry-After while a job is tried again */
 	LIMIT_NOT_YET_S = 2,		     /* Retry-After while all goes well */
 	LIMIT_WORKERS = 64,		     /* --workers */

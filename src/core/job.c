@@ -127,9 +127,10 @@ static enum err keep_message(struct job_info *job, const char *message)
 enum err job_failed(struct job_info *job, enum err error, const char *message, int64_t now_ms)
 {
 	assert(job->state == JOB_RUNNING && error != ERR_OK);
-	if (error == ERR_SHUTTING_DOWN && job->attempt > 0)
-		job->attempt--; /* a clean stop is nobody's failure: three restarts must not end a recording in `error`
-				 */
+	/* a clean stop and a full disk are not its failure: neither may end a recording in `error` */
+	bool counts = error != ERR_SHUTTING_DOWN && (error != ERR_STORAGE_FULL || job->kind != JOB_FINALIZE);
+	if (!counts && job->attempt > 0)
+		job->attempt--;
 	bool again = err_retry(error) && job->attempt < attempts_of(job->kind);
 	/* the window is for what fails at once: three attempts of twenty minutes each must not go on for ever */
 	if (job->started_ms <= now_ms && job->window_ms <= job->started_ms)

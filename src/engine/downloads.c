@@ -54,7 +54,8 @@ static const char *waits_for(const struct recording_info *info)
 	case PHASE_UPLOADING:
 		return info->source_url ? "It is being fetched from its source." : "It is still being recorded.";
 	case PHASE_QUEUED:
-		return "It waits for a worker.";
+		return info->job.error == ERR_STORAGE_FULL ? "It waits for space on the disk."
+							   : "It waits for a worker.";
 	case PHASE_PROCESSING:
 		return "A worker makes its file.";
 	case PHASE_GENERATING_THUMBNAIL:

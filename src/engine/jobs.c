@@ -51,6 +51,13 @@ void slot_release(struct slot *s)
 	slot_arm(s);
 }
 
+void jobs_log(const char *event, const struct uuid *recording)
+{
+	char id[UUID_TEXT];
+	uuid_format(recording, id);
+	log_event(LOG_WARN, event, "id", id, NULL);
+}
+
 /* What goes on for a night is told at its first, second, fourth, eighth … time. */
 static void gone_tell(struct slot *s, const struct worker_event *event)
 {
@@ -136,7 +143,7 @@ void jobs_timer(struct timer *timer)
 		slot_kill(s);
 		break;
 	case PROCESS_LEASED:
-		log_event(LOG_WARN, "lease_lost", "slot", log_number(s->number), NULL);
+		jobs_log("lease_lost", &s->lease->info.id);
 		lease_fail(s->lease, ERR_WORKER_SILENT, NULL);
 		slot_kill(s);
 		lease_advance(s->lease);
@@ -216,6 +223,10 @@ static void pump(struct engine *e)
 	bool may = e->listening && !e->stopping && !e->failed && !e->storage_full;
 	if (!j->wanted || j->claiming || !may || j->lease_count >= 2 * j->slot_count)
 		return;
+	if (e->now.mono_ms < j->room_ms) {
+		jobs_due_in(e, (int64_t)(j->room_ms - e->now.mono_ms));
+		return;
+	}
 	for (unsigned i = 0; i < j->slot_count; i++) {
 		struct slot *s = &j->slots[i];
 		if (s->process == PROCESS_IDLE && e->now.mono_ms <= s->heard_ms + LIMIT_WORKER_FRESH_MS) {

@@ -73,6 +73,7 @@ struct lease {
 	enum err failure; /* why it comes to nothing, ERR_OK: it may yet succeed */
 	char *failure_message;
 	enum err err; /* of the task */
+	uint64_t reserve;
 	unsigned progress;
 	unsigned told_progress;
 	uint64_t since_ms, renewed_ms, told_ms;
@@ -86,6 +87,7 @@ void slot_arm(struct slot *s);
 void slot_release(struct slot *s);
 
 /* jobs_lease.c. Takes `job` and `row` over; `slot` NULL: its process has died meanwhile. */
+void jobs_log(const char *event, const struct uuid *recording); /* a warning */
 void lease_new(struct engine *e, struct slot *slot, struct job_info *job, struct recording_info *row);
 void lease_event(struct lease *l, const struct worker_event *event);
 void lease_gone(struct lease *l, const struct worker_event *event);

@@ -16,6 +16,11 @@ void lease_fail(struct lease *l, enum err err, const char *message)
 {
 	if (l->failure)
 		return;
+	if (err == ERR_STORAGE_FULL) {
+		if (l->engine->jobs.room_ms == 0)
+			jobs_log("no_room_to_finish", &l->info.id); /* once, until something was finished again */
+		l->engine->jobs.room_ms = l->engine->now.mono_ms + LIMIT_NO_ROOM_MS;
+	}
 	/* the sync of one file, which is thrown away: another attempt writes another one */
 	l->failure = err == ERR_SYNC_FAILED ? ERR_WRITE_FAILED : err;
 	l->failure_message = message ? must(strdup(message)) : NULL; /* the job machine keeps as much as is text */
@@ -79,11 +84,22 @@ static enum err track_open(struct lease *l, uint32_t i)
 	return err;
 }
 
+/* The file is about as large as what it is made of, and the reserve is not for it. */
+static enum err room_judge(const struct lease *l)
+{
+	struct vfs_space space;
+	uint64_t needed = recording_info_bytes(&l->info) + l->reserve;
+	enum err err = vfs_space(l->engine->config.vfs, &space);
+	return err == ERR_OK && space.free_bytes < needed ? ERR_STORAGE_FULL : err;
+}
+
 static void open_run(struct task *task)
 {
 	struct lease *l = lease_of(task);
 	for (uint32_t i = 0; i < l->info.track_count && !l->err; i++)
 		l->err = track_open(l, i);
+	if (!l->err)
+		l->err = room_judge(l);
 	if (l->err)
 		return;
 	l->err = media_attempt_open(l->engine->config.vfs, &l->info.id, l->job.revision, l->key.epoch, &l->attempt);
@@ -260,7 +276,7 @@ static void finish_run(struct task *task)
 	struct vfs *vfs = l->engine->config.vfs;
 	l->err = media_attempt_finish(vfs, &l->attempt, &l->end);
 	if (!l->err && media_remove(vfs, &l->info.id, l->keep) != ERR_OK) /* before nobody comes by again */
-		log_event(LOG_WARN, "media_left", NULL);
+		jobs_log("media_left", &l->info.id);
 }
 
 static void finish_done(struct task *task)
@@ -470,6 +486,7 @@ void lease_new(struct engine *e, struct slot *slot, struct job_info *job, struct
 	l->key = (struct job_key){ l->job.id, l->job.epoch };
 	l->keep = l->info.media.revision;
 	l->since_ms = e->now.mono_ms;
+	l->reserve = space_reserve(e);
 	list_push(&e->jobs.leases, &l->link);
 	e->jobs.lease_count++;
 	if (e->stopping) /* which has killed its worker: the first reason stands */

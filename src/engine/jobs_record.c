@@ -107,6 +107,7 @@ static void publish_done(struct engine *e, struct catalog_op *op)
 			lease_fail(l, o->place_err, NULL);
 		} else if (op->err == ERR_OK) {
 			l->published = true;
+			l->engine->jobs.room_ms = 0;
 			l->keep = l->job.revision;
 			l->stage = LEASE_PUBLISHED;
 		}
@@ -170,7 +171,7 @@ static void fail_done(struct engine *e, struct catalog_op *op)
 	if (settle(e, o)) {
 		char id[UUID_TEXT];
 		uuid_format(&o->row.id, id);
-		if (op->err == ERR_OK)
+		if (op->err == ERR_OK && o->error != ERR_STORAGE_FULL)
 			log_event(LOG_WARN, "job_failed", "id", id, "code", err_code(o->error), "attempt",
 				  log_number(o->job.attempt), "state", job_state_name(o->job.state), "why",
 				  o->message ? o->message : err_text(o->error), NULL);

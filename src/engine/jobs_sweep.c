@@ -201,7 +201,7 @@ enum err jobs_recover(struct engine *e)
 		err = c->ops->job_fail(c, &found.jobs[i].key, notify ? ERR_SHUTTING_DOWN : ERR_WORKER_DIED,
 				       "The server ended while it worked on it.", e->now.wall_ms, &job, &row);
 		if (!err && job.kind == JOB_FINALIZE && media_remove(e->config.vfs, &row.id, row.media.revision))
-			log_event(LOG_WARN, "media_left", NULL); /* what the attempt had made by then */
+			jobs_log("media_left", &row.id); /* what the attempt had made by then */
 		if (!err)
 			take_row(e, &row);
 		job_info_release(&job);

@@ -19,6 +19,7 @@ struct jobs {
 	bool claiming;	   /* one claim at a time */
 	bool looking;	   /* … and one look at the queue */
 	uint64_t alive_ms; /* some worker was alive then */
+	uint64_t room_ms;  /* no claim before: there was no room for a file. 0: there was */
 	uint64_t due_ms;   /* the next job is due then … */
 	uint64_t look_ms, looked_ms;
 	struct timer timer; /* … at the first of the two */

@@ -1,13 +1,14 @@
 // A disk that really is full, and gets space again.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { diskOrSkip } from './support/disk.mjs';
-import { startServer } from './support/server.mjs';
+import { file, longWebm, phase, take } from './support/finishing.mjs';
+import { startServer, tempDir, until } from './support/server.mjs';
 import { Taker } from './support/taker.mjs';
-import { media, sessionId, wire } from './support/wire.mjs';
+import { api, media, recording, sessionId, wire } from './support/wire.mjs';
 
 test('a disk fills up under running takes; they go on when there is space', { timeout: 120_000 }, async (t) => {
 	const disk = diskOrSkip(t, 700);
@@ -31,4 +32,30 @@ test('a disk fills up under running takes; they go on when there is space', { ti
 		taker.push(media(1_000_000));
 		await taker.finish(server, 60_000);
 	}
+});
+
+test('no room for the finished file: it waits, no attempt is counted, and it is made when there is space', { timeout: 120_000 }, async (t) => {
+	const disk = diskOrSkip(t, 800);
+	if (!disk) return;
+	const bytes = readFileSync(longWebm(join(tempDir(t), 'long.webm'), 240));
+	const server = await startServer(t, { dataDir: join(disk.path, 'data'), workers: 0 });
+	const id = await take(t, server, bytes);
+	await server.stop();
+	const free = Number(execFileSync('df', ['--output=avail', '-B1', disk.path]).toString().split('\n')[1]);
+	const ballast = join(disk.path, 'ballast');
+	execFileSync('fallocate', ['-l', String(free - 80_000_000), ballast]);
+	await server.start({ env: { HOLDFAST_WORKERS: '1' } });
+	const waits = await until(async () => {
+		const state = await recording(server, id);
+		return state.lastError && state;
+	}, 20_000, 'an attempt');
+	assert.deepEqual([waits.phase, waits.attempt, waits.lastError.code], ['queued', 0, 'storage_full']);
+	assert.equal((await file(server, id)).status, 202);
+	assert.equal((await api(server, `/api/recordings/${id}/original`, { method: 'HEAD' })).status, 200);
+	await assert.rejects(until(async () => (await recording(server, id)).phase === 'error', 4_000, 'given up'));
+	rmSync(ballast);
+	const done = await phase(server, id, 'complete', 60_000);
+	assert.equal(done.attempt, 1);
+	const lines = server.output.split('\n').filter((line) => line.includes(id));
+	assert.ok(lines.length <= 3, lines.join('\n'));
 });

@@ -256,6 +256,27 @@ static void webhooks_are_tried_for_a_day_and_parked(void **state)
 	job_info_release(&job);
 }
 
+/* What was given back: the next lease is the first attempt still, however often. */
+static void what_is_not_its_own_failure_does_not_count(void **state)
+{
+	static const enum err errors[] = { ERR_SHUTTING_DOWN, ERR_STORAGE_FULL };
+	(void)state;
+	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+		struct job_info job = queued(JOB_FINALIZE, T);
+		int64_t now = T;
+		for (int k = 0; k < 2 * LIMIT_ATTEMPTS; k++) {
+			lease(&job, now);
+			assert_int_equal(job.attempt, 1);
+			assert_int_equal(job_failed(&job, errors[i], NULL, now), ERR_OK);
+			assert_int_equal(job.state, JOB_QUEUED);
+			assert_int_equal(job.attempt, 0);
+			assert_int_equal(job.error, errors[i]);
+			now = job.not_before_ms;
+		}
+		job_info_release(&job);
+	}
+}
+
 static void each_event_has_its_own_attempts(void **state)
 {
 	struct job_info job = queued(JOB_NOTIFY, T);
@@ -326,6 +347,7 @@ int main(void)
 		cmocka_unit_test(a_clock_set_forward_is_wrong_once),
 		cmocka_unit_test(webhooks_are_tried_for_a_day_and_parked),
 		cmocka_unit_test(each_event_has_its_own_attempts),
+		cmocka_unit_test(what_is_not_its_own_failure_does_not_count),
 		cmocka_unit_test(cancelling_fences),
 		cmocka_unit_test(messages_are_text_of_a_bounded_length),
 	};

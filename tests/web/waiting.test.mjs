@@ -132,6 +132,7 @@ const take = (more = {}) => ({ phase: 'queued', attached: false, bytes: 5_000_00
 
 test('a row’s step: progress, attempt, and what failed', () => {
 	assert.equal(stepText(take()), 'Waits to be finished.');
+	assert.equal(stepText(take({ lastError: { message: 'The storage is full.' } })), 'Waits to be finished. The attempt before failed: The storage is full.');
 	assert.equal(stepText(take({ phase: 'processing', attempt: 1, progress: 0.409 })), 'Being finished: 40 %.');
 	assert.match(stepText(take({ phase: 'processing', attempt: 2, progress: 0.4, lastError: { message: 'The worker died.' } })),
 		/^Being finished: 40 %, attempt 2\/3\. .*The worker died\.$/);

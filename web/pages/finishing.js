@@ -38,7 +38,8 @@ export function stepText(take) {
 		if (take.fetch === 'on_demand' && take.bytes === 0 && !(take.attempt > 0)) return step.notFetched;
 		return trying(step.fetching);
 	case 'queued':
-		return failedOnce ? step.again(take.attempt, take.attempts ?? 3, messageOf(take.lastError)) : step.queued;
+		if (failedOnce) return step.again(take.attempt, take.attempts ?? 3, messageOf(take.lastError));
+		return take.lastError ? `${step.queued} ${step.before(messageOf(take.lastError))}` : step.queued; // no space: that is no attempt of its own
 	case 'processing':
 		return trying(step.processing);
 	case 'generating_thumbnail':
