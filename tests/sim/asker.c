@@ -238,7 +238,7 @@ static void read_done(void *arg, enum err err, const void *data, size_t len)
 	check_bytes(q, data, len);
 	q->off += len;
 	world_tally(w, TALLY_READS);
-	if (q->off >= q->bytes || rng_chance(luck(w), 10))
+	if (q->off >= q->bytes || (!w->calm && rng_chance(luck(w), 10)))
 		read_over(q);
 	else
 		sim_after(&w->sim, rng_below(luck(w), rng_chance(luck(w), 5) ? 2 * SECOND : 2 * MS), read_later, q, 0);

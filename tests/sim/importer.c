@@ -337,8 +337,14 @@ void importers_begin(struct world *w)
 void importers_check_all(struct world *w)
 {
 	for (unsigned i = 0; i < w->plan.imports && w->engine; i++) {
-		if (w->outside->imports[i].id[0] && !w->outside->imports[i].deleting)
-			ask_state(w, &w->outside->imports[i]);
+		struct import_truth *import = &w->outside->imports[i];
+		if (!import->id[0] || import->deleting)
+			continue;
+		ask_state(w, import);
+		if (import->fetched) {
+			asker_import(w, import, RESOURCE_ORIGINAL);
+			asker_import(w, import, RESOURCE_FILE);
+		}
 	}
 }
 
