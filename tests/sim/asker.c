@@ -384,6 +384,8 @@ void asker_import(struct world *w, struct import_truth *import, enum resource re
 	snprintf(q->ref, sizeof q->ref, by_ref ? "ref:%s" : "%s", by_ref ? import->ref : import->id);
 	if (resource == RESOURCE_FILE || resource == RESOURCE_ORIGINAL)
 		import->asked = true;
+	if (import->asked && import->on_demand && !import->fetched)
+		import->again = true;
 	engine_download(w->engine, (struct engine_ref){ q->ref, grant_local() }, resource, NULL, answered, q);
 }
 
