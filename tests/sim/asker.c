@@ -239,7 +239,7 @@ static void read_done(void *arg, enum err err, const void *data, size_t len)
 	check_bytes(q, data, len);
 	q->off += len;
 	world_tally(w, TALLY_READS);
-	if (q->off >= q->bytes || rng_chance(luck(w), 10))
+	if (q->off >= q->bytes || (!w->calm && rng_chance(luck(w), 10)))
 		read_over(q);
 	else
 		sim_after(&w->sim, rng_below(luck(w), rng_chance(luck(w), 5) ? 2 * SECOND : 2 * MS), read_later, q, 0);
@@ -386,6 +386,8 @@ void asker_import(struct world *w, struct import_truth *import, enum resource re
 	snprintf(q->ref, sizeof q->ref, by_ref ? "ref:%s" : "%s", by_ref ? import->ref : import->id);
 	if (resource == RESOURCE_FILE || resource == RESOURCE_ORIGINAL)
 		import->asked = true;
+	if (import->asked && import->on_demand && !import->fetched)
+		import->again = true;
 	engine_download(w->engine, (struct engine_ref){ q->ref, grant_local() }, resource, NULL, answered, q);
 }
 

@@ -43,6 +43,18 @@ static void check_part(struct world *w, const struct take_truth *take, const str
 			 track->last_part);
 }
 
+/* Only what is published goes, and nothing that a late resume may still go on with. */
+static void check_removed(struct world *w, const struct take_truth *take, const struct recording_info *row)
+{
+	if (!row->original_removed)
+		return;
+	bool late = row->sealed_by != SEALED_BY_GRACE || w->plan.late_ms < LATE_FOR_EVER;
+	bool published = row->media.revision == row->revision && row->revision > 0 && !row->media.as_is;
+	if (w->plan.retain_originals_ms == UINT64_MAX || row->phase != PHASE_COMPLETE || !published || !late)
+		sim_fail(&w->sim, "the end is the end", "%s: its original was removed", take->session);
+	world_tally(w, TALLY_ORIGINALS);
+}
+
 /* The spool file, read past the engine. */
 static void check_file(struct world *w, const struct take_truth *take, const struct track_truth *track,
 		       const struct recording_info *row, const struct track_info *info)
@@ -57,8 +69,6 @@ static void check_file(struct world *w, const struct take_truth *take, const str
 	enum err err = vfs_open(disk_vfs(w->disk), path, VFS_READ, &file);
 	if (err == ERR_NOT_FOUND && (info->bytes == 0 || row->original_removed))
 		return;
-	if (row->original_removed && w->plan.retain_originals_ms == UINT64_MAX)
-		sim_fail(s, "the end is the end", "%s: its original was removed", take->session);
 	if (err != ERR_OK)
 		sim_fail(s, "acked bytes are there", "%s: no file %s", take->session, path);
 	vfs_file_size(file, &size);
@@ -189,6 +199,7 @@ static void audit_take(struct world *w, struct catalog *catalog, const struct ta
 	if (w->plan.notifies)
 		receiver_audit(w, catalog, &id, take->session);
 	check_leftovers(w, take, &row);
+	check_removed(w, take, &row);
 	if (row.phase != PHASE_DELETED && row.phase != PHASE_ABORTED && !take->in_error) {
 		for (unsigned i = 0; i < take->track_count; i++)
 			check_track(w, take, &take->tracks[i], &row);

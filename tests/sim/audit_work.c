@@ -19,6 +19,7 @@ struct story {
 	int64_t leases[LIMIT_ATTEMPTS];
 	unsigned lease_count; /* of this revision */
 	int64_t seq, published_ms;
+	bool interrupted; /* grace sealed it */
 	unsigned count;
 };
 
@@ -42,7 +43,8 @@ static void deletion_seen(struct story *t, int64_t at_ms)
 		return;
 	world_tally(w, TALLY_EXPIRED);
 	bool early = !w->plan.jumps && at_ms - t->published_ms < (int64_t)w->plan.retain_ms;
-	if (t->phase != PHASE_COMPLETE || early)
+	bool resumable = t->interrupted && w->plan.late_ms >= LATE_FOR_EVER;
+	if (t->phase != PHASE_COMPLETE || early || resumable)
 		sim_fail(&w->sim, "the end is the end", "%s was %s for %" PRId64 " ms when it was removed",
 			 t->take->session, phase_name(t->phase), at_ms - t->published_ms);
 }
@@ -77,6 +79,7 @@ static enum err event_seen(void *arg, const struct catalog_event *event)
 	if (event->revision <= t->finished)
 		sim_fail(s, "finished once", "%s: revision %" PRIu32 " is announced again", session, event->revision);
 	t->finished = event->revision;
+	t->interrupted = strcmp(event->type, "recording.interrupted") == 0;
 	return ERR_OK;
 }
 

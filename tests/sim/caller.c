@@ -318,6 +318,7 @@ void callers_check_all(struct world *w)
 		if (take->id[0] == '\0')
 			continue;
 		ask_state(w, take);
+		asker_take(w, take, RESOURCE_FILE);
 		for (unsigned k = 0; k < take->track_count; k++)
 			ask_original(w, take, k, true);
 	}

@@ -127,8 +127,7 @@ static void check_phase(struct world *w, struct import_truth *import, const stru
 		sim_fail(s, "finished once", "%s was fetched whole and is uploading again", import->ref);
 	if (error && import->failures + w->failures == 0 && w->life == 1 && !faulty(w))
 		sim_fail(s, "the status is the truth", "%s is in error, and nothing failed", import->ref);
-	bool again = import->completed || (import->on_demand && !known->fetched && import->asked);
-	if (known->failed && !error && !again)
+	if (known->failed && !error && !import->completed && !import->again)
 		sim_fail(s, "questions change nothing", "%s was in error and is %s", import->ref, phase);
 	if (import->on_demand && !import->asked && !uploading)
 		sim_fail(s, "on demand, when demanded", "%s is %s, and nobody asked for it", import->ref, phase);
@@ -335,11 +334,32 @@ void importers_begin(struct world *w)
 		sim_after(&w->sim, rng_below(luck(w), w->plan.calm_us * 3 / 4), tick, w, i);
 }
 
+void importers_again(struct world *w)
+{
+	for (unsigned i = 0; i < w->plan.imports && w->engine; i++) {
+		struct import_truth *import = &w->outside->imports[i];
+		if (!import->failed || import->deleting || !import->known)
+			continue;
+		import->retried = true;
+		if (import->on_demand && !import->fetched)
+			asker_import(w, import, RESOURCE_FILE);
+		else
+			ask_complete(w, import);
+	}
+	world_touched(w);
+}
+
 void importers_check_all(struct world *w)
 {
 	for (unsigned i = 0; i < w->plan.imports && w->engine; i++) {
-		if (w->outside->imports[i].id[0] && !w->outside->imports[i].deleting)
-			ask_state(w, &w->outside->imports[i]);
+		struct import_truth *import = &w->outside->imports[i];
+		if (!import->id[0] || import->deleting)
+			continue;
+		ask_state(w, import);
+		if (import->fetched) {
+			asker_import(w, import, RESOURCE_ORIGINAL);
+			asker_import(w, import, RESOURCE_FILE);
+		}
 	}
 }
 
@@ -398,7 +418,10 @@ static void check_end(struct world *w, const struct import_truth *import, const 
 	const char *phase = phase_name(row->phase);
 	bool untouched = row->phase == PHASE_UPLOADING && import->on_demand && recording_info_bytes(row) == 0;
 	bool finished = row->phase == (w->plan.workers == 0 ? PHASE_QUEUED : PHASE_COMPLETE);
-	bool ended = finished || row->phase == PHASE_ERROR || row->phase == PHASE_DELETED;
+	/* those were asked for again, and all sources hand out what they have */
+	bool passing = err_class(row->error) == ERR_CLASS_TRANSIENT && !faulty(w);
+	bool failed = row->phase == PHASE_ERROR && !(import->retried && passing);
+	bool ended = finished || failed || row->phase == PHASE_DELETED;
 	if (import->on_demand && !import->asked && row->phase != PHASE_DELETED && !untouched)
 		sim_fail(s, "on demand, when demanded", "%s is %s with %" PRIu64 " bytes", import->ref, phase,
 			 recording_info_bytes(row));

@@ -62,6 +62,17 @@ static bool all_idle(struct world *w)
 	return workers_idle(w) && outside_idle(w);
 }
 
+/* The figures of the queues are those of its last look. */
+static void settle(struct world *w)
+{
+	for (unsigned i = 0; i < 20; i++) {
+		world_run(w, w->sim.now_us + 10 * MINUTE, all_idle);
+		world_run(w, w->sim.now_us + 3 * SECOND, NULL);
+		if (all_idle(w))
+			return;
+	}
+}
+
 static void read_all_back(struct world *w)
 {
 	callers_check_all(w);
@@ -95,9 +106,11 @@ static void run_seed(uint64_t seed, bool trace, struct result *result)
 	/* What was left to grace is sealed now. */
 	world_run(&w, w.sim.now_us + (uint64_t)w.plan.grace_ms * MS + 25 * SECOND, NULL);
 	/* What was sealed is finished, or given up. */
-	if (w.plan.notifies)
+	if (w.plan.notifies || w.plan.imports > 0)
 		w.sim.wall_ms += 9LL * 3600 * 1000; /* whatever was put off */
-	world_run(&w, w.sim.now_us + 10 * MINUTE, all_idle);
+	importers_again(&w);
+	world_run(&w, w.sim.now_us + 3 * SECOND, NULL);
+	settle(&w);
 	if (!workers_idle(&w))
 		sim_fail(&w.sim, "liveness", "recordings are left in the queue");
 	if (!outside_idle(&w))

@@ -34,6 +34,8 @@ struct import_truth {
 	bool registering, known, created; /* it was asked for; answered; answered as new */
 	bool asked;			  /* its file or original was asked for, or a completion */
 	bool completed;
+	bool again; /* asked for in a way that may fetch it again */
+	bool retried; /* … at the end, when all sources hand out what they have */
 	bool deleting, deleted, removed_original;
 	bool fetched;	   /* seen sealed */
 	unsigned live;	   /* transfers at work */
@@ -106,6 +108,8 @@ void importers_begin(struct world *w);
 struct import_truth *import_by_ref(struct world *w, const char *ref);
 struct import_truth *import_by_id(struct world *w, const struct uuid *id);
 void import_status(struct world *w, struct import_truth *import, const json_t *json);
+/* What failed is asked for again, by whoever may: its window is over by now. */
+void importers_again(struct world *w);
 /* Asks for each of them: over when world.open_requests is 0. */
 void importers_check_all(struct world *w);
 void imports_audit(struct world *w, struct catalog *catalog);
