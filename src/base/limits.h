@@ -170,6 +170,7 @@ enum {
 	LIMIT_EVENTS_PAGE = 100,	     /* read from the outbox at a time */
 	LIMIT_EVENT_STREAMS = 64,	     /* clients that follow /api/events */
 	LIMIT_EVENTS_DAYS = 30,		     /* kept in the outbox, but for the newest of each recording */
+	LIMIT_EVENTS_TRIM = 1000,	     /* forgotten with one look: who records waits for the same lane */
 	LIMIT_RETENTION_FIRST_MS = 5 * 1000, /* after the start: who is reconnecting goes first */
 	LIMIT_RETENTION_MS = 30 * 1000,	     /* between two looks for what may go … */
 	LIMIT_RETENTION_ITEMS = 24,	     /* … of which so many go with one: the disk is for what comes in */
@@ -189,6 +190,7 @@ enum {
 	LIMIT_MEDIA_GAP_MS = 24 * 3600 * 1000,	     /* time that leaps by more is a lie: nobody was silent for a day */
 	LIMIT_MEDIA_APART_MS = 10 * 1000,	     /* tracks that begin so near to each other share a clock */
 	LIMIT_MEDIA_MOOF_BYTES = 16 * 1024 * 1024,   /* the head of one fragment */
+	LIMIT_MEDIA_TAIL_BYTES = 1024 * 1024,	     /* the last frame of FLAC and what follows it */
 	LIMIT_MEDIA_WARNINGS = 32,
 	LIMIT_MEDIA_PIXELS = 64 * 1024 * 1024, /* of a picture that is decoded: 8K twice */
 	LIMIT_MEDIA_ERROR_CHARS = 256,	       /* of libav's words that are kept */

@@ -248,6 +248,12 @@ enum err recording_info_copy(struct recording_info *out, const struct recording_
 	return ERR_NO_MEMORY;
 }
 
+bool recording_info_broken(const struct recording_info *info)
+{
+	return info->phase == PHASE_ERROR &&
+	       (info->error == ERR_POISONED || info->error == ERR_QUARANTINED || info->error == ERR_CORRUPT);
+}
+
 uint64_t recording_info_bytes(const struct recording_info *info)
 {
 	uint64_t sum = 0;

@@ -170,6 +170,8 @@ struct recording_info {
 void recording_info_release(struct recording_info *info);
 /* A deep copy; ERR_NO_MEMORY leaves *out empty. */
 enum err recording_info_copy(struct recording_info *out, const struct recording_info *from);
+/* In `error` because storage failed under it, or it was moved to quarantine: there is nothing that could go on. */
+bool recording_info_broken(const struct recording_info *info);
 /* Sum of the tracks' bytes. */
 uint64_t recording_info_bytes(const struct recording_info *info);
 /* The track of this name, or NULL. */

@@ -171,7 +171,7 @@ void fetching_refused(struct engine *e, struct conn *c, enum err err)
 		break;
 	case ERR_DELETED:
 	case ERR_ABORTED:
-	case ERR_SHUTTING_DOWN: /* the next start finds the job running, and nobody at it */
+	case ERR_SHUTTING_DOWN: /* fetching_stop gives the job back */
 		fetch_next(s, FETCH_NEXT_DROP, 0);
 		break;
 	default:
@@ -426,13 +426,13 @@ void fetching_turn(struct engine *e)
 		fetch_claim(e);
 }
 
-/* Their connections were told before: what is left is to be let go. */
+/* Their connections were told before, which ended the transfers: what is left is to give the jobs back. */
 void fetching_stop(struct engine *e)
 {
 	for (unsigned i = 0; i < LIMIT_FETCHES; i++) {
 		struct fetch_slot *s = &e->fetching.slots[i];
 		if (s->used && !s->ending)
-			fetch_close(s);
+			fetch_finish(s, ERR_SHUTTING_DOWN, NULL);
 	}
 	timer_set(&e->timers, &e->fetching.timer, UINT64_MAX);
 }

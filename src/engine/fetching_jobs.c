@@ -107,10 +107,11 @@ static void claim_done(struct engine *e, struct catalog_op *op)
 	struct fetching *f = &e->fetching;
 	f->claiming = false;
 	if (op->err == ERR_OK && !e->failed) {
-		struct fetch_slot *s = slot_free(e);
+		struct fetch_slot *s = slot_free(e); /* there was one, and one is claimed at a time */
 		take_row(e, &o->row);
-		if (!e->stopping && s) /* else the next start finds it */
-			slot_take(e, s, o);
+		slot_take(e, s, o);
+		if (e->stopping)
+			fetch_finish(s, ERR_SHUTTING_DOWN, NULL);
 		f->wanted = true;
 	} else if (!e->failed && !e->stopping) {
 		/* none is due, or the catalog could not be asked; a clock that jumped makes it one look too many */
@@ -206,18 +207,19 @@ static void finish_done(struct engine *e, struct catalog_op *op)
 	struct fetch_op *o = (struct fetch_op *)op;
 	struct fetch_slot *s = fetch_find(e, o->number);
 	char id[UUID_TEXT];
-	if (op->err && op->err != ERR_NOT_FOUND && !e->failed) {
+	bool left = o->error == ERR_SHUTTING_DOWN; /* if it can't be given back now, the next start finds it */
+	if (op->err && op->err != ERR_NOT_FOUND && !e->failed && !left) {
 		catalog_again(e, op);
 		return;
 	}
 	uuid_format(&o->id, id);
 	if (op->err == ERR_OK)
 		take_row(e, &o->row);
-	if (op->err == ERR_OK && o->error)
+	if (op->err == ERR_OK && o->error && !left)
 		log_event(LOG_WARN, "fetch_failed", "id", id, "code", err_code(o->error), "attempt",
 			  log_number(o->job.attempt), "state", job_state_name(o->job.state), "why",
 			  o->message ? o->message : err_text(o->error), NULL);
-	else if (op->err == ERR_OK)
+	else if (op->err == ERR_OK && !o->error)
 		log_event(LOG_INFO, "fetched", "id", id, "bytes", log_number(recording_info_bytes(&o->row)), NULL);
 	if (s)
 		fetch_close(s);

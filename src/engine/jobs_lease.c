@@ -489,14 +489,14 @@ void lease_new(struct engine *e, struct slot *slot, struct job_info *job, struct
 	l->reserve = space_reserve(e);
 	list_push(&e->jobs.leases, &l->link);
 	e->jobs.lease_count++;
+	if (e->stopping) /* which has killed its worker: the first reason stands */
+		lease_fail(l, ERR_SHUTTING_DOWN, NULL);
 	if (slot) {
 		slot->lease = l;
 		slot->process = PROCESS_LEASED;
 	} else {
 		lease_fail(l, ERR_WORKER_DIED, NULL);
 	}
-	if (e->stopping)
-		lease_fail(l, ERR_SHUTTING_DOWN, NULL);
 	take_row(e, &l->info);
 	jobs_look_soon(e);
 	lease_advance(l);

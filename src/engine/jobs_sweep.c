@@ -167,7 +167,10 @@ void jobs_look(struct engine *e)
 /* --- at the start --- */
 
 struct found_jobs {
-	struct job_key *keys;
+	struct found_job {
+		struct job_key key;
+		enum job_kind kind;
+	} * jobs;
 	size_t count, capacity;
 };
 
@@ -176,9 +179,9 @@ static enum err found_row(void *arg, const struct job_info *job)
 	struct found_jobs *f = arg;
 	if (f->count == f->capacity) {
 		f->capacity = f->capacity ? 2 * f->capacity : 16;
-		f->keys = must(realloc(f->keys, f->capacity * sizeof *f->keys));
+		f->jobs = must(realloc(f->jobs, f->capacity * sizeof *f->jobs));
 	}
-	f->keys[f->count++] = (struct job_key){ job->id, job->epoch };
+	f->jobs[f->count++] = (struct found_job){ { job->id, job->epoch }, job->kind };
 	return ERR_OK;
 }
 
@@ -193,8 +196,10 @@ enum err jobs_recover(struct engine *e)
 	for (size_t i = 0; i < found.count && !err; i++) {
 		struct job_info job = { 0 };
 		struct recording_info row = { 0 };
-		err = c->ops->job_fail(c, &found.keys[i], ERR_WORKER_DIED, "The server ended while it worked on it.",
-				       e->now.wall_ms, &job, &row);
+		/* that an event was on its way says nothing of its receiver: it is no attempt */
+		bool notify = found.jobs[i].kind == JOB_NOTIFY;
+		err = c->ops->job_fail(c, &found.jobs[i].key, notify ? ERR_SHUTTING_DOWN : ERR_WORKER_DIED,
+				       "The server ended while it worked on it.", e->now.wall_ms, &job, &row);
 		if (!err && job.kind == JOB_FINALIZE && media_remove(e->config.vfs, &row.id, row.media.revision))
 			jobs_log("media_left", &row.id); /* what the attempt had made by then */
 		if (!err)
@@ -206,7 +211,7 @@ enum err jobs_recover(struct engine *e)
 	}
 	if (!err && found.count > 0)
 		log_event(LOG_INFO, "jobs_recovered", "count", log_number(found.count), NULL);
-	free(found.keys);
+	free(found.jobs);
 	if (!err)
 		err = c->ops->commit(c);
 	if (err)

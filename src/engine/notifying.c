@@ -84,6 +84,7 @@ static void slot_close(struct notify_slot *s)
 	struct engine *e = s->engine;
 	if (s->sending)
 		e->config.notifier->ops->cancel(e->config.notifier, s->number);
+	free(s->message);
 	*s = (struct notify_slot){ .engine = e };
 	e->notifying.wanted = true;
 }
@@ -223,9 +224,12 @@ static void claim_done(struct engine *e, struct catalog_op *op)
 	op_free(o);
 }
 
+static void answers_take(struct engine *e);
+
 void notifying_turn(struct engine *e)
 {
 	struct notifying *n = &e->notifying;
+	answers_take(e);
 	if (!n->wanted || n->claiming || !e->config.notifier || !e->listening || e->stopping || e->failed)
 		return;
 	n->wanted = false;
@@ -276,12 +280,29 @@ static void on_done(void *arg, uint64_t number, enum err err, const char *messag
 	if (!s || !s->sending)
 		return;
 	s->sending = false;
-	struct notify_op *o = op_new(e, s, err ? failed_run : delivered_run, err ? failed_done : delivered_done);
-	o->delivered = s->seq;
-	o->error = err;
-	o->message = message ? must(strdup(message)) : NULL;
-	o->retry_after_ms = (int64_t)retry_after_ms;
-	op_submit(e, o);
+	s->answered = true;
+	s->err = err;
+	s->message = message ? must(strdup(message)) : NULL;
+	s->retry_after_ms = retry_after_ms;
+}
+
+static void answers_take(struct engine *e)
+{
+	for (unsigned i = 0; i < LIMIT_NOTIFIES; i++) {
+		struct notify_slot *s = &e->notifying.slots[i];
+		if (!s->answered || e->failed)
+			continue;
+		bool failed = s->err != ERR_OK;
+		struct notify_op *o =
+			op_new(e, s, failed ? failed_run : delivered_run, failed ? failed_done : delivered_done);
+		o->delivered = s->seq;
+		o->error = s->err;
+		o->message = s->message;
+		o->retry_after_ms = (int64_t)s->retry_after_ms;
+		s->message = NULL;
+		s->answered = false;
+		op_submit(e, o);
+	}
 }
 
 /* --- for the others --- */

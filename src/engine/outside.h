@@ -64,6 +64,11 @@ struct notify_slot {
 	struct job_key key;
 	struct uuid recording;
 	int64_t seq; /* of the event that is on its way */
+	/* what its receiver said: the next turn, which knows how late it is, writes it down */
+	bool answered;
+	enum err err;
+	char *message; /* owned */
+	uint64_t retry_after_ms;
 };
 
 struct notifying {

@@ -57,14 +57,17 @@ static void answer_recording(struct engine *e, struct register_op *o, const stru
 	buf_release(&body);
 }
 
-/* One of this ref was there. Who may not see it hears only that the name is taken. */
+/* One of this ref was there. Who may not see it hears only that the name is taken; who may, that it was deleted: it
+ * does not come back by a question that is repeated. */
 static void answer_known(struct engine *e, struct register_op *o)
 {
 	bool own = o->row.principal && strcmp(o->row.principal, o->grant.subject) == 0;
 	bool visible = own || grant_judge(&o->grant, GRANT_READ, own, &o->row.id) == ERR_OK;
 	bool same = o->row.source_url && strcmp(o->row.source_url, o->info.source_url) == 0;
 	struct uuid id = o->row.id;
-	if (visible && same)
+	if (visible && o->row.phase == PHASE_DELETED)
+		answer_problem(o, ERR_DELETED, NULL, &id);
+	else if (visible && same)
 		answer_recording(e, o, &id);
 	else
 		answer_problem(o, ERR_EXISTS, "There is a recording of this ref already, from elsewhere.",

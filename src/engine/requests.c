@@ -152,7 +152,8 @@ static void answer_changed(struct request *r, const struct take *t)
 static bool fetch_again(const struct engine *e, const struct take *t)
 {
 	const struct recording_info *info = &t->rec.info;
-	return info->phase == PHASE_ERROR && info->source_url && info->sealed_by == SEALED_BY_NONE && !t->failing &&
+	bool unsealed = info->source_url && info->sealed_by == SEALED_BY_NONE;
+	return info->phase == PHASE_ERROR && unsealed && !t->failing && !recording_info_broken(info) &&
 	       e->config.fetcher && job_closed_ms(&info->job, engine_wall(e)) == 0;
 }
 

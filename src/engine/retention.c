@@ -1,4 +1,4 @@
-/* Retention: what was published and verified goes when its time is over, a few at a time.
+/* Retention: what was published and verified goes when its time is over, a few at a time, and so do old events.
  *
  * An original goes in three steps: the catalog says that nobody is to be given it any more, durably; then its files go,
  * durably; then the catalog knows that too. Whatever the crash, nobody is promised bytes that are gone, and the next
@@ -26,8 +26,10 @@ struct removal {
 	struct engine *engine;
 	struct take *take; /* pinned */
 	struct uuid id;
+	int64_t now_ms;
 	bool gone; /* the files are */
 	bool removed;
+	int64_t updated_ms; /* as the row says */
 	uint32_t tracks;
 	enum err err;
 };
@@ -68,11 +70,19 @@ static enum err say_run(struct catalog *c, struct catalog_op *op)
 {
 	struct removal *r = list_entry(op, struct removal, op);
 	struct recording_info row;
-	enum err err = c->ops->original_removed(c, &r->id, r->gone, engine_wall(r->engine), &row);
+	enum err err = c->ops->original_removed(c, &r->id, r->gone, r->now_ms, &row);
 	r->removed = err == ERR_OK && row.original_removed;
 	r->tracks = row.track_count;
+	r->updated_ms = row.updated_ms;
 	recording_info_release(&row);
 	return err;
+}
+
+static void say(struct engine *e, struct removal *r)
+{
+	r->now_ms = engine_wall(e); /* the lane must not ask the loop's clock */
+	catalog_submit(e, &r->op);
+	catalog_pump(e);
 }
 
 static void files_run(struct task *task)
@@ -92,20 +102,20 @@ static void files_done(struct task *task)
 		return;
 	}
 	r->gone = true;
-	catalog_submit(e, &r->op);
-	catalog_pump(e);
+	say(e, r);
 }
 
 static void said(struct engine *e, struct catalog_op *op)
 {
 	struct removal *r = list_entry(op, struct removal, op);
+	if (!op->err && r->removed && !e->failed) {
+		r->take->rec.info.original_removed = true;
+		r->take->rec.info.updated_ms = r->updated_ms;
+		follow_change(e, r->take);
+	}
 	if (op->err || !r->removed || r->gone || e->failed) {
 		removal_end(e, r, op->err);
 		return;
-	}
-	if (!r->take->rec.info.original_removed) {
-		r->take->rec.info.original_removed = true;
-		follow_change(e, r->take);
 	}
 	exec_submit(e->config.exec, LANE_CHECKPOINT, &r->task);
 }
@@ -127,8 +137,7 @@ static void removal_go(struct engine *e, struct waiter *w, struct take *t, enum 
 	take_pin(t);
 	r->take = t;
 	r->op.take = t;
-	catalog_submit(e, &r->op);
-	catalog_pump(e);
+	say(e, r);
 }
 
 static void original_remove(struct engine *e, const struct uuid *id)
@@ -224,15 +233,45 @@ static void look(struct engine *e, enum catalog_expiry what)
 	catalog_pump(e);
 }
 
+/* The outbox */
+
+struct trim_op {
+	struct catalog_op op;
+	int64_t before_ms;
+};
+
+static enum err trim_run(struct catalog *c, struct catalog_op *op)
+{
+	return c->ops->events_trim(c, ((struct trim_op *)op)->before_ms);
+}
+
+/* Failed or not: the next look does the rest. */
+static void trim_done(struct engine *e, struct catalog_op *op)
+{
+	(void)e;
+	free(op);
+}
+
+static void trim(struct engine *e)
+{
+	struct trim_op *o = must(calloc(1, sizeof *o));
+	o->op.run = trim_run;
+	o->op.done = trim_done;
+	o->before_ms = before(e, LIMIT_EVENTS_DAYS * 24ULL * 3600 * 1000);
+	catalog_submit(e, &o->op);
+	catalog_pump(e);
+}
+
 void retention_due(struct engine *e)
 {
 	if (retention_busy(e) || e->stopping)
 		return; /* its end sets the timer again */
+	trim(e);
 	look(e, e->config.retain_ms == UINT64_MAX ? EXPIRY_ORIGINALS : EXPIRY_RECORDINGS);
+	rest(e); /* unless a look began */
 }
 
 void retention_listen(struct engine *e)
 {
-	if (e->config.retain_ms != UINT64_MAX || e->config.retain_originals_ms != UINT64_MAX)
-		timer_set(&e->timers, &e->retention.timer, e->now.mono_ms + LIMIT_RETENTION_FIRST_MS);
+	timer_set(&e->timers, &e->retention.timer, e->now.mono_ms + LIMIT_RETENTION_FIRST_MS);
 }

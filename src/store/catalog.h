@@ -175,7 +175,8 @@ struct catalog_ops {
 			   enum err (*event)(void *arg, const struct catalog_event *event), void *arg);
 	/* The oldest that is kept and the newest sequence; 0 and 0: none. */
 	enum err (*event_bounds)(struct catalog *c, int64_t *first, int64_t *last);
-	/* Forgets delivered events older than this, but for the newest of each recording. */
+	/* Forgets delivered events older than this, but for the newest of each recording; the oldest LIMIT_EVENTS_TRIM
+	 * of them. */
 	enum err (*events_trim)(struct catalog *c, int64_t before_ms);
 
 	/* Retention: ids only, oldest first, of what was published before `before_ms`, and, where grace sealed it,

@@ -118,5 +118,6 @@ enum err catalog_events_trim(struct catalog *base, int64_t before_ms)
 	if (err != ERR_OK)
 		return err;
 	sqlite3_bind_int64(stmt, 1, before_ms);
+	sqlite3_bind_int(stmt, 2, LIMIT_EVENTS_TRIM);
 	return catalog_run(c, stmt);
 }

@@ -301,7 +301,8 @@ enum err catalog_job_delivered(struct catalog *base, const struct job_key *key, 
 static bool may_refetch(const struct recording_info *row)
 {
 	bool open = row->phase == PHASE_UPLOADING || row->phase == PHASE_ERROR;
-	return row->source_url && open && row->revision == 0 && row->sealed_by == SEALED_BY_NONE;
+	bool unsealed = row->revision == 0 && row->sealed_by == SEALED_BY_NONE;
+	return row->source_url && open && unsealed && !recording_info_broken(row);
 }
 
 enum err catalog_refetch(struct catalog *base, const struct uuid *id, int64_t now_ms, struct recording_info *row)

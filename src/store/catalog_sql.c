@@ -108,8 +108,10 @@ static const char *const texts[STATEMENT_COUNT] = {
 		EVENT_SELECT "AND recording = ?3 AND (?4 IS NULL OR principal = ?4) ORDER BY seq LIMIT ?2",
 	[STATEMENT_EVENTS_FOR] = EVENT_SELECT "AND principal = ?4 ORDER BY seq LIMIT ?2",
 	[STATEMENT_EVENT_BOUNDS] = "SELECT (SELECT min(seq) FROM events), (SELECT max(seq) FROM events)",
-	[STATEMENT_EVENTS_TRIM] = "DELETE FROM events WHERE newest = 0 AND at < ?1 AND NOT EXISTS (SELECT 1 FROM jobs "
-				  "WHERE recording = events.recording AND kind = 'notify' AND delivered < events.seq)",
+	[STATEMENT_EVENTS_TRIM] =
+		"DELETE FROM events WHERE seq IN (SELECT seq FROM events AS e WHERE newest = 0 AND at < ?1 "
+		"AND NOT EXISTS (SELECT 1 FROM jobs WHERE recording = e.recording AND kind = 'notify' "
+		"AND delivered < e.seq) ORDER BY at LIMIT ?2)",
 	[STATEMENT_LIST] = "SELECT id FROM recordings WHERE phase <> 'deleted' AND " LIST_WHERE,
 	[STATEMENT_LIST_PHASE] = "SELECT id FROM recordings WHERE phase = ?5 AND " LIST_WHERE,
 	[STATEMENT_UNFINISHED] = "SELECT id FROM recordings WHERE phase = 'uploading' ORDER BY id",

@@ -2,7 +2,7 @@
  *
  * What stands in media/<id>/<revision>/ was synced before it got that name, but for thumbnail and waveform, which its
  * media.json only knows of once they are synced too. A published revision that is made again (its thumbnail failed) is
- * moved aside to <revision>.old.tmp for the moment between two renames; a crash then is set right by the next attempt.
+ * aside, as <revision>.old.tmp, for the moment between two renames: media_remove and the next attempt put it back.
  *
  * What a worker says is judged here: it reads foreign media. */
 #include "store/media.h"
@@ -29,32 +29,25 @@ static void dir_path(const struct uuid *id, char out[MEDIA_PATH])
 	snprintf(out, MEDIA_PATH, MEDIA "/%s", text);
 }
 
-static void entry_path(const struct uuid *id, const char *name, char out[MEDIA_PATH])
+static void revision_path(const struct uuid *id, uint32_t revision, char out[MEDIA_PATH])
 {
 	char text[UUID_TEXT];
 	uuid_format(id, text);
-	snprintf(out, MEDIA_PATH, MEDIA "/%s/%s", text, name);
-}
-
-static void revision_path(const struct uuid *id, uint32_t revision, char out[MEDIA_PATH])
-{
-	char name[16];
-	snprintf(name, sizeof name, "%u", revision);
-	entry_path(id, name, out);
+	snprintf(out, MEDIA_PATH, MEDIA "/%s/%u", text, revision);
 }
 
 static void aside_path(const struct uuid *id, uint32_t revision, char out[MEDIA_PATH])
 {
-	char name[24];
-	snprintf(name, sizeof name, "%u.old.tmp", revision);
-	entry_path(id, name, out);
+	char text[UUID_TEXT];
+	uuid_format(id, text);
+	snprintf(out, MEDIA_PATH, MEDIA "/%s/%u.old.tmp", text, revision);
 }
 
 static void attempt_path(const struct media_attempt *a, char out[MEDIA_PATH])
 {
-	char name[32];
-	snprintf(name, sizeof name, "%u.%u.tmp", a->revision, a->epoch);
-	entry_path(&a->id, name, out);
+	char text[UUID_TEXT];
+	uuid_format(&a->id, text);
+	snprintf(out, MEDIA_PATH, MEDIA "/%s/%u.%u.tmp", text, a->revision, a->epoch);
 }
 
 static void join(const char *dir, const char *name, const char *ext, char out[MEDIA_PATH])
@@ -142,13 +135,25 @@ static enum err remove_folder(struct vfs *vfs, const char *path)
 	return missing_is_fine(err);
 }
 
+/* Puts back what a crash between two renames left aside. */
+static enum err put_back(struct vfs *vfs, const struct uuid *id, uint32_t revision)
+{
+	char final[MEDIA_PATH], aside[MEDIA_PATH];
+	revision_path(id, revision, final);
+	aside_path(id, revision, aside);
+	enum err err = dir_there(vfs, final);
+	return err == ERR_NOT_FOUND ? missing_is_fine(vfs_rename(vfs, aside, final)) : err;
+}
+
 enum err media_remove(struct vfs *vfs, const struct uuid *id, uint32_t keep)
 {
 	char dir[MEDIA_PATH], kept[16];
 	struct names list = { 0 };
 	snprintf(kept, sizeof kept, "%u", keep);
 	dir_path(id, dir);
-	enum err err = vfs_list(vfs, dir, names_add, &list);
+	enum err err = keep > 0 ? put_back(vfs, id, keep) : ERR_OK;
+	if (err == ERR_OK)
+		err = vfs_list(vfs, dir, names_add, &list);
 	for (size_t i = 0; err == ERR_OK && i < list.count; i++) {
 		char path[MEDIA_PATH];
 		if (keep > 0 && strcmp(list.names[i], kept) == 0)
@@ -248,17 +253,13 @@ static enum err facts_read(struct vfs *vfs, const char *dir, struct media_info *
 
 /* An attempt */
 
-/* Puts back what a crash between two renames left aside, then removes what earlier attempts left. */
+/* Removes what earlier attempts left, but for what is to be put back. */
 static enum err tidy(struct vfs *vfs, const struct media_attempt *a)
 {
-	char final[MEDIA_PATH], aside[MEDIA_PATH], dir[MEDIA_PATH];
+	char dir[MEDIA_PATH];
 	struct names list = { 0 };
-	revision_path(&a->id, a->revision, final);
-	aside_path(&a->id, a->revision, aside);
 	dir_path(&a->id, dir);
-	enum err err = dir_there(vfs, final);
-	if (err == ERR_NOT_FOUND)
-		err = missing_is_fine(vfs_rename(vfs, aside, final));
+	enum err err = put_back(vfs, &a->id, a->revision);
 	if (err == ERR_OK)
 		err = vfs_list(vfs, dir, names_add, &list);
 	for (size_t i = 0; err == ERR_OK && i < list.count; i++) {

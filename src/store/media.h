@@ -39,8 +39,8 @@ enum err media_attempt_finish(struct vfs *vfs, struct media_attempt *a, const st
 /* Closes the files; `discard`: removes the folder unless it was published. */
 void media_attempt_close(struct vfs *vfs, struct media_attempt *a, bool discard);
 
-/* Removes every folder of the recording but the revision `keep` (0: all, and media/<id>/ itself; that is not
- * synced). */
+/* Removes every folder of the recording but the revision `keep`, which is put back first if a crash left it aside (0:
+ * all, and media/<id>/ itself; that is not synced). */
 enum err media_remove(struct vfs *vfs, const struct uuid *id, uint32_t keep);
 /* Is what was published there and whole? `why`: a sentence's end about what is not. NOT_FOUND, CORRUPT. */
 enum err media_check(struct vfs *vfs, const struct uuid *id, const struct media_info *media, const char **why);

@@ -11,16 +11,31 @@
 
 enum { SHARE_COPY = 800, SHARE_FILE = 900, SHARE_THUMBNAIL = 910, SHARE_ALL = 1000 }; /* of the progress, per mille */
 
-static void as_is(const struct media_job *job, struct media_info *media, enum container c)
+static bool has_pictures(const struct take *t)
 {
+	for (unsigned i = 0; i < t->slot_count; i++) {
+		if (t->slots[i].par->codec_type == AVMEDIA_TYPE_VIDEO && !t->slots[i].dropped &&
+		    !(t->slots[i].disposition & AV_DISPOSITION_ATTACHED_PIC))
+			return true;
+	}
+	return false;
+}
+
+/* `t`: what it is known to be. */
+static void as_is(const struct media_job *job, struct media_info *media, const struct take *t)
+{
+	enum container c = CONTAINER_NONE;
+	if (t->container != CONTAINER_NONE && t->sources[0].part_count > 0 && t->sources[0].parts[0].range.begin == 0)
+		c = t->sources[0].parts[0].container;
+	const struct container_row *row = container_row(c);
 	*media = (struct media_info){ .as_is = true, .duration_ms = -1 };
 	media->bytes = job->track_count ? job->tracks[0].bytes : 0;
-	snprintf(media->mime, sizeof media->mime, "%s", container_row(c)->audio_mime);
-	snprintf(media->ext, sizeof media->ext, "%s", container_row(c)->ext);
+	snprintf(media->mime, sizeof media->mime, "%s", has_pictures(t) ? row->video_mime : row->audio_mime);
+	snprintf(media->ext, sizeof media->ext, "%s", row->ext);
 }
 
 /* Damaged MP3, FLAC and Ogg have no index that says where a packet ends, so they read differently each time. They play
- * as they came as well as they would ever do, and trying again changes nothing. */
+ * as they came as well as they would ever do, and another container changes nothing. */
 static bool as_good_as_it_came(const struct take *t)
 {
 	if (t->container != CONTAINER_MP3 && t->container != CONTAINER_FLAC && t->container != CONTAINER_OGG)
@@ -32,14 +47,8 @@ static bool as_good_as_it_came(const struct take *t)
 static void describe(const struct take *t, const struct remuxed *made, int64_t duration_us, struct media_info *media)
 {
 	const struct container_row *row = container_row(t->container);
-	bool pictures = false;
-	for (unsigned i = 0; i < t->slot_count; i++) {
-		const struct slot *slot = &t->slots[i];
-		pictures |= slot->stream && slot->par->codec_type == AVMEDIA_TYPE_VIDEO &&
-			    !(slot->disposition & AV_DISPOSITION_ATTACHED_PIC);
-	}
 	*media = (struct media_info){ .bytes = made->bytes, .duration_ms = (duration_us + 500) / 1000 };
-	snprintf(media->mime, sizeof media->mime, "%s", pictures ? row->video_mime : row->audio_mime);
+	snprintf(media->mime, sizeof media->mime, "%s", has_pictures(t) ? row->video_mime : row->audio_mime);
 	snprintf(media->ext, sizeof media->ext, "%s", row->ext);
 }
 
@@ -50,40 +59,60 @@ static unsigned lap(int64_t *began)
 	return (unsigned)took;
 }
 
+static enum err copy_and_check(const struct media_job *job, struct take *t, struct media_result *result)
+{
+	int64_t began = watch_now_ms(), duration_us = 0;
+	struct remuxed made;
+	enum err err = remux(t, job->file_fd, SHARE_COPY, &made);
+	if (err)
+		return err;
+	watch_progress(t->watch, SHARE_COPY);
+	result->times.copy_ms += lap(&began);
+	err = check_file(t, job->file_fd, &made, &duration_us);
+	result->times.check_ms += lap(&began);
+	if (!err)
+		describe(t, &made, duration_us, &result->media);
+	return err;
+}
+
+/* What reads back otherwise than it was written is damaged or lies, and the next attempt would give the same. It is
+ * tried in Matroska, which changes least; if that fails too, what came is better than nothing, but for several tracks,
+ * of which only the first could be published so. */
+static enum err make_checked(const struct media_job *job, struct take *t, struct media_result *result)
+{
+	enum err err = copy_and_check(job, t, result);
+	if (err == ERR_CHECK_FAILED && t->container != CONTAINER_MATROSKA && !as_good_as_it_came(t)) {
+		watch_forget(t->watch);
+		t->container = CONTAINER_MATROSKA;
+		take_rewind(t);
+		err = copy_and_check(job, t, result);
+	}
+	return err;
+}
+
 /* The file; as_is in `media` if there is nothing to make one of. */
 static enum err make_file(const struct media_job *job, struct watch *w, struct media_result *result)
 {
-	struct media_info *media = &result->media;
 	int64_t began = watch_now_ms();
 	struct take take;
-	struct remuxed made;
-	int64_t duration_us = 0;
 	enum err err = take_survey(&take, w);
-	if (!err && take.container == CONTAINER_NONE)
-		err = ERR_NO_FILE;
+	result->times.copy_ms = lap(&began);
 	if (!err)
-		err = remux(&take, job->file_fd, SHARE_COPY, &made);
-	if (!err) {
-		watch_progress(w, SHARE_COPY);
-		result->times.copy_ms = lap(&began);
-		err = check_file(&take, job->file_fd, &made, &duration_us);
-		result->times.check_ms = lap(&began);
-	}
-	if (!err)
-		describe(&take, &made, duration_us, media);
-	enum container c = CONTAINER_NONE;
-	if (err == ERR_CHECK_FAILED && as_good_as_it_came(&take)) {
-		c = take.container;
-		watch_forget(w);
-		watch_warn(w, "truncated", "It is damaged, and it is published as it came.");
-		err = ERR_NO_FILE;
-	} else if (err == ERR_NO_FILE) {
+		err = take.container == CONTAINER_NONE ? ERR_NO_FILE : make_checked(job, &take, result);
+	bool came = err == ERR_NO_FILE || (err == ERR_CHECK_FAILED && job->track_count == 1);
+	if (err == ERR_NO_FILE) {
 		watch_warn(w, "not_media", "No media could be found in it; it is published as it came.");
+		take.container = CONTAINER_NONE;
+	} else if (came) {
+		watch_warn(w, "truncated", "It is damaged, and it is published as it came.");
+	}
+	if (came) {
+		watch_forget(w);
+		as_is(job, &result->media, &take);
 	}
 	take_release(&take);
-	if (err != ERR_NO_FILE)
+	if (!came)
 		return err;
-	as_is(job, media, c);
 	return ftruncate(job->file_fd, 0) ? ERR_WRITE_FAILED : ERR_OK;
 }
 

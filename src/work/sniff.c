@@ -97,6 +97,11 @@ static size_t adts_frame(const uint8_t *h)
 	return h[0] == 0xff && (h[1] & 0xf6) == 0xf0 && (h[2] >> 2 & 15) < 13 && len > 7 ? len : 0;
 }
 
+size_t sniff_frame(enum container c, const uint8_t *h)
+{
+	return c == CONTAINER_ADTS ? adts_frame(h) : mpeg_frame(h);
+}
+
 /* Three frames behind each other, or as many as there are: two bytes alone are in any noise. */
 static bool frames(const uint8_t *data, size_t len, size_t (*frame)(const uint8_t *))
 {

@@ -37,4 +37,7 @@ enum err sniff_wav_length(int fd, uint64_t begin, uint64_t end, bool *honest, bo
 /* pread of as much as there is, up to `size`. READ_FAILED. */
 enum err sniff_read(int fd, uint64_t at, void *out, size_t size, size_t *got);
 
+/* The length of the frame of MP3 or ADTS that begins with these 7 bytes; 0: none does. */
+size_t sniff_frame(enum container c, const uint8_t *h);
+
 #endif

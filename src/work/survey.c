@@ -83,6 +83,9 @@ static enum err part_boxes(struct take *t, struct part *part, const AVFormatCont
 	part->samples = boxes.samples;
 	for (unsigned i = 0; boxes.samples == 0 && i < format->nb_streams; i++)
 		part->samples += (uint64_t)avformat_index_get_entries_count(format->streams[i]);
+	/* A sample without a byte is no sound and no picture: who claims more than there are bytes lies. */
+	if (part->samples > part->range.end - part->range.begin)
+		part->samples = part->range.end - part->range.begin;
 	return ERR_OK;
 }
 

@@ -1,4 +1,5 @@
-/* The ends of parts, see tail.h. RFC 8794 and 9559 (EBML, Matroska), RFC 3533 (Ogg). */
+/* The ends of parts, see tail.h. RFC 8794 and 9559 (EBML, Matroska), RFC 3533 (Ogg),
+ * ISO/IEC 11172-3 and 13818-7 (MPEG audio, ADTS), RFC 9639 (FLAC). */
 #include "work/tail.h"
 
 #include <stdlib.h>
@@ -97,10 +98,53 @@ static bool ogg_cut(const struct range *range)
 	return cut;
 }
 
+/* From the last frame that was read on, frame by frame: does one of them end behind the end? Tags may follow. */
+static bool frames_cut(const struct range *range, enum container c, uint64_t at)
+{
+	uint8_t h[7];
+	size_t got, len;
+	for (int i = 0; i < STEPS && at < range->end; i++) {
+		if (sniff_read(range->fd, at, h, sizeof h, &got))
+			return false;
+		if (range->end - at < sizeof h)
+			return h[0] == 0xff && (range->end - at < 2 || h[1] >= 0xe0);
+		len = got < sizeof h ? 0 : sniff_frame(c, h);
+		if (len == 0)
+			return false;
+		at += len;
+	}
+	return at > range->end;
+}
+
+/* The last frame of FLAC ends with its CRC-16, which makes that of all of it 0. An ID3v1 tag may follow. */
+static bool flac_cut(const struct range *range, uint64_t at)
+{
+	size_t size = (size_t)(range->end - at), got = 0;
+	uint8_t *data = range->end - at <= LIMIT_MEDIA_TAIL_BYTES ? malloc(size) : NULL;
+	if (!data || sniff_read(range->fd, at, data, size, &got) || got < size) {
+		free(data);
+		return false;
+	}
+	if (size > 128 && memcmp(data + size - 128, "TAG", 3) == 0)
+		size -= 128;
+	unsigned crc = 0;
+	for (size_t i = 0; i < size; i++) {
+		crc ^= (unsigned)data[i] << 8;
+		for (int bit = 0; bit < 8; bit++)
+			crc = (crc & 0x8000 ? crc << 1 ^ 0x8005 : crc << 1) & 0xffff;
+	}
+	free(data);
+	return crc != 0;
+}
+
 bool tail_cut(const struct range *range, enum container container, int64_t last)
 {
 	if (container == CONTAINER_OGG)
 		return ogg_cut(range);
+	if (last >= 0 && (container == CONTAINER_MP3 || container == CONTAINER_ADTS))
+		return frames_cut(range, container, range->begin + (uint64_t)last);
+	if (last >= 0 && container == CONTAINER_FLAC)
+		return flac_cut(range, range->begin + (uint64_t)last);
 	if (container != CONTAINER_WEBM && container != CONTAINER_MATROSKA)
 		return false;
 	if (ebml_cut(range, range->begin, true))

@@ -5,8 +5,8 @@
 
 #include "work/input.h"
 
-/* `last`: where in the part the last packet stood, -1 if that is not known. False also where a container does not show
- * it: MP3 and ADTS are frames, one after the other, and end anywhere. */
+/* `last`: where in the part the last packet stood, -1 if that is not known. False also where it can't be seen: MP3,
+ * ADTS and FLAC are frames, one after the other, and a cut between two of them is as good an end as any. */
 bool tail_cut(const struct range *range, enum container container, int64_t last);
 
 #endif

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { TRACK_BYTES = 4 * LIMIT_TRACK_CHARS }; /* a character has at most four */
+
 static const char *const names[] = { [WORKER_READY] = "ready", [WORKER_ALIVE] = "alive",   [WORKER_FILE] = "file",
 				     [WORKER_DONE] = "done",   [WORKER_FAILED] = "failed", [WORKER_GONE] = NULL };
 
@@ -270,8 +272,8 @@ static bool track_parse(const json_t *value, struct media_track *out)
 	const char *name;
 	size_t count = json_array_size(list);
 	out->fd = -1;
-	if (!sentence_get(value, "name", LIMIT_TRACK_CHARS, &name) ||
-	    !count_get(value, "bytes", LIMIT_NUMBER, &out->bytes) || !json_is_array(list) || count > LIMIT_PARTS)
+	if (!sentence_get(value, "name", TRACK_BYTES, &name) || !count_get(value, "bytes", LIMIT_NUMBER, &out->bytes) ||
+	    !json_is_array(list) || count > LIMIT_PARTS)
 		return false;
 	uint64_t *parts = calloc(count + 1, sizeof *parts);
 	out->parts = parts;

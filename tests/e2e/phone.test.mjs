@@ -40,7 +40,7 @@ async function assertPlays(page) {
 outages(network);
 
 test('from the code on the desk to a take that both play', options, async (t) => {
-	const room = await network(t);
+	const room = await network(t, { workers: 1 });
 	const { server } = room;
 	const seen = await visit(t, await browserFor(t), `${server.url}/`, { init: listen });
 	await seen.live();

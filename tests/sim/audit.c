@@ -1,8 +1,8 @@
 /* The end of a seed: what stands in the files and in the catalog is what was promised, nothing twice, nothing missing.
  */
 #include "content.h"
+#include "outside.h"
 #include "store/spool.h"
-#include "world.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -23,7 +23,8 @@ void oracle_final(struct world *w)
 		const struct take_truth *take = &w->takes[i];
 		bool must = take->fate == FATE_NONE || take->fate == FATE_COMPLETE_ALL;
 		bool empty = take->aborted && oracle_may_abort(take) && w->plan.late_ms < LATE_FOR_EVER;
-		if (must && !empty && !all_final(take) && !(take->in_error && oracle_excused(w, take)))
+		bool expired = take->deleted && w->plan.retain_ms != UINT64_MAX;
+		if (must && !empty && !expired && !all_final(take) && !(take->in_error && oracle_excused(w, take)))
 			sim_fail(&w->sim, "liveness", "%s was never saved", take->session);
 	}
 }
@@ -42,6 +43,18 @@ static void check_part(struct world *w, const struct take_truth *take, const str
 			 track->last_part);
 }
 
+/* Only what is published goes, and nothing that a late resume may still go on with. */
+static void check_removed(struct world *w, const struct take_truth *take, const struct recording_info *row)
+{
+	if (!row->original_removed)
+		return;
+	bool late = row->sealed_by != SEALED_BY_GRACE || w->plan.late_ms < LATE_FOR_EVER;
+	bool published = row->media.revision == row->revision && row->revision > 0 && !row->media.as_is;
+	if (w->plan.retain_originals_ms == UINT64_MAX || row->phase != PHASE_COMPLETE || !published || !late)
+		sim_fail(&w->sim, "the end is the end", "%s: its original was removed", take->session);
+	world_tally(w, TALLY_ORIGINALS);
+}
+
 /* The spool file, read past the engine. */
 static void check_file(struct world *w, const struct take_truth *take, const struct track_truth *track,
 		       const struct recording_info *row, const struct track_info *info)
@@ -54,7 +67,7 @@ static void check_file(struct world *w, const struct take_truth *take, const str
 	size_t n = 0;
 	spool_file_path(&row->id, info->number, path);
 	enum err err = vfs_open(disk_vfs(w->disk), path, VFS_READ, &file);
-	if (err == ERR_NOT_FOUND && info->bytes == 0)
+	if (err == ERR_NOT_FOUND && (info->bytes == 0 || row->original_removed))
 		return;
 	if (err != ERR_OK)
 		sim_fail(s, "acked bytes are there", "%s: no file %s", take->session, path);
@@ -183,7 +196,10 @@ static void audit_take(struct world *w, struct catalog *catalog, const struct ta
 		sim_fail(&w->sim, "the status is the truth", "%s has no row: %s", take->session, err_code(err));
 	check_row_phase(w, take, &row);
 	audit_work(w, catalog, take, &row);
+	if (w->plan.notifies)
+		receiver_audit(w, catalog, &id, take->session);
 	check_leftovers(w, take, &row);
+	check_removed(w, take, &row);
 	if (row.phase != PHASE_DELETED && row.phase != PHASE_ABORTED && !take->in_error) {
 		for (unsigned i = 0; i < take->track_count; i++)
 			check_track(w, take, &take->tracks[i], &row);
@@ -200,5 +216,7 @@ void oracle_audit(struct world *w)
 		sim_fail(&w->sim, "it starts again", "the catalog can't be read: %s", err_code(err));
 	for (unsigned i = 0; i < w->plan.takes; i++)
 		audit_take(w, catalog, &w->takes[i]);
+	imports_audit(w, catalog);
+	events_audit(w, catalog);
 	catalog_close(catalog);
 }

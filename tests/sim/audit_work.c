@@ -18,7 +18,8 @@ struct story {
 	unsigned seals, again;	     /* moves to `queued` from `uploading`, from `error` */
 	int64_t leases[LIMIT_ATTEMPTS];
 	unsigned lease_count; /* of this revision */
-	int64_t seq;
+	int64_t seq, published_ms;
+	bool interrupted; /* grace sealed it */
 	unsigned count;
 };
 
@@ -34,6 +35,20 @@ static void lease_seen(struct story *t, int64_t at_ms)
 	t->lease_count++;
 }
 
+/* Nobody deleted it but the server: it is complete, and was published for as long as it is kept. */
+static void deletion_seen(struct story *t, int64_t at_ms)
+{
+	struct world *w = t->w;
+	if (t->take->fate == FATE_DELETE || w->plan.retain_ms == UINT64_MAX)
+		return;
+	world_tally(w, TALLY_EXPIRED);
+	bool early = !w->plan.jumps && at_ms - t->published_ms < (int64_t)w->plan.retain_ms;
+	bool resumable = t->interrupted && w->plan.late_ms >= LATE_FOR_EVER;
+	if (t->phase != PHASE_COMPLETE || early || resumable)
+		sim_fail(&w->sim, "the end is the end", "%s was %s for %" PRId64 " ms when it was removed",
+			 t->take->session, phase_name(t->phase), at_ms - t->published_ms);
+}
+
 static enum err event_seen(void *arg, const struct catalog_event *event)
 {
 	struct story *t = arg;
@@ -47,12 +62,16 @@ static enum err event_seen(void *arg, const struct catalog_event *event)
 			 event->revision, t->revision);
 	if (event->revision > t->revision)
 		t->lease_count = 0;
+	if (event->phase == PHASE_DELETED)
+		deletion_seen(t, event->at_ms);
 	t->seals += event->phase == PHASE_QUEUED && t->phase == PHASE_UPLOADING;
 	t->again += event->phase == PHASE_QUEUED && t->phase == PHASE_ERROR;
 	t->phase = event->phase;
 	t->revision = event->revision;
 	t->seq = event->seq;
 	t->count++;
+	if (event->phase == PHASE_GENERATING_THUMBNAIL || (event->phase == PHASE_COMPLETE && t->published_ms == 0))
+		t->published_ms = event->at_ms;
 	if (event->phase == PHASE_PROCESSING)
 		lease_seen(t, event->at_ms);
 	if (event->phase != PHASE_COMPLETE)
@@ -60,6 +79,7 @@ static enum err event_seen(void *arg, const struct catalog_event *event)
 	if (event->revision <= t->finished)
 		sim_fail(s, "finished once", "%s: revision %" PRIu32 " is announced again", session, event->revision);
 	t->finished = event->revision;
+	t->interrupted = strcmp(event->type, "recording.interrupted") == 0;
 	return ERR_OK;
 }
 
@@ -89,6 +109,8 @@ static void check_claims(struct world *w, struct catalog *catalog, const struct 
 	struct sim *s = &w->sim;
 	unsigned jobs = 0;
 	catalog->ops->job_count(catalog, &row->id, &jobs);
+	jobs -= w->plan.notifies && t->count > 0; /* its webhook */
+	jobs -= row->source_url && jobs > 0;	  /* its fetch */
 	if (row->phase == PHASE_DELETED || take->in_error || take->fate == FATE_WRONG_SHA)
 		return;
 	if (jobs != row->revision || t->seals != row->revision)

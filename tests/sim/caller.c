@@ -1,7 +1,7 @@
 /* Requests over HTTP, as the network would hand them to the engine: asking, listing, completing from many places at
  * once, deleting, renaming, and reading back what was promised. */
 #include "content.h"
-#include "world.h"
+#include "outside.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -74,6 +74,8 @@ static void got(void *arg, enum err err, const char *text, size_t len)
 		oracle_status(w, r->take, &r->known, json);
 		if (w->quiet)
 			watchers_compare(w, r->take, json);
+		if (w->quiet && r->take->honest && !oracle_excused(w, r->take))
+			asker_compare(w, r->take->id, json);
 		json_decref(json);
 	} else if (!(err == ERR_DELETED && r->take->deleting) && !passing(r, err)) {
 		unexpected(r, "the state", err);
@@ -235,7 +237,8 @@ static void read_done(void *arg, enum err err, const void *data, size_t len)
 	struct world *w = r->w;
 	w->asking--;
 	if (err != ERR_OK || len == 0) {
-		if (!passing(r, err) && !(err == ERR_DELETED && r->take->deleting) &&
+		bool removed = w->plan.retain_originals_ms != UINT64_MAX;
+		if (!passing(r, err) && !(err == ERR_DELETED && (r->take->deleting || removed)) &&
 		    !(r->take->deleting && err == ERR_NOT_FOUND))
 			unexpected(r, "reading", err);
 		r->whole = false;
@@ -275,8 +278,9 @@ static void original_open(void *arg, enum err err, const struct engine_original 
 	w->asking--;
 	sim_trace(&w->sim, "original", err_code(err), err, original ? original->bytes : 0);
 	if (err != ERR_OK) {
+		bool removed = err == ERR_ORIGINAL_REMOVED && r->w->plan.retain_originals_ms != UINT64_MAX;
 		if (!(err == ERR_DELETED && r->take->deleting) && !(err == ERR_NOT_FOUND && !r->track->known) &&
-		    !passing(r, err))
+		    !removed && !passing(r, err))
 			unexpected(r, "the original", err);
 		request_over(r);
 		return;
@@ -314,6 +318,7 @@ void callers_check_all(struct world *w)
 		if (take->id[0] == '\0')
 			continue;
 		ask_state(w, take);
+		asker_take(w, take, RESOURCE_FILE);
 		for (unsigned k = 0; k < take->track_count; k++)
 			ask_original(w, take, k, true);
 	}
@@ -324,8 +329,10 @@ static void ask_something(struct world *w, struct take_truth *take)
 {
 	struct rng *rng = &w->client_rng;
 	uint64_t what = rng_below(rng, 100);
-	if (what < 60)
+	if (what < 40)
 		ask_state(w, take);
+	else if (what < 60)
+		asker_take(w, take, (enum resource)rng_below(rng, RESOURCE_COUNT));
 	else if (what < 65)
 		ask_list(w, take);
 	else if (what < 70) {

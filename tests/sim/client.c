@@ -197,7 +197,8 @@ static void refused(struct client *c, struct link *link, const struct message_in
 		c->yielded = true;
 		client_end(c, "taken over");
 		link_hang_up(link);
-	} else if (strcmp(code, "deleted") == 0 && c->take->fate == FATE_DELETE) {
+	} else if (strcmp(code, "deleted") == 0 && c->take->deleting) {
+		c->take->deleted = true;
 		client_end(c, "deleted");
 	} else if (strcmp(code, "sealed") == 0 &&
 		   (c->take->completed_bare || (c->take->completed && c->track->total == 0))) {
@@ -397,6 +398,7 @@ static void take_make(struct world *w, unsigned index)
 	struct rng rng = rng_fork(&w->client_rng, 1000 + index);
 	snprintf(take->session, sizeof take->session, "take-%u-%08x", index, (unsigned)rng_next(&rng));
 	take->honest = true;
+	take->deleting = w->plan.retain_ms != UINT64_MAX; /* by the server, when its time is over */
 	take->fate = fate_of(&rng);
 	take->track_count = rng_chance(&rng, 80) ? 1 : 2 + (unsigned)rng_below(&rng, TRACKS - 1);
 	uint64_t begins = rng_chance(&rng, 50) ? 0 : rng_below(&rng, w->plan.calm_us * 3 / 4);

@@ -154,6 +154,7 @@ void liars_begin(struct world *w)
 		struct take_truth *take = &w->takes[TAKES - 1 - i];
 		snprintf(take->session, sizeof take->session, "liar-%u", i);
 		take->track_count = 1;
+		take->deleting = w->plan.retain_ms != UINT64_MAX;
 	}
 	if (!w->plan.liars)
 		return;

@@ -6,7 +6,7 @@
  *   --twice                          each seed twice: the traces must be the same
  *   --jobs N                         processes at a time (as many as there are cores)
  *   --find                           stop at the first broken seed, and print only its number */
-#include "world.h"
+#include "outside.h"
 
 #include "base/log.h"
 
@@ -57,9 +57,26 @@ static bool all_answered(struct world *w)
 	return w->open_requests == 0;
 }
 
+static bool all_idle(struct world *w)
+{
+	return workers_idle(w) && outside_idle(w);
+}
+
+/* The figures of the queues are those of its last look. */
+static void settle(struct world *w)
+{
+	for (unsigned i = 0; i < 20; i++) {
+		world_run(w, w->sim.now_us + 10 * MINUTE, all_idle);
+		world_run(w, w->sim.now_us + 3 * SECOND, NULL);
+		if (all_idle(w))
+			return;
+	}
+}
+
 static void read_all_back(struct world *w)
 {
 	callers_check_all(w);
+	importers_check_all(w);
 	world_run(w, w->sim.now_us + 2 * MINUTE, all_answered);
 	if (w->open_requests > 0)
 		sim_fail(&w->sim, "every request is answered", "%u are not", w->open_requests);
@@ -74,6 +91,10 @@ static void run_seed(uint64_t seed, bool trace, struct result *result)
 	callers_begin(&w);
 	watchers_begin(&w);
 	workers_begin(&w);
+	sources_begin(&w);
+	importers_begin(&w);
+	receiver_begin(&w);
+	followers_begin(&w);
 	world_start(&w);
 	plan_begin(&w);
 	world_run(&w, w.plan.calm_us + 10 * MINUTE, calm_and_done);
@@ -85,9 +106,15 @@ static void run_seed(uint64_t seed, bool trace, struct result *result)
 	/* What was left to grace is sealed now. */
 	world_run(&w, w.sim.now_us + (uint64_t)w.plan.grace_ms * MS + 25 * SECOND, NULL);
 	/* What was sealed is finished, or given up. */
-	world_run(&w, w.sim.now_us + 10 * MINUTE, workers_idle);
+	if (w.plan.notifies || w.plan.imports > 0)
+		w.sim.wall_ms += 9LL * 3600 * 1000; /* whatever was put off */
+	importers_again(&w);
+	world_run(&w, w.sim.now_us + 3 * SECOND, NULL);
+	settle(&w);
 	if (!workers_idle(&w))
 		sim_fail(&w.sim, "liveness", "recordings are left in the queue");
+	if (!outside_idle(&w))
+		sim_fail(&w.sim, "liveness", "fetches or webhooks are left in the queue");
 	world_run(&w, w.sim.now_us + 10 * SECOND, NULL);
 	watchers_check(&w);
 	w.quiet = true;

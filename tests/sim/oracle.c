@@ -1,7 +1,7 @@
 /* The oracle: remembers what each client was promised and says when the server breaks it. docs/testing.md lists the
  * invariants by the names that stand here. */
 #include "content.h"
-#include "world.h"
+#include "outside.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -172,6 +172,11 @@ static void told_recording(struct world *w, struct link *link, const struct mess
 	struct take_truth *take = take_named(w, status);
 	const char *phase = json_string_value(json_object_get(status, "phase"));
 	struct known known;
+	struct import_truth *import = import_by_ref(w, json_string_value(json_object_get(status, "ref")));
+	if (import) {
+		import_status(w, import, status);
+		return;
+	}
 	if (!take || !phase)
 		sim_fail(&w->sim, "wire", "a status of nobody: %s", m->text);
 	*link_told_of(link) |= 1u << (take - w->takes);

@@ -1,5 +1,5 @@
 /* What a seed lets happen: the sizes of the server, which faults there are, and when they strike. */
-#include "world.h"
+#include "outside.h"
 
 static uint64_t one_of(struct rng *rng, const uint64_t *values, size_t count)
 {
@@ -50,6 +50,14 @@ void plan_make(struct world *w)
 	p->breakdowns = rng_chance(&rng, 25);
 	p->lease_ms = (uint32_t)rng_between(&rng, 1500, 8000);
 	p->cursed = rng_chance(&rng, 30) ? 1 + (unsigned)rng_below(&rng, p->takes) : 0;
+	p->imports = rng_chance(&rng, 35) ? 1 + (unsigned)rng_below(&rng, IMPORTS) : 0;
+	p->fetch_ms = rng_chance(&rng, 25) ? rng_between(&rng, 3000, 10000) : 0;
+	p->notifies = rng_chance(&rng, 30);
+	p->queue_wait_ms = rng_chance(&rng, 30) ? (uint32_t)rng_between(&rng, 2000, 10000) : 0;
+	p->retain_originals_ms = rng_chance(&rng, 12) ? rng_below(&rng, 20000) : UINT64_MAX;
+	p->retain_ms = rng_chance(&rng, 6) ? rng_below(&rng, 30000) : UINT64_MAX;
+	if (p->retain_ms != UINT64_MAX)
+		p->imports = 0; /* a name that is free again would be registered anew */
 	if (p->burst) {
 		p->takes = 1 + (unsigned)rng_below(&rng, 3);
 		p->memory_bytes = 8 * MIB;

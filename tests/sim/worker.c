@@ -2,7 +2,7 @@
  * started for a while, or go silent past their lease and speak when nobody should listen any more. What they make of a
  * recording is its tracks, one behind the other. */
 #include "work/worker.h"
-#include "world.h"
+#include "outside.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ struct hand {
 	struct world *w;
 	unsigned slot;
 	uint64_t generation; /* of its process: what an earlier one meant to do is not done */
-	bool there, killed, filed;
+	bool there, killed, filed, heard;
 	const struct worker_job *job;
 	enum course course;
 	unsigned signs; /* of life before the next thing happens */
@@ -81,6 +81,7 @@ static void say(struct hand *h, enum worker_event_type type, enum err err)
 	media.has_thumbnail = media.has_waveform = type == WORKER_DONE;
 	event.progress = (unsigned)rng_below(luck(w), 1001);
 	sim_trace(&w->sim, "worker", names[type], h->slot, err);
+	h->heard = type != WORKER_GONE;
 	if (type == WORKER_GONE) {
 		h->there = h->killed = h->filed = false;
 		h->job = NULL;
@@ -133,6 +134,23 @@ static enum err write_file(struct hand *h)
 	return err;
 }
 
+/* For those who read it. */
+static void note_made(const struct hand *h)
+{
+	static const char *const names[] = { "main", "video", "audio", "screen" };
+	struct made_file made = { h->job->recording, h->job->revision, h->job->track_count, { 0 }, { 0 } };
+	if (h->job->track_count > TRACKS)
+		return; /* a liar's */
+	for (uint32_t i = 0; i < h->job->track_count; i++) {
+		for (unsigned k = 1; k < sizeof names / sizeof *names; k++) {
+			if (strcmp(h->job->tracks[i].name, names[k]) == 0)
+				made.tracks[i] = k - 1;
+		}
+		made.bytes[i] = h->job->tracks[i].bytes;
+	}
+	asker_made(h->w, &made);
+}
+
 static void give_up(struct hand *h, enum err err)
 {
 	came_to_nothing(h);
@@ -161,6 +179,7 @@ static bool make_file(struct hand *h)
 			give_up(h, err);
 			return false;
 		}
+		note_made(h);
 		if (h->course == COURSE_LIES)
 			came_to_nothing(h);
 		h->filed = true;
@@ -240,6 +259,7 @@ static void on_start(struct workers *workers, unsigned slot)
 	struct world *w = h->w;
 	assert(!h->there);
 	h->there = true;
+	h->heard = false;
 	h->generation++;
 	if (!fine(w) && w->workers_broken)
 		later(h, rng_below(luck(w), 50 * MS), stillborn);
@@ -339,4 +359,14 @@ bool workers_idle(struct world *w)
 	}
 	const struct engine_queue *q = &status.queues[JOB_FINALIZE];
 	return w->plan.workers == 0 || q->queued + q->running == 0;
+}
+
+bool workers_alive(const struct world *w)
+{
+	for (unsigned i = 0; i < SIM_WORKERS; i++) {
+		const struct hand *h = &w->workers->hands[i];
+		if (h->there && h->heard && !h->killed)
+			return true;
+	}
+	return false;
 }

@@ -1,6 +1,6 @@
 /* The server process of the simulation: started over the disk as it is, run under the simulated clock, killed, stopped.
  */
-#include "world.h"
+#include "outside.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -36,12 +36,19 @@ void world_init(struct world *w, uint64_t seed, bool trace)
 	w->work_rng = rng_fork(&root, 4);
 	workers_init(w);
 	plan_make(w);
+	w->outside = calloc(1, sizeof *w->outside);
+	assert(w->outside);
+	w->outside->w = w;
+	w->outside->rng = rng_fork(&root, 5);
+	sources_init(w);
+	receiver_init(w);
 }
 
 void world_release(struct world *w)
 {
 	exec_sim_free(w->exec);
 	free(w->workers);
+	free(w->outside);
 	disk_free(w->disk);
 	sim_release(&w->sim);
 }
@@ -126,6 +133,7 @@ void world_start(struct world *w)
 		start_failed(w, "the catalog", err);
 		return;
 	}
+	catalog->webhooks = w->plan.notifies;
 	struct engine_config config = {
 		.vfs = disk_vfs(w->disk),
 		.exec = exec_sim_exec(w->exec),
@@ -137,14 +145,18 @@ void world_start(struct world *w)
 		.grace_ms = w->plan.grace_ms,
 		.heartbeat_ms = w->plan.heartbeat_ms,
 		.late_resume_ms = w->plan.late_ms,
-		.retain_originals_ms = UINT64_MAX,
-		.retain_ms = UINT64_MAX,
+		.retain_originals_ms = w->plan.retain_originals_ms,
+		.retain_ms = w->plan.retain_ms,
 		.hash_early = w->plan.hash_early,
 		.reserve_bytes = w->plan.reserve_bytes,
 		.random = draw_random,
 		.random_arg = w,
 		.workers = workers_base(w),
 		.worker_count = w->plan.workers,
+		.fetcher = sources_base(w),
+		.fetch_ms = w->plan.fetch_ms,
+		.notifier = receiver_base(w),
+		.queue_wait_ms = w->plan.queue_wait_ms,
 		.lease_ms = w->plan.lease_ms,
 		.pump = pump,
 		.pump_arg = w,
@@ -172,6 +184,8 @@ static void process_gone(struct world *w)
 {
 	net_crashed(w);
 	workers_gone(w);
+	sources_gone(w);
+	followers_gone(w);
 	w->engine = NULL;
 	w->up = w->stopping = w->stopped = w->fatal = false;
 	w->turn_at = UINT64_MAX;

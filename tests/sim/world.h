@@ -96,6 +96,7 @@ struct take_truth {
 
 struct world;
 struct link;
+struct outside;
 
 /* A program at the other end of a link. */
 struct peer {
@@ -131,6 +132,18 @@ enum crash { CRASH_KILL, CRASH_POWER };
 	X(FINISHED, "finished")                                                                                        \
 	X(WORKERS_KILLED, "workers killed")                                                                            \
 	X(WORK_ERRORS, "given up")                                                                                     \
+	X(QUESTIONS, "questions for files")                                                                            \
+	X(FETCHES, "fetches")                                                                                          \
+	X(SOURCE_ENDS, "fetched")                                                                                      \
+	X(SOURCE_FAILURES, "failed sources")                                                                           \
+	X(RANGES, "resumed by range")                                                                                  \
+	X(COMPARED, "compared from the start")                                                                         \
+	X(WEBHOOKS, "webhooks")                                                                                        \
+	X(REPEATS, "repeated webhooks")                                                                                \
+	X(PARKED, "parked")                                                                                            \
+	X(EVENTS, "events followed")                                                                                   \
+	X(ORIGINALS, "originals removed")                                                                              \
+	X(EXPIRED, "recordings removed")                                                                               \
 	X(STEPS, "steps")
 
 enum tally_item {
@@ -160,7 +173,12 @@ struct plan {
 	unsigned workers; /* 0: nobody serves the queue */
 	bool breakdowns;  /* … and at times none can be started */
 	uint32_t lease_ms;
-	unsigned cursed; /* the take that nobody can finish before the calm, from 1; 0: none */
+	unsigned imports; /* recordings that are fetched */
+	bool notifies;	  /* there is a webhook */
+	uint64_t fetch_ms;
+	uint32_t queue_wait_ms;
+	uint64_t retain_originals_ms, retain_ms; /* UINT64_MAX: for ever */
+	unsigned cursed;			 /* the take that nobody can finish before the calm, from 1; 0: none */
 };
 
 struct world {
@@ -171,6 +189,7 @@ struct world {
 	struct exec_sim *exec;
 	struct engine *engine; /* NULL: down */
 	struct sim_workers *workers;
+	struct outside *outside;
 	bool workers_broken;
 	unsigned failures; /* attempts that came to nothing, of recordings whose id nobody knows yet */
 	unsigned life;	   /* which server process this is */
@@ -263,6 +282,8 @@ struct workers;
 void workers_init(struct world *w);
 void workers_begin(struct world *w);
 struct workers *workers_base(struct world *w);
+/* One of them could take a job. */
+bool workers_alive(const struct world *w);
 /* The server process is gone, and they with it. */
 void workers_gone(struct world *w);
 /* Nothing is queued or at work. */

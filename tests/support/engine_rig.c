@@ -157,11 +157,14 @@ enum err engine_rig_open(struct engine_rig *g)
 		.workers = g->workers ? &g->workers->base : NULL,
 		.worker_count = g->workers ? WORKER_RIG_SLOTS : 0,
 		.fetcher = g->fetcher,
+		.notifier = g->notifier,
 		.pump = pump,
 		.pump_arg = g,
 	};
-	if (!err)
+	if (!err) {
+		catalog->webhooks = g->notifier != NULL;
 		err = engine_open(&config, g->now, &g->e);
+	}
 	if (err) {
 		g->e = NULL;
 		engine_rig_close(g);

@@ -26,6 +26,7 @@ struct engine_rig {
 	enum err (*grant)(void *arg, const char *token, struct grant *out); /* NULL: no token is known */
 	struct worker_rig *workers;					    /* NULL: none; the caller's */
 	struct fetcher *fetcher;					    /* NULL: there is none */
+	struct notifier *notifier;					    /* likewise */
 	/* NULL, or told of each text before it is remembered */
 	void (*heard)(void *arg, uint64_t conn, const char *text);
 	void *heard_arg;

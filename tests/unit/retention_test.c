@@ -318,15 +318,40 @@ static void no_crash_makes_more_of_it_than_was_meant(void **state)
 	}
 }
 
+static void count_events(void *arg, enum err err, const struct engine_event *events, size_t count, int64_t first,
+			 int64_t last)
+{
+	assert_int_equal(err, ERR_OK);
+	*(size_t *)arg = count;
+}
+
+/* Also of a server that keeps its recordings for ever: the outbox does not grow for ever. */
+static void old_events_are_forgotten(void **state)
+{
+	struct fixture *f = *state;
+	size_t count = 0;
+	record(f, 2);
+	publish_all(f);
+	assert_int_equal(engine_rig_open(f->g), ERR_OK);
+	engine_rig_pass(f->g, 2 * LIMIT_RETENTION_MS);
+	engine_events(f->g->e, grant_local(), 0, count_events, &count);
+	engine_rig_turn(f->g);
+	assert_int_equal(count, 8); /* queued, processing, generating_thumbnail, complete */
+	f->g->now.wall_ms += (LIMIT_EVENTS_DAYS * 24LL + 1) * HOUR_MS;
+	engine_rig_pass(f->g, 2 * LIMIT_RETENTION_MS);
+	engine_events(f->g->e, grant_local(), 0, count_events, &count);
+	engine_rig_turn(f->g);
+	assert_int_equal(count, 2);
+	engine_rig_close(f->g);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(originals_go_when_their_time_is_over),
-		TEST(what_is_not_published_stays),
-		TEST(recordings_go_whole_a_few_at_a_time),
-		TEST(the_journal_brings_nothing_back),
-		cmocka_unit_test(no_crash_makes_more_of_it_than_was_meant),
+		TEST(originals_go_when_their_time_is_over), TEST(old_events_are_forgotten),
+		TEST(what_is_not_published_stays),	    TEST(recordings_go_whole_a_few_at_a_time),
+		TEST(the_journal_brings_nothing_back),	    cmocka_unit_test(no_crash_makes_more_of_it_than_was_meant),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

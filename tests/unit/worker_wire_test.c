@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "proto/message.h"
 #include "work/worker_private.h"
 
 #include <signal.h>
@@ -70,6 +71,25 @@ static void test_there_and_back(void **state)
 	there_and_back(&(struct worker_event){ .type = WORKER_FAILED, .err = ERR_MEDIA_LIMIT, .message = "a\tb\xff" },
 		       NULL);
 	assert_string_equal(parsed.event.message, "a?b?");
+}
+
+/* A name has 64 characters at most, which are not bytes. */
+static void test_a_long_name(void **state)
+{
+	char name[4 * LIMIT_TRACK_CHARS + 1] = "";
+	struct wire_job out;
+	struct buf text;
+	for (unsigned i = 0; i < LIMIT_TRACK_CHARS; i++)
+		strcat(name, "\xf0\x9f\x8e\xa4");
+	assert_true(text_valid(name, LIMIT_TRACK_CHARS));
+	struct worker_track track = { .name = name, .bytes = 9 };
+	struct worker_job job = { .tracks = &track, .track_count = 1, .max_output_bytes = 10, .max_ms = 10 };
+	buf_init(&text);
+	wire_job_format(&text, &job);
+	assert_int_equal(wire_job_parse(text.data, text.len, &out), ERR_OK);
+	assert_string_equal(out.tracks[0].name, name);
+	wire_job_release(&out);
+	buf_release(&text);
 }
 
 #define MEDIA(members) "{\"type\":\"file\",\"media\":{" members "}}"
@@ -221,9 +241,13 @@ static void test_tail(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_what_is_not_believed),
-		cmocka_unit_test(test_warnings),       cmocka_unit_test(test_job),
-		cmocka_unit_test(test_deaths),	       cmocka_unit_test(test_tail),
+		cmocka_unit_test(test_there_and_back),
+		cmocka_unit_test(test_a_long_name),
+		cmocka_unit_test(test_what_is_not_believed),
+		cmocka_unit_test(test_warnings),
+		cmocka_unit_test(test_job),
+		cmocka_unit_test(test_deaths),
+		cmocka_unit_test(test_tail),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

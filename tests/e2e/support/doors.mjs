@@ -47,8 +47,8 @@ export async function loopback(t, { args = [], proxied = false } = {}) {
 	return proxied ? room.proxied() : room;
 }
 
-export async function network(t, { args = [], proxied = false } = {}) {
-	const { server, body, port, der } = await startLan(t, { args });
+export async function network(t, { args = [], proxied = false, workers } = {}) {
+	const { server, body, port, der } = await startLan(t, { args, workers });
 	server.options.args = [...args, '--lan', '--lan-port', String(port)]; // where it is found again after a restart
 	const room = new Room(t, {
 		server,

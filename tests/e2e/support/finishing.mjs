@@ -13,9 +13,9 @@ export function ffmpeg(...args) {
 	return execFileSync('ffmpeg', ['-nostdin', '-v', 'error', '-y', ...args], { maxBuffer: 1 << 30 });
 }
 
-/** What ffprobe says of a file: { format, streams }. */
-export function ffprobe(file) {
-	return JSON.parse(execFileSync('ffprobe', ['-v', 'error', '-of', 'json', '-show_format', '-show_streams', file]));
+/** What ffprobe says of a file: { format, streams }, and what is asked for beside it. */
+export function ffprobe(file, ...more) {
+	return JSON.parse(execFileSync('ffprobe', ['-v', 'error', '-of', 'json', '-show_format', '-show_streams', ...more, file], { maxBuffer: 1 << 30 }));
 }
 
 /** A tone and a picture as a stream of WebM without length and cues, as a browser sends it. */
