@@ -103,10 +103,11 @@ static void name_cut(const char *name, char out[NAME_COLUMNS * 4 + 1])
 static void draw_recording(struct screen *s, const json_t *r)
 {
 	char bytes[24], name[NAME_COLUMNS * 4 + 1];
-	name_cut(text_of(r, "name", text_of(r, "sessionId", "")), name);
-	line(s, "%s  %s  %-9s  %-8s  %12s", text_of(r, "id", "?"), name, text_of(r, "phase", "?"),
+	name_cut(text_of(r, "name", text_of(r, "ref", text_of(r, "sessionId", ""))), name);
+	/* the id last: it is what a narrow terminal may cut */
+	line(s, "%-9s  %-8s  %10s  %s  %s", text_of(r, "phase", "?"),
 	     json_is_true(json_object_get(r, "attached")) ? "attached" : "waits",
-	     size_text(number_of(r, "bytes"), bytes));
+	     size_text(number_of(r, "bytes"), bytes), name, text_of(r, "id", "?"));
 }
 
 static void draw_queue(struct screen *s, const json_t *work, const char *kind, const char *what, const char *lack)

@@ -175,8 +175,6 @@ static void fail_done(struct engine *e, struct catalog_op *op)
 			log_event(LOG_WARN, "job_failed", "id", id, "code", err_code(o->error), "attempt",
 				  log_number(o->job.attempt), "state", job_state_name(o->job.state), "why",
 				  o->message ? o->message : err_text(o->error), NULL);
-		if (op->err == ERR_OK && o->error == ERR_STORAGE_FULL)
-			space_full(e); /* the next attempt waits until there is some again, and is not used up by it */
 		if (op->err == ERR_OK && o->job.state == JOB_QUEUED)
 			jobs_due_in(e, o->job.not_before_ms - o->now_ms);
 		if (o->lease) {

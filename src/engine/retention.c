@@ -53,11 +53,12 @@ static void item_done(struct engine *e)
 
 static void removal_end(struct engine *e, struct removal *r, enum err err)
 {
-	if (err && !e->failed) {
-		char id[UUID_TEXT];
-		uuid_format(&r->id, id);
+	char id[UUID_TEXT];
+	uuid_format(&r->id, id);
+	if (err && !e->failed)
 		log_event(LOG_ERROR, "retention_failed", "id", id, "code", err_code(err), NULL);
-	}
+	else if (!err && r->gone)
+		log_event(LOG_INFO, "original_removed", "id", id, NULL);
 	struct take *t = r->take;
 	free(r);
 	if (t)

@@ -119,7 +119,7 @@ test('holdfast status: once, as JSON, and live in a terminal', options, async (t
 	assert.equal(once.status, 0);
 	assert.ok(once.stdout.includes(`at ${server.url}, up `), once.stdout);
 	assert.match(once.stdout, /1 recording open, 1 attached/);
-	assert.match(once.stdout, new RegExp(`^${id}  Monday +uploading +attached +195\\.3 KiB$`, 'm'));
+	assert.match(once.stdout, new RegExp(`^uploading +attached +195\\.3 KiB  Monday +${id}$`, 'm'));
 	assert.doesNotMatch(once.stdout, /\x1b/);
 	const [figures] = holdfast('status', '--data', server.dataDir, '--json').lines;
 	assert.deepEqual([figures.attached, figures.takes, figures.pid], [1, 1, server.pid]);

@@ -53,6 +53,7 @@ test('no room for the finished file: it waits, no attempt is counted, and it is 
 	assert.equal((await file(server, id)).status, 202);
 	assert.equal((await api(server, `/api/recordings/${id}/original`, { method: 'HEAD' })).status, 200);
 	await assert.rejects(until(async () => (await recording(server, id)).phase === 'error', 4_000, 'given up'));
+	assert.doesNotMatch(server.output, / storage_full /, 'there is room for recordings, and they are taken');
 	rmSync(ballast);
 	const done = await phase(server, id, 'complete', 60_000);
 	assert.equal(done.attempt, 1);
