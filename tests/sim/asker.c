@@ -111,7 +111,8 @@ static bool never_fits(const struct question *q, enum err err)
 		return q->resource == RESOURCE_ORIGINAL ? q->take && !q->track->known : deleting(q);
 	case ERR_NO_THUMBNAIL:
 	case ERR_NO_WAVEFORM:
-		return something_failed(q) || q->import || (q->take && (q->take->completed_bare || oracle_delivered_sum(q->take) == 0));
+		return something_failed(q) || q->import ||
+		       (q->take && (q->take->completed_bare || oracle_delivered_sum(q->take) == 0));
 	case ERR_SOURCE_GONE:
 		return q->import && q->import->failures > 0 && !q->import->fetched;
 	default:
@@ -228,8 +229,8 @@ static void read_done(void *arg, enum err err, const void *data, size_t len)
 	struct world *w = q->w;
 	w->asking--;
 	if (err != ERR_OK || len == 0) {
-		bool lost = q->resource == RESOURCE_ORIGINAL &&
-			    (deleting(q) || w->plan.retain_originals_ms != UINT64_MAX);
+		bool lost =
+			q->resource == RESOURCE_ORIGINAL && (deleting(q) || w->plan.retain_originals_ms != UINT64_MAX);
 		if (!lost && !faulty(w) && err != ERR_SHUTTING_DOWN)
 			broke(q, "reading answers", err);
 		read_over(q);
@@ -284,7 +285,8 @@ static void check_revision(struct question *q, const struct engine_original *fil
 	}
 	for (uint32_t i = 0; i < q->made.track_count; i++)
 		sum += q->made.bytes[i];
-	if ((q->made.revision != revision && file->bytes > 0) || sum != file->bytes) /* of nothing no worker is needed */
+	if ((q->made.revision != revision && file->bytes > 0) ||
+	    sum != file->bytes) /* of nothing no worker is needed */
 		broke(q, "nobody made it so", ERR_OK);
 	if (q->take && q->take->published < revision)
 		q->take->published = revision;
@@ -340,8 +342,8 @@ static void answered(void *arg, const struct serving *s, const struct engine_ori
 	sim_trace(&w->sim, "answer", resource_name(q->resource), (uint64_t)s->status, s->err);
 	bool as_expected = s->status == (int)q->expect[0] || s->status == (int)q->expect[1];
 	if (q->expect[0] && !as_expected && s->status != 503 && !faulty(w))
-		sim_fail(&w->sim, "the answer is the truth", "%s of %s is %s, and answers %d", resource_name(q->resource),
-			 q->ref, q->code, s->status);
+		sim_fail(&w->sim, "the answer is the truth", "%s of %s is %s, and answers %d",
+			 resource_name(q->resource), q->ref, q->code, s->status);
 	bool judged = q->take || q->import;
 	if (s->status == 200 && judged) {
 		handed_out(q, file);
@@ -421,8 +423,8 @@ void asker_compare(struct world *w, const char *ref, const json_t *state)
 {
 	const json_t *tracks = json_object_get(state, "tracks");
 	const char *fetch = json_string_value(json_object_get(state, "fetch"));
-	bool begins = fetch && strcmp(fetch, "on_demand") == 0 &&
-		      json_integer_value(json_object_get(state, "revision")) == 0;
+	bool begins =
+		fetch && strcmp(fetch, "on_demand") == 0 && json_integer_value(json_object_get(state, "revision")) == 0;
 	for (int i = 0; i < RESOURCE_COUNT && w->engine; i++) {
 		enum resource resource = (enum resource)i;
 		if (begins && (resource == RESOURCE_FILE || resource == RESOURCE_ORIGINAL))

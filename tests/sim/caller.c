@@ -279,8 +279,8 @@ static void original_open(void *arg, enum err err, const struct engine_original 
 	sim_trace(&w->sim, "original", err_code(err), err, original ? original->bytes : 0);
 	if (err != ERR_OK) {
 		bool removed = err == ERR_ORIGINAL_REMOVED && r->w->plan.retain_originals_ms != UINT64_MAX;
-		if (!(err == ERR_DELETED && r->take->deleting) && !(err == ERR_NOT_FOUND && !r->track->known) && !removed &&
-		    !passing(r, err))
+		if (!(err == ERR_DELETED && r->take->deleting) && !(err == ERR_NOT_FOUND && !r->track->known) &&
+		    !removed && !passing(r, err))
 			unexpected(r, "the original", err);
 		request_over(r);
 		return;

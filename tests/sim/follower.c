@@ -50,8 +50,9 @@ static void told(void *arg, enum err err, const struct engine_event *events, siz
 	for (size_t i = 0; i < count; i++) {
 		const struct engine_event *event = &events[i];
 		if (event->seq <= f->after || event->seq < first || event->seq > last)
-			sim_fail(s, "each event once", "event %" PRId64 " of %" PRId64 " to %" PRId64 " behind %" PRId64,
-				 event->seq, first, last, f->after);
+			sim_fail(s, "each event once",
+				 "event %" PRId64 " of %" PRId64 " to %" PRId64 " behind %" PRId64, event->seq, first,
+				 last, f->after);
 		f->after = event->seq;
 		assert(f->count < TOLD_EVENTS);
 		f->told[f->count++] =

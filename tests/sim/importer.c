@@ -30,9 +30,9 @@ static struct rng *luck(struct world *w)
 
 static struct import_known know(const struct import_truth *import)
 {
-	return (struct import_known){ import->revision, import->published, import->known,  import->fetched,
-				      import->deleting, import->deleted,   import->failed, import->completed,
-				      import->asked };
+	return (struct import_known){ import->revision, import->published, import->known,
+				      import->fetched,	import->deleting,  import->deleted,
+				      import->failed,	import->completed, import->asked };
 }
 
 struct import_truth *import_by_ref(struct world *w, const char *ref)
@@ -152,8 +152,9 @@ static void status_check(struct world *w, struct import_truth *import, const str
 		sim_fail(s, "acked bytes were sent", "%s has %" PRIu64 " bytes, only %" PRIu64 " came", import->ref,
 			 bytes, import->most);
 	if (revision > 1 || revision < known->revision || published > revision || published < known->published)
-		sim_fail(s, "finished once", "%s went from revision %" PRIu32 " to %" PRIu32 ", its file %" PRIu32
-			 " to %" PRIu32, import->ref, known->revision, revision, known->published, published);
+		sim_fail(s, "finished once",
+			 "%s went from revision %" PRIu32 " to %" PRIu32 ", its file %" PRIu32 " to %" PRIu32,
+			 import->ref, known->revision, revision, known->published, published);
 	if (json_integer_value(json_object_get(json, "attempt")) > LIMIT_ATTEMPTS)
 		sim_fail(s, "three attempts", "%s is at attempt %d", import->ref,
 			 (int)json_integer_value(json_object_get(json, "attempt")));

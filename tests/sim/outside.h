@@ -34,10 +34,10 @@ struct import_truth {
 	bool registering, known, created; /* it was asked for; answered; answered as new */
 	bool asked;			  /* its file or original was asked for, or a completion */
 	bool completed;
-	bool again; /* asked for in a way that may fetch it again */
+	bool again;   /* asked for in a way that may fetch it again */
 	bool retried; /* … at the end, when all sources hand out what they have */
 	bool deleting, deleted, removed_original;
-	bool fetched; /* seen sealed */
+	bool fetched;	   /* seen sealed */
 	unsigned live;	   /* transfers at work */
 	unsigned failures; /* transfers and attempts that came to nothing */
 	int64_t attempts[LIMIT_ATTEMPTS];
@@ -45,7 +45,7 @@ struct import_truth {
 	uint64_t attempt_id;
 	uint64_t most; /* bytes that the server can have */
 	uint32_t revision, published;
-	bool failed;   /* seen in error */
+	bool failed; /* seen in error */
 };
 
 /* One event as somebody was told it. */

@@ -144,8 +144,9 @@ static enum course course_of(struct world *w)
 	static const struct {
 		unsigned below;
 		enum course course;
-	} table[] = { { 60, COURSE_TAKES },  { 66, COURSE_TAKES_AND_IS_SILENT }, { 80, COURSE_FAILS },
-		      { 86, COURSE_SILENT }, { 95, COURSE_LATER },		 { 100, COURSE_GONE } };
+	} table[] = { { 60, COURSE_TAKES }, { 66, COURSE_TAKES_AND_IS_SILENT },
+		      { 80, COURSE_FAILS }, { 86, COURSE_SILENT },
+		      { 95, COURSE_LATER }, { 100, COURSE_GONE } };
 	uint64_t n = rng_below(luck(w), 100);
 	unsigned i = 0;
 	while (n >= table[i].below)
@@ -265,8 +266,8 @@ static enum err event_taken(void *arg, const struct catalog_event *event)
 	while (t->at < r->taken_count && memcmp(&r->taken[t->at].recording, t->id, sizeof *t->id) != 0)
 		t->at++;
 	if (t->at == r->taken_count || r->taken[t->at].seq != event->seq)
-		sim_fail(&t->w->sim, "webhooks in order", "%s: event %" PRId64 " (%s) was not told in its turn", t->name,
-			 event->seq, phase_name(event->phase));
+		sim_fail(&t->w->sim, "webhooks in order", "%s: event %" PRId64 " (%s) was not told in its turn",
+			 t->name, event->seq, phase_name(event->phase));
 	t->at++;
 	t->after = event->seq;
 	t->count++;
@@ -278,9 +279,7 @@ void receiver_audit(struct world *w, struct catalog *catalog, const struct uuid 
 	struct telling t = { .w = w, .name = name, .id = id };
 	unsigned before;
 	do {
-		struct catalog_event_filter filter = { .after = t.after,
-						       .recording = id,
-						       .limit = LIMIT_EVENTS_PAGE };
+		struct catalog_event_filter filter = { .after = t.after, .recording = id, .limit = LIMIT_EVENTS_PAGE };
 		before = t.count;
 		if (catalog->ops->events(catalog, &filter, event_taken, &t) != ERR_OK)
 			sim_fail(&w->sim, "it starts again", "the events of %s can't be read", name);

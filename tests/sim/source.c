@@ -1,5 +1,6 @@
-/* Sources as fetched from: by the seed they hand out everything, drop behind any byte, resume by range or send all again,
- * change, say wrong totals, know nothing, refuse, are slower than any lease, or speak once they were cancelled. */
+/* Sources as fetched from: by the seed they hand out everything, drop behind any byte, resume by range or send all
+ * again, change, say wrong totals, know nothing, refuse, are slower than any lease, or speak once they were cancelled.
+ */
 #include "content.h"
 #include "outside.h"
 
@@ -190,9 +191,9 @@ static enum course course_of(struct world *w)
 	static const struct {
 		unsigned below;
 		enum course course;
-	} table[] = { { 45, COURSE_WHOLE },	   { 74, COURSE_DROPS }, { 82, COURSE_SLOW },
-		      { 87, COURSE_WRONG_TOTAL },  { 95, COURSE_UNREACHABLE }, { 97, COURSE_GONE },
-		      { 99, COURSE_REFUSES },	   { 100, COURSE_TOO_LARGE } };
+	} table[] = { { 45, COURSE_WHOLE },	  { 74, COURSE_DROPS },	      { 82, COURSE_SLOW },
+		      { 87, COURSE_WRONG_TOTAL }, { 95, COURSE_UNREACHABLE }, { 97, COURSE_GONE },
+		      { 99, COURSE_REFUSES },	  { 100, COURSE_TOO_LARGE } };
 	uint64_t n = rng_below(luck(w), 100);
 	unsigned i = 0;
 	while (n >= table[i].below)

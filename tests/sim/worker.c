@@ -1,8 +1,8 @@
 /* Workers decided by the seed: most do their work, others fail, for now or for good, die, lie, hang, are slow, can't be
  * started for a while, or go silent past their lease and speak when nobody should listen any more. What they make of a
  * recording is its tracks, one behind the other. */
-#include "outside.h"
 #include "work/worker.h"
+#include "outside.h"
 
 #include <assert.h>
 #include <stdlib.h>

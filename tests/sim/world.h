@@ -132,7 +132,7 @@ enum crash { CRASH_KILL, CRASH_POWER };
 	X(FINISHED, "finished")                                                                                        \
 	X(WORKERS_KILLED, "workers killed")                                                                            \
 	X(WORK_ERRORS, "given up")                                                                                     \
-	X(QUESTIONS, "questions for files")                                                                           \
+	X(QUESTIONS, "questions for files")                                                                            \
 	X(FETCHES, "fetches")                                                                                          \
 	X(SOURCE_ENDS, "fetched")                                                                                      \
 	X(SOURCE_FAILURES, "failed sources")                                                                           \
@@ -178,7 +178,7 @@ struct plan {
 	uint64_t fetch_ms;
 	uint32_t queue_wait_ms;
 	uint64_t retain_originals_ms, retain_ms; /* UINT64_MAX: for ever */
-	unsigned cursed; /* the take that nobody can finish before the calm, from 1; 0: none */
+	unsigned cursed;			 /* the take that nobody can finish before the calm, from 1; 0: none */
 };
 
 struct world {
