@@ -16,11 +16,8 @@ void lease_fail(struct lease *l, enum err err, const char *message)
 {
 	if (l->failure)
 		return;
-	if (err == ERR_STORAGE_FULL) {
-		if (l->engine->jobs.room_ms == 0)
-			jobs_log("no_room_to_finish", &l->info.id); /* once, until something was finished again */
-		l->engine->jobs.room_ms = l->engine->now.mono_ms + LIMIT_NO_ROOM_MS;
-	}
+	if (err == ERR_STORAGE_FULL)
+		jobs_no_room(l->engine, &l->info.id);
 	/* the sync of one file, which is thrown away: another attempt writes another one */
 	l->failure = err == ERR_SYNC_FAILED ? ERR_WRITE_FAILED : err;
 	l->failure_message = message ? must(strdup(message)) : NULL; /* the job machine keeps as much as is text */
@@ -88,9 +85,9 @@ static enum err track_open(struct lease *l, uint32_t i)
 static enum err room_judge(const struct lease *l)
 {
 	struct vfs_space space;
-	uint64_t needed = recording_info_bytes(&l->info) + l->reserve;
 	enum err err = vfs_space(l->engine->config.vfs, &space);
-	return err == ERR_OK && space.free_bytes < needed ? ERR_STORAGE_FULL : err;
+	bool room = err || space.free_bytes >= recording_info_bytes(&l->info) + l->reserve;
+	return room ? err : ERR_STORAGE_FULL;
 }
 
 static void open_run(struct task *task)
@@ -117,7 +114,16 @@ static void open_done(struct task *task)
 	lease_advance(l);
 }
 
-#define NOTHING_CAME "[{\"code\":\"not_media\",\"message\":\"It is empty: nothing was received of it.\"}]"
+/* What is no list of warnings is none. */
+static char *warnings_copy(const char *text)
+{
+	if (!text || strlen(text) > LIMIT_WARNINGS_BYTES)
+		return NULL;
+	json_t *list = json_loads(text, 0, NULL);
+	char *copy = json_is_array(list) && json_array_size(list) > 0 ? must(strdup(text)) : NULL;
+	json_decref(list);
+	return copy;
+}
 
 /* Nothing was recorded: that is what is published, and no worker could make more of it. */
 static void give_nothing(struct lease *l)
@@ -127,8 +133,8 @@ static void give_nothing(struct lease *l)
 	l->slot = NULL;
 	l->filed = l->ended = true;
 	l->file = l->end = (struct media_info){ .as_is = true, .duration_ms = -1, .mime = "application/octet-stream" };
-	l->file_warnings = must(strdup(NOTHING_CAME));
-	l->end_warnings = must(strdup(NOTHING_CAME));
+	l->file_warnings = warnings_copy("[{\"code\":\"not_media\",\"message\":\"Nothing was received.\"}]");
+	l->end_warnings = warnings_copy(l->file_warnings);
 }
 
 static void give(struct lease *l)
@@ -181,17 +187,6 @@ static bool media_plausible(const struct media_info *media)
 	for (size_t i = 0; fine && i < mime; i++)
 		fine = media->mime[i] >= ' ' && media->mime[i] <= '~';
 	return fine && media->bytes <= LIMIT_NUMBER;
-}
-
-/* What is no list of warnings is none. */
-static char *warnings_copy(const char *text)
-{
-	if (!text || strlen(text) > LIMIT_WARNINGS_BYTES)
-		return NULL;
-	json_t *list = json_loads(text, 0, NULL);
-	char *copy = json_is_array(list) && json_array_size(list) > 0 ? must(strdup(text)) : NULL;
-	json_decref(list);
-	return copy;
 }
 
 void lease_event(struct lease *l, const struct worker_event *event)

@@ -34,7 +34,7 @@ struct import_truth {
 	bool registering, known, created; /* it was asked for; answered; answered as new */
 	bool asked;			  /* its file or original was asked for, or a completion */
 	bool completed;
-	bool again; /* asked for in a way that may fetch it again */
+	bool again;   /* asked for in a way that may fetch it again */
 	bool retried; /* … at the end, when all sources hand out what they have */
 	bool deleting, deleted, removed_original;
 	bool fetched;	   /* seen sealed */
