@@ -3,6 +3,7 @@
  *   jobs.c          the slots: processes started ahead, asked whether they live, killed when they don't; who claims
  *   jobs_lease.c    one lease, from the claim to its end: files, the worker's word, sealing, publishing
  *   jobs_record.c   … its transactions
+ *   jobs_word.c     … what its worker says
  *   jobs_sweep.c    jobs that nobody works on, the queue's figures, when the next one is due
  *
  * A slot has a process; a lease has a job. They meet while the process works on it. Each ends by its own: a process

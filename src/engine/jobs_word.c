@@ -1,0 +1,65 @@
+/* A worker's word about its lease: it has decoded what came from outside, and is trusted no more than that. */
+#include "engine/jobs.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The extension becomes part of a file's name, the type a header. */
+static bool media_plausible(const struct media_info *media)
+{
+	size_t ext = strnlen(media->ext, sizeof media->ext), mime = strnlen(media->mime, sizeof media->mime);
+	bool fine = ext < sizeof media->ext && mime < sizeof media->mime;
+	for (size_t i = 0; fine && i < ext; i++)
+		fine = (media->ext[i] >= 'a' && media->ext[i] <= 'z') || (media->ext[i] >= '0' && media->ext[i] <= '9');
+	for (size_t i = 0; fine && i < mime; i++)
+		fine = media->mime[i] >= ' ' && media->mime[i] <= '~';
+	return fine && media->bytes <= LIMIT_NUMBER;
+}
+
+/* What is no list of warnings is none. */
+static char *warnings_copy(const char *text)
+{
+	if (!text || strlen(text) > LIMIT_WARNINGS_BYTES)
+		return NULL;
+	json_t *list = json_loads(text, 0, NULL);
+	char *copy = json_is_array(list) && json_array_size(list) > 0 ? must(strdup(text)) : NULL;
+	json_decref(list);
+	return copy;
+}
+
+void lease_event(struct lease *l, const struct worker_event *event)
+{
+	switch (event->type) {
+	case WORKER_ALIVE:
+		l->progress = event->progress < 1000 ? event->progress : 1000;
+		break;
+	case WORKER_FILE:
+		if (l->filed)
+			break;
+		if (!media_plausible(event->media)) {
+			lease_fail(l, ERR_CHECK_FAILED, NULL);
+			break;
+		}
+		l->filed = true;
+		l->file = *event->media;
+		l->file_warnings = warnings_copy(event->warnings);
+		break;
+	case WORKER_DONE:
+		if (!l->filed) {
+			lease_fail(l, ERR_WORKER_DIED, NULL);
+			break;
+		}
+		l->ended = true;
+		l->progress = 1000;
+		l->end.has_thumbnail = event->media->has_thumbnail;
+		l->end.has_waveform = event->media->has_waveform;
+		l->end_warnings = warnings_copy(event->warnings);
+		break;
+	case WORKER_FAILED:
+		lease_fail(l, event->err ? event->err : ERR_WORKER_DIED, event->message);
+		break;
+	default:
+		break;
+	}
+}
