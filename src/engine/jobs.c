@@ -58,6 +58,13 @@ void jobs_log(const char *event, const struct uuid *recording)
 	log_event(LOG_WARN, event, "id", id, NULL);
 }
 
+void jobs_no_room(struct engine *e, const struct uuid *recording)
+{
+	if (e->jobs.room_ms == 0)
+		jobs_log("no_room_to_finish", recording); /* once, until something was finished again */
+	e->jobs.room_ms = e->now.mono_ms + LIMIT_NO_ROOM_MS;
+}
+
 /* What goes on for a night is told at its first, second, fourth, eighth … time. */
 static void gone_tell(struct slot *s, const struct worker_event *event)
 {

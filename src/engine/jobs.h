@@ -89,6 +89,8 @@ void slot_release(struct slot *s);
 
 /* jobs_lease.c. Takes `job` and `row` over; `slot` NULL: its process has died meanwhile. */
 void jobs_log(const char *event, const struct uuid *recording); /* a warning */
+/* No job is claimed for a while. */
+void jobs_no_room(struct engine *e, const struct uuid *recording);
 void lease_new(struct engine *e, struct slot *slot, struct job_info *job, struct recording_info *row);
 void lease_event(struct lease *l, const struct worker_event *event);
 void lease_gone(struct lease *l, const struct worker_event *event);

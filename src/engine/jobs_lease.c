@@ -16,11 +16,8 @@ void lease_fail(struct lease *l, enum err err, const char *message)
 {
 	if (l->failure)
 		return;
-	if (err == ERR_STORAGE_FULL) {
-		if (l->engine->jobs.room_ms == 0)
-			jobs_log("no_room_to_finish", &l->info.id); /* once, until something was finished again */
-		l->engine->jobs.room_ms = l->engine->now.mono_ms + LIMIT_NO_ROOM_MS;
-	}
+	if (err == ERR_STORAGE_FULL)
+		jobs_no_room(l->engine, &l->info.id);
 	/* the sync of one file, which is thrown away: another attempt writes another one */
 	l->failure = err == ERR_SYNC_FAILED ? ERR_WRITE_FAILED : err;
 	l->failure_message = message ? must(strdup(message)) : NULL; /* the job machine keeps as much as is text */
@@ -88,9 +85,9 @@ static enum err track_open(struct lease *l, uint32_t i)
 static enum err room_judge(const struct lease *l)
 {
 	struct vfs_space space;
-	uint64_t needed = recording_info_bytes(&l->info) + l->reserve;
 	enum err err = vfs_space(l->engine->config.vfs, &space);
-	return err == ERR_OK && space.free_bytes < needed ? ERR_STORAGE_FULL : err;
+	bool room = err || space.free_bytes >= recording_info_bytes(&l->info) + l->reserve;
+	return room ? err : ERR_STORAGE_FULL;
 }
 
 static void open_run(struct task *task)
@@ -117,7 +114,7 @@ static void open_done(struct task *task)
 	lease_advance(l);
 }
 
-#define NOTHING_CAME "[{\"code\":\"not_media\",\"message\":\"It is empty: nothing was received of it.\"}]"
+#define NOTHING_CAME "[{\"code\":\"not_media\",\"message\":\"Nothing was received.\"}]"
 
 /* Nothing was recorded: that is what is published, and no worker could make more of it. */
 static void give_nothing(struct lease *l)

@@ -15,7 +15,7 @@ static int add_piece(const char *data, size_t len, void *arg)
 
 void json_format(struct buf *out, const json_t *value)
 {
-	if (json_dump_callback(value, add_piece, out, JSON_COMPACT | JSON_ENCODE_ANY) != 0)
+	if (json_dump_callback(value, add_piece, out, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)) != 0)
 		out->failed = true;
 }
 

@@ -87,7 +87,7 @@ test('what is no media is published as it came', options, async (t) => {
 	const empty = await api(server, `/api/recordings/${id}/thumbnail`);
 	assert.deepEqual([empty.status, empty.body.code], [404, 'no_thumbnail']);
 	const nothing = await phase(server, await take(t, server, Buffer.alloc(0)), 'complete');
-	assert.deepEqual(nothing.warnings.map(({ code, message }) => [code, message]), [['not_media', 'It is empty: nothing was received of it.']]);
+	assert.deepEqual(nothing.warnings.map(({ code, message }) => [code, message]), [['not_media', 'Nothing was received.']]);
 	assert.deepEqual([nothing.file.bytes, nothing.file.mime, nothing.file.asIs], [0, 'application/octet-stream', true]);
 });
 
