@@ -7,7 +7,7 @@ import { launch } from './support/page.mjs';
 import { sharedServer } from './support/server.mjs';
 import { sessionId, wire } from './support/wire.mjs';
 
-const server = sharedServer();
+const server = sharedServer({ workers: 2 });
 const options = { timeout: 120_000 };
 const SCRIPT = "<script>parent.pwned=1;top.pwned=1;window.pwned=1;document.title='pwned';fetch('/api/recordings',{method:'DELETE'})</script>";
 const UPLOADS = [
