@@ -195,10 +195,12 @@ enum {
 	LIMIT_MEDIA_PIXELS = 64 * 1024 * 1024, /* of a picture that is decoded: 8K twice */
 	LIMIT_MEDIA_ERROR_CHARS = 256,	       /* of libav's words that are kept */
 	LIMIT_THUMBNAIL_WIDTH = 480,
-	LIMIT_THUMBNAIL_HEIGHT = 2048,	  /* a strip of one pixel's width is no picture */
-	LIMIT_THUMBNAIL_PACKETS = 600,	  /* looked at for one keyframe that decodes */
-	LIMIT_WAVEFORM_PEAKS = 2000,	  /* aimed at, but … */
-	LIMIT_WAVEFORM_RATE = 20,	  /* … not more in a second; and at least one */
+	LIMIT_THUMBNAIL_HEIGHT = 2048, /* a strip of one pixel's width is no picture */
+	LIMIT_THUMBNAIL_PACKETS = 600, /* looked at for one keyframe that decodes */
+	LIMIT_WAVEFORM_PEAKS = 2000,   /* aimed at, but … */
+	LIMIT_WAVEFORM_RATE = 20,      /* … not more in a second; and at least one */
+	LIMIT_WAVEFORM_SAMPLES_S =
+		96 * 1000, /* two channels of 48 kHz: what more there is a second takes longer to decode */
 	LIMIT_WAVEFORM_WHOLE_S = 20 * 60, /* of sound decoded: of longer takes so much of each peak's time, evenly … */
 	LIMIT_WAVEFORM_PACKETS = 3,	  /* … but so many packets of it at least */
 	LIMIT_WAVEFORM_SECONDS = 400 * 3600, /* of a take that is drawn at all: 6 MB of text */

@@ -170,7 +170,10 @@ static bool make(struct wave *v, int fd, unsigned share)
 	v->per_second = (int64_t)fmax(1, fmin(LIMIT_WAVEFORM_RATE, floor(LIMIT_WAVEFORM_PEAKS / seconds)));
 	v->count = (int64_t)ceil(seconds * (double)v->per_second);
 	v->start = v->input.format->start_time == AV_NOPTS_VALUE ? 0 : v->input.format->start_time;
-	v->duty = LIMIT_WAVEFORM_WHOLE_S / seconds;
+	/* Sound of more samples than usual counts for more time. */
+	const AVCodecParameters *par = v->stream->codecpar;
+	double usual = fmax(1, (double)par->sample_rate * par->ch_layout.nb_channels / LIMIT_WAVEFORM_SAMPLES_S);
+	v->duty = LIMIT_WAVEFORM_WHOLE_S / (seconds * usual);
 	v->slice = -1;
 	v->peaks = calloc((size_t)v->count, sizeof *v->peaks);
 	v->packet = av_packet_alloc();

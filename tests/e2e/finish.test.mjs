@@ -221,7 +221,7 @@ test('what is no media is published as it came, with a warning, and the player o
 	assert.ok(state.warnings.some(({ code }) => code === 'not_media'), JSON.stringify(state.warnings));
 	assert.ok((await file(server, id)).bytes.equals(bytes));
 	const seen = await visit(t, browser, `${server.url}/play/${id}`);
-	await seen.until('#state', /kept exactly as it came[^]*This browser cannot play this file/);
+	await seen.until('#state', /published as it came[^]*This browser cannot play this file/);
 	assert.equal(await seen.page.getByRole('link', { name: 'Download', exact: true }).isVisible(), true);
 });
 
