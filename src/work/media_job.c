@@ -76,8 +76,7 @@ static enum err copy_and_check(const struct media_job *job, struct take *t, stru
 }
 
 /* What reads back otherwise than it was written is damaged or lies, and the next attempt would give the same. It is
- * tried in Matroska, which changes least; if that fails too, what came is better than nothing, but for several tracks,
- * of which only the first could be published so. */
+ * tried in Matroska, which changes least. */
 static enum err make_checked(const struct media_job *job, struct take *t, struct media_result *result)
 {
 	enum err err = copy_and_check(job, t, result);
@@ -99,7 +98,10 @@ static enum err make_file(const struct media_job *job, struct watch *w, struct m
 	result->times.copy_ms = lap(&began);
 	if (!err)
 		err = take.container == CONTAINER_NONE ? ERR_NO_FILE : make_checked(job, &take, result);
-	bool came = err == ERR_NO_FILE || (err == ERR_CHECK_FAILED && job->track_count == 1);
+	/* Nothing can be made of it; what came is better than nothing, but for several tracks only one could be given.
+	 */
+	bool came = err == ERR_NO_FILE ||
+		    ((err == ERR_CHECK_FAILED || err == ERR_MEDIA_UNREADABLE) && job->track_count == 1);
 	if (err == ERR_NO_FILE) {
 		watch_warn(w, "not_media", "No media could be found in it; it is published as it came.");
 		take.container = CONTAINER_NONE;

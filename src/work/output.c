@@ -61,7 +61,7 @@ static enum err add_stream(struct output *out, struct slot *slot)
 	if (!tags || av_codec_get_id(tags, st->codecpar->codec_tag) != st->codecpar->codec_id)
 		st->codecpar->codec_tag = 0; /* the muxer's own */
 	st->time_base = slot->time_base;
-	st->sample_aspect_ratio = slot->aspect;
+	st->sample_aspect_ratio = st->codecpar->sample_aspect_ratio = slot->aspect; /* muxers want them alike */
 	st->avg_frame_rate = slot->frame_rate;
 	st->disposition = slot->disposition;
 	if (av_dict_copy(&st->metadata, slot->metadata, 0) < 0)
