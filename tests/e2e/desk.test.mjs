@@ -34,7 +34,7 @@ test('every state in words: who, how much, since when, why', options, async (t) 
 		take({ name: 'Working', phase: 'processing', attempt: 2, progress: 0.409, lastError: { code: 'worker_died', message: 'The worker died.' } }),
 		take({ name: 'Waiting for it' }),
 		take({ name: 'Recovering', attempt: 1, lastError: { code: 'worker_died', message: 'The worker died.' } }),
-		take({ name: 'Given up', phase: 'error', attempt: 3, error: { code: 'worker_died', message: 'The worker died.' } }),
+		take({ name: 'Given up', phase: 'error', attempt: 3, error: { code: 'worker_died', message: 'All 3 attempts failed; the last one: The worker died.' } }),
 		take({ name: 'Call', phase: 'uploading', revision: 0, bytes: 0, fetch: 'on_demand' }),
 		take({ name: 'Fetched', phase: 'uploading', revision: 0, bytes: 1000, fetch: 'now', attempt: 1, progress: 0.25 }),
 		recordingNow({ name: 'Away', attached: false }),
@@ -53,7 +53,7 @@ test('every state in words: who, how much, since when, why', options, async (t) 
 	await says('Working', /Saved/, /Being finished: 40 %, attempt 2\/3\. The attempt before failed: The worker died\./, /Play Original Rename/);
 	await says('Waiting for it', /Saved/, /Waits to be finished/);
 	await says('Recovering', /Attempt 1\/3 failed: The worker died\. It is tried again\./);
-	await says('Given up', /Failed/, /Given up after 3 attempts: The worker died\./, /Try again/);
+	await says('Given up', /Failed/, /All 3 attempts failed; the last one: The worker died\./, /Try again/);
 	await says('Call', /Not fetched yet/, /when somebody first plays it/);
 	await says('Fetched', /Being fetched: 25 %/);
 	await says('Short', /Saved, cut short/, /the recording goes on/);
@@ -229,7 +229,7 @@ test('thousands: page by page, and search on the server beyond what was read', o
 	await seen.row('Number 007').waitFor();
 	assert.equal(await page.locator('.take').count(), 1, 'a reload finds the search again');
 	await page.locator('#search').fill('nothing like it');
-	await seen.until('#empty', 'No recording has “nothing like it” in its name.');
+	await seen.until('#empty', 'No recording has “nothing like it” in its name or reference.');
 	await page.locator('#search').press('Escape');
 	await until(async () => await page.locator('.take').count() >= 100, 5000, 'all again');
 	seen.clean();
