@@ -191,9 +191,8 @@ enum {
 	LIMIT_MEDIA_APART_MS = 10 * 1000,	     /* tracks that begin so near to each other share a clock */
 	LIMIT_MEDIA_MOOF_BYTES = 16 * 1024 * 1024,   /* the head of one fragment */
 	LIMIT_MEDIA_TAIL_BYTES = 1024 * 1024,	     /* the last frame of FLAC and what follows it */
-	LIMIT_MEDIA_WARNINGS = 32,
-	LIMIT_MEDIA_PIXELS = 64 * 1024 * 1024, /* of a picture that is decoded: 8K twice */
-	LIMIT_MEDIA_ERROR_CHARS = 256,	       /* of libav's words that are kept */
+	LIMIT_MEDIA_PIXELS = 64 * 1024 * 1024,	     /* of a picture that is decoded: 8K twice */
+	LIMIT_MEDIA_ERROR_CHARS = 256,		     /* of libav's words that are kept */
 	LIMIT_THUMBNAIL_WIDTH = 480,
 	LIMIT_THUMBNAIL_HEIGHT = 2048, /* a strip of one pixel's width is no picture */
 	LIMIT_THUMBNAIL_PACKETS = 600, /* looked at for one keyframe that decodes */
