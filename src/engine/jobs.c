@@ -14,6 +14,12 @@ static bool slot_alive(const struct slot *s)
 	return s->process >= PROCESS_IDLE && s->process <= PROCESS_OVER;
 }
 
+/* Alive, or on the way: whoever did its job is replaced at once, and is not missed meanwhile. */
+static bool slot_in_service(const struct slot *s)
+{
+	return slot_alive(s) || s->failures == 0;
+}
+
 void slot_kill(struct slot *s)
 {
 	struct engine *e = s->engine;
@@ -382,7 +388,7 @@ void jobs_status(const struct engine *e, struct engine_status *out)
 	const struct jobs *j = &e->jobs;
 	out->workers = j->slot_count;
 	for (unsigned i = 0; i < j->slot_count; i++)
-		out->workers_alive += slot_alive(&j->slots[i]);
+		out->workers_alive += slot_in_service(&j->slots[i]);
 	for (int kind = 0; kind < JOB_KIND_COUNT; kind++)
 		out->queues[kind] = j->queues[kind];
 	out->trouble = j->trouble.id ? &j->trouble : NULL;

@@ -418,8 +418,9 @@ static void check_end(struct world *w, const struct import_truth *import, const 
 	const char *phase = phase_name(row->phase);
 	bool untouched = row->phase == PHASE_UPLOADING && import->on_demand && recording_info_bytes(row) == 0;
 	bool finished = row->phase == (w->plan.workers == 0 ? PHASE_QUEUED : PHASE_COMPLETE);
-	/* those were asked for again, and all sources hand out what they have */
-	bool passing = err_class(row->error) == ERR_CLASS_TRANSIENT && !faulty(w);
+	/* those were asked for again, and all sources hand out what they have; a fetched one may fail in its workers */
+	bool given_up = row->revision > 0 && import->failures + w->failures > 0;
+	bool passing = err_class(row->error) == ERR_CLASS_TRANSIENT && !faulty(w) && !given_up;
 	bool failed = row->phase == PHASE_ERROR && !(import->retried && passing);
 	bool ended = finished || failed || row->phase == PHASE_DELETED;
 	if (import->on_demand && !import->asked && row->phase != PHASE_DELETED && !untouched)

@@ -198,6 +198,29 @@ static void nothing_recorded_is_published_without_a_worker(void **state)
 	assert_int_equal(workers.gives, 0);
 }
 
+static void a_worker_that_did_its_job_is_not_missed(void **state)
+{
+	struct engine_rig *g = *state;
+	struct engine_status status;
+	record(g);
+	unsigned slot = (unsigned)busy_slot();
+	workers.no_start = true;
+	for (unsigned i = 0; i < WORKER_RIG_SLOTS; i++) {
+		if (i != slot)
+			worker_rig_say(&workers, i, WORKER_GONE, ERR_WORKER_DIED);
+	}
+	engine_status(g->e, &status);
+	assert_int_equal(status.workers_alive, 1);
+	worker_rig_file(&workers, slot);
+	engine_rig_turn(g);
+	worker_rig_done(&workers, slot);
+	engine_status(g->e, &status);
+	assert_int_equal(status.workers_alive, 1);
+	engine_rig_pass(g, 60 * 1000);
+	engine_status(g->e, &status);
+	assert_int_equal(status.workers_alive, 0);
+}
+
 static void many_callers_make_one_job(void **state)
 {
 	struct engine_rig *g = *state;
@@ -537,6 +560,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_was_recorded_becomes_a_file),
 		TEST(nothing_recorded_is_published_without_a_worker),
+		TEST(a_worker_that_did_its_job_is_not_missed),
 		TEST(many_callers_make_one_job),
 		TEST(a_row_that_changed_under_the_claim_is_told),
 		TEST(a_worker_that_dies_is_noticed_at_once),
