@@ -240,7 +240,7 @@ struct engine_queue { /* of one kind of job */
 };
 struct engine_status {
 	struct engine_queue queues[JOB_KIND_COUNT];
-	const struct job_info *trouble; /* the job that failed for good, or was parked, last; until the next turn */
+	const struct job_info *trouble;	 /* the job that failed for good, or was parked, last; until the next turn */
 	unsigned workers, workers_alive; /* alive, or just replaced after their job */
 	unsigned connections, attached, takes;	/* takes: unfinished, in memory */
 	uint64_t memory_used, memory_bytes;	/* media that waits */

@@ -132,7 +132,8 @@ static void removal_go(struct engine *e, struct waiter *w, struct take *t, enum 
 	struct removal *r = list_entry(w, struct removal, waiter);
 	if (err || !may_go(t)) {
 		if (!err && (!t->manifest_on_disk || !take_clean(t)))
-			checkpoint_begin(e); /* what is in the journal only has no original yet: the next look finds it */
+			checkpoint_begin(
+				e); /* what is in the journal only has no original yet: the next look finds it */
 		removal_end(e, r, err == ERR_NOT_FOUND ? ERR_OK : err);
 		return;
 	}
