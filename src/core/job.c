@@ -17,6 +17,8 @@ static int64_t longest_wait_ms(enum job_kind kind)
 	int64_t wait_ms = LIMIT_RETRY_FIRST_MS;
 	if (kind == JOB_NOTIFY)
 		return LIMIT_NOTIFY_MAX_MS;
+	if (kind == JOB_FETCH)
+		return LIMIT_FETCH_WAIT_MAX_MS;
 	for (int i = 1; i < LIMIT_ATTEMPTS; i++)
 		wait_ms *= 4;
 	return wait_ms;
@@ -25,10 +27,16 @@ static int64_t longest_wait_ms(enum job_kind kind)
 /* After so many failed attempts. */
 static int64_t wait_ms(enum job_kind kind, uint32_t attempt)
 {
-	int64_t wait_ms = kind == JOB_NOTIFY ? LIMIT_NOTIFY_FIRST_MS : LIMIT_RETRY_FIRST_MS;
-	int64_t most_ms = longest_wait_ms(kind);
+	static const struct {
+		int64_t first_ms, times;
+	} waits[JOB_KIND_COUNT] = {
+		[JOB_FINALIZE] = { LIMIT_RETRY_FIRST_MS, 4 },
+		[JOB_FETCH] = { LIMIT_FETCH_WAIT_FIRST_MS, 8 },
+		[JOB_NOTIFY] = { LIMIT_NOTIFY_FIRST_MS, 6 },
+	};
+	int64_t wait_ms = waits[kind].first_ms, most_ms = longest_wait_ms(kind);
 	for (uint32_t i = 1; i < attempt && wait_ms < most_ms; i++)
-		wait_ms *= kind == JOB_NOTIFY ? 6 : 4;
+		wait_ms *= waits[kind].times;
 	return wait_ms < most_ms ? wait_ms : most_ms;
 }
 
@@ -142,7 +150,8 @@ enum err job_failed(struct job_info *job, enum err error, const char *message, i
 	job->lease_until_ms = 0;
 	job->progress = 0;
 	job->queued_ms = now_ms;
-	job->not_before_ms = now_ms + (again ? wait_ms(job->kind, job->attempt) : 0);
+	bool wait = again && error != ERR_SHUTTING_DOWN;
+	job->not_before_ms = now_ms + (wait ? wait_ms(job->kind, job->attempt) : 0);
 	job->error = error;
 	return keep_message(job, message);
 }

@@ -308,7 +308,7 @@ static bool may_resume(const struct fetch_slot *s, enum err err)
 	       s->engine->now.mono_ms - s->began_ms < s->engine->config.fetch_ms;
 }
 
-static void on_ended(void *arg, uint64_t id, enum err err, const char *message)
+static void on_ended(void *arg, uint64_t id, enum err err, const char *message, uint64_t retry_after_ms)
 {
 	struct engine *e = arg;
 	struct fetch_slot *s = slot_of(e, id);
@@ -329,6 +329,7 @@ static void on_ended(void *arg, uint64_t id, enum err err, const char *message)
 		fetch_next(s, FETCH_NEXT_TRANSFER, LIMIT_FETCH_RESUME_MS);
 		return;
 	}
+	s->retry_after_ms = retry_after_ms < LIMIT_FETCH_WAIT_MAX_MS ? retry_after_ms : LIMIT_FETCH_WAIT_MAX_MS;
 	fetch_fail(s, err, message);
 }
 

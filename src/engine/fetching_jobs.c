@@ -1,6 +1,7 @@
 /* The fetch jobs in the catalog: taken, renewed, ended. A lease that is another's by now ends the fetch and changes
  * nothing. */
 #include "engine/fetching.h"
+#include "engine/outside_op.h"
 
 #include "base/log.h"
 
@@ -8,32 +9,21 @@
 #include <string.h>
 
 struct fetch_op {
-	struct catalog_op op;
-	uint64_t number; /* of the slot; 0: none yet */
-	struct job_key key;
-	struct uuid id;
-	int64_t now_ms, lease_until_ms, due_ms;
+	struct outside_op base; /* first */
 	unsigned progress;
-	char *validator, *message;
-	enum err error;
+	char *validator;	      /* owned */
 	struct recording_info tracks; /* their lengths */
-	struct job_info job;
-	struct recording_info row;
 };
 
 static struct fetch_op *op_new(struct engine *e, const struct fetch_slot *s,
 			       enum err (*run)(struct catalog *c, struct catalog_op *op),
 			       void (*done)(struct engine *e, struct catalog_op *op))
 {
-	struct fetch_op *o = must(calloc(1, sizeof *o));
-	o->op.run = run;
-	o->op.done = done;
-	o->now_ms = engine_wall(e);
-	o->lease_until_ms = o->now_ms + e->config.lease_ms;
+	struct fetch_op *o = outside_op_new(e, sizeof *o, run, done);
 	if (s) {
-		o->number = s->number;
-		o->key = s->key;
-		o->id = s->recording;
+		o->base.number = s->number;
+		o->base.key = s->key;
+		o->base.id = s->recording;
 	}
 	return o;
 }
@@ -41,17 +31,13 @@ static struct fetch_op *op_new(struct engine *e, const struct fetch_slot *s,
 static void op_free(struct fetch_op *o)
 {
 	recording_info_release(&o->tracks);
-	job_info_release(&o->job);
-	recording_info_release(&o->row);
 	free(o->validator);
-	free(o->message);
-	free(o);
+	outside_op_free(&o->base);
 }
 
 static void op_submit(struct engine *e, struct fetch_op *o)
 {
-	catalog_submit(e, &o->op);
-	catalog_pump(e);
+	outside_op_submit(e, &o->base);
 }
 
 /* --- taking one --- */
@@ -59,18 +45,10 @@ static void op_submit(struct engine *e, struct fetch_op *o)
 static enum err claim_run(struct catalog *c, struct catalog_op *op)
 {
 	struct fetch_op *o = (struct fetch_op *)op;
-	job_info_release(&o->job);
-	recording_info_release(&o->row);
 	free(o->validator);
 	o->validator = NULL;
-	o->due_ms = 0;
-	enum err err = c->ops->job_claim(c, JOB_FETCH, o->now_ms, o->lease_until_ms, &o->job, &o->row);
-	if (err == ERR_OK)
-		return c->ops->get_validator(c, &o->row.id, &o->validator);
-	if (err != ERR_NOT_FOUND)
-		return err;
-	err = c->ops->job_next(c, JOB_FETCH, &o->due_ms);
-	return err ? err : ERR_NOT_FOUND;
+	enum err err = outside_claim(c, &o->base, JOB_FETCH);
+	return err ? err : c->ops->get_validator(c, &o->base.row.id, &o->validator);
 }
 
 static void slot_take(struct engine *e, struct fetch_slot *s, struct fetch_op *o)
@@ -78,9 +56,9 @@ static void slot_take(struct engine *e, struct fetch_slot *s, struct fetch_op *o
 	char id[UUID_TEXT];
 	s->used = true;
 	s->number = ++e->fetching.numbers;
-	s->key = (struct job_key){ o->job.id, o->job.epoch };
-	s->recording = o->row.id;
-	s->url = must(strdup(o->row.source_url));
+	s->key = (struct job_key){ o->base.job.id, o->base.job.epoch };
+	s->recording = o->base.row.id;
+	s->url = must(strdup(o->base.row.source_url));
 	s->validator = o->validator;
 	o->validator = NULL;
 	s->total = BYTES_UNKNOWN;
@@ -88,7 +66,7 @@ static void slot_take(struct engine *e, struct fetch_slot *s, struct fetch_op *o
 	s->renew_ms = e->now.mono_ms + e->config.lease_ms / 3;
 	buf_init(&s->pending);
 	uuid_format(&s->recording, id);
-	log_event(LOG_INFO, "fetch_begins", "id", id, "attempt", log_number(o->job.attempt), NULL);
+	log_event(LOG_INFO, "fetch_begins", "id", id, "attempt", log_number(o->base.job.attempt), NULL);
 	fetch_next(s, FETCH_NEXT_ATTACH, 0);
 }
 
@@ -108,17 +86,13 @@ static void claim_done(struct engine *e, struct catalog_op *op)
 	f->claiming = false;
 	if (op->err == ERR_OK && !e->failed) {
 		struct fetch_slot *s = slot_free(e); /* there was one, and one is claimed at a time */
-		take_row(e, &o->row);
+		take_row(e, &o->base.row);
 		slot_take(e, s, o);
 		if (e->stopping)
 			fetch_finish(s, ERR_SHUTTING_DOWN, NULL);
 		f->wanted = true;
 	} else if (!e->failed && !e->stopping) {
-		/* none is due, or the catalog could not be asked; a clock that jumped makes it one look too many */
-		int64_t wait = op->err == ERR_NOT_FOUND ? o->due_ms - o->now_ms : LIMIT_SPACE_CHECK_MS;
-		wait = wait < 1 ? 1 : wait > LIMIT_SWEEP_MS ? LIMIT_SWEEP_MS : wait;
-		if (op->err != ERR_NOT_FOUND || o->due_ms > 0)
-			timer_set(&e->timers, &f->timer, e->now.mono_ms + (uint64_t)wait);
+		outside_wait(e, &o->base, &f->timer);
 	}
 	op_free(o);
 }
@@ -143,14 +117,14 @@ void fetch_claim(struct engine *e)
 static enum err renew_run(struct catalog *c, struct catalog_op *op)
 {
 	struct fetch_op *o = (struct fetch_op *)op;
-	return c->ops->job_renew(c, &o->key, o->lease_until_ms, o->progress);
+	return c->ops->job_renew(c, &o->base.key, o->base.lease_until_ms, o->progress);
 }
 
 /* One that failed is not tried again: the next third of the lease brings another. */
 static void renew_done(struct engine *e, struct catalog_op *op)
 {
 	struct fetch_op *o = (struct fetch_op *)op;
-	struct fetch_slot *s = fetch_find(e, o->number);
+	struct fetch_slot *s = fetch_find(e, o->base.number);
 	if (s && !e->failed && op->err == ERR_NOT_FOUND)
 		fetch_next(s, FETCH_NEXT_DROP, 0);
 	op_free(o);
@@ -171,7 +145,7 @@ void fetch_renew(struct fetch_slot *s)
 static enum err validator_run(struct catalog *c, struct catalog_op *op)
 {
 	struct fetch_op *o = (struct fetch_op *)op;
-	return c->ops->put_validator(c, &o->id, o->validator);
+	return c->ops->put_validator(c, &o->base.id, o->validator);
 }
 
 /* Without it the next attempt begins at the start and compares: nothing is lost by a failure. */
@@ -193,34 +167,33 @@ void fetch_validator_put(struct fetch_slot *s, const char *validator)
 static enum err finish_run(struct catalog *c, struct catalog_op *op)
 {
 	struct fetch_op *o = (struct fetch_op *)op;
-	job_info_release(&o->job);
-	recording_info_release(&o->row);
-	if (!o->error)
-		return c->ops->job_done(c, &o->key, NULL, NULL, o->now_ms, &o->row);
+	outside_op_reset(&o->base);
+	if (!o->base.error)
+		return c->ops->job_done(c, &o->base.key, NULL, NULL, o->base.now_ms, &o->base.row);
 	/* what came so far stays for download, once the take has left memory */
 	enum err err = o->tracks.track_count > 0 ? c->ops->put_tracks(c, &o->tracks) : ERR_OK;
-	return err ? err : c->ops->job_fail(c, &o->key, o->error, o->message, o->now_ms, &o->job, &o->row);
+	return err ? err : outside_failed(c, &o->base);
 }
 
 static void finish_done(struct engine *e, struct catalog_op *op)
 {
 	struct fetch_op *o = (struct fetch_op *)op;
-	struct fetch_slot *s = fetch_find(e, o->number);
+	struct fetch_slot *s = fetch_find(e, o->base.number);
 	char id[UUID_TEXT];
-	bool left = o->error == ERR_SHUTTING_DOWN; /* if it can't be given back now, the next start finds it */
+	bool left = o->base.error == ERR_SHUTTING_DOWN; /* if it can't be given back now, the next start finds it */
 	if (op->err && op->err != ERR_NOT_FOUND && !e->failed && !left) {
 		catalog_again(e, op);
 		return;
 	}
-	uuid_format(&o->id, id);
+	uuid_format(&o->base.id, id);
 	if (op->err == ERR_OK)
-		take_row(e, &o->row);
-	if (op->err == ERR_OK && o->error && !left)
-		log_event(LOG_WARN, "fetch_failed", "id", id, "code", err_code(o->error), "attempt",
-			  log_number(o->job.attempt), "state", job_state_name(o->job.state), "why",
-			  o->message ? o->message : err_text(o->error), NULL);
-	else if (op->err == ERR_OK && !o->error)
-		log_event(LOG_INFO, "fetched", "id", id, "bytes", log_number(recording_info_bytes(&o->row)), NULL);
+		take_row(e, &o->base.row);
+	if (op->err == ERR_OK && o->base.error && !left)
+		log_event(LOG_WARN, "fetch_failed", "id", id, "code", err_code(o->base.error), "attempt",
+			  log_number(o->base.job.attempt), "state", job_state_name(o->base.job.state), "why",
+			  o->base.message ? o->base.message : err_text(o->base.error), NULL);
+	else if (op->err == ERR_OK && !o->base.error)
+		log_event(LOG_INFO, "fetched", "id", id, "bytes", log_number(recording_info_bytes(&o->base.row)), NULL);
 	if (s)
 		fetch_close(s);
 	jobs_wanted(e);
@@ -233,8 +206,9 @@ void fetch_finish(struct fetch_slot *s, enum err err, const char *message)
 	struct take *t = take_by_id(e, &s->recording);
 	struct conn *c = s->conn ? conn_find(e, s->conn) : NULL;
 	struct fetch_op *o = op_new(e, s, finish_run, finish_done);
-	o->error = err;
-	o->message = message ? must(strdup(message)) : NULL;
+	o->base.error = err;
+	o->base.message = message ? must(strdup(message)) : NULL;
+	o->base.retry_after_ms = (int64_t)s->retry_after_ms;
 	if (c && c->attached) { /* nothing that it held is appended any more */
 		session_detached(&c->session);
 		conn_detach(e, c);
@@ -243,7 +217,7 @@ void fetch_finish(struct fetch_slot *s, enum err err, const char *message)
 	}
 	if (err && t && !t->loading)
 		must(recording_info_copy(&o->tracks, &t->rec.info) ? NULL : t);
-	o->op.take = t;
+	o->base.op.take = t;
 	s->ending = true;
 	fetch_rearm(s);
 	op_submit(e, o);
@@ -254,8 +228,8 @@ void fetch_finish(struct fetch_slot *s, enum err err, const char *message)
 static enum err want_run(struct catalog *c, struct catalog_op *op)
 {
 	struct fetch_op *o = (struct fetch_op *)op;
-	recording_info_release(&o->row);
-	enum err err = c->ops->refetch(c, &o->id, o->now_ms, &o->row);
+	recording_info_release(&o->base.row);
+	enum err err = c->ops->refetch(c, &o->base.id, o->base.now_ms, &o->base.row);
 	return err == ERR_BUSY ? ERR_NOT_FOUND : err; /* its attempts are used up: no failure of the transaction */
 }
 
@@ -267,10 +241,10 @@ static void want_done(struct engine *e, struct catalog_op *op)
 		return;
 	}
 	if (op->err == ERR_OK && !e->failed) {
-		take_row(e, &o->row);
+		take_row(e, &o->base.row);
 		e->fetching.wanted = true;
 	}
-	struct take *t = take_by_id(e, &o->id); /* who asked may wait for it */
+	struct take *t = take_by_id(e, &o->base.id); /* who asked may wait for it */
 	if (t && !t->loading)
 		take_wake(e, t, ERR_OK);
 	op_free(o);
@@ -279,6 +253,6 @@ static void want_done(struct engine *e, struct catalog_op *op)
 void fetching_want(struct engine *e, const struct uuid *id)
 {
 	struct fetch_op *o = op_new(e, NULL, want_run, want_done);
-	o->id = *id;
+	o->base.id = *id;
 	op_submit(e, o);
 }

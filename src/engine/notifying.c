@@ -3,7 +3,7 @@
  *
  * The job in the catalog says who waits for what (core/job.c: tried for about a day, then parked until somebody says
  * that it may go on). */
-#include "engine/internal.h"
+#include "engine/outside_op.h"
 
 #include "base/log.h"
 #include "work/notifier.h"
@@ -15,49 +15,23 @@
 #include <time.h>
 
 struct notify_op {
-	struct catalog_op op;
-	uint64_t number; /* of the slot; 0: none yet */
-	struct job_key key;
-	struct uuid id;
-	int64_t now_ms, lease_until_ms, due_ms, retry_after_ms;
-	int64_t delivered; /* what was taken last; 0: nothing was just now */
-	enum err error;
-	char *message;
+	struct outside_op base;	    /* first */
+	int64_t delivered;	    /* what was taken last; 0: nothing was just now */
 	struct catalog_event event; /* the next one; seq 0: none waits */
 	char type[LIMIT_EVENT_TYPE_CHARS + 1];
-	struct job_info job;
-	struct recording_info row;
 };
 
 static struct notify_op *op_new(struct engine *e, const struct notify_slot *s,
 				enum err (*run)(struct catalog *c, struct catalog_op *op),
 				void (*done)(struct engine *e, struct catalog_op *op))
 {
-	struct notify_op *o = must(calloc(1, sizeof *o));
-	o->op.run = run;
-	o->op.done = done;
-	o->now_ms = engine_wall(e);
-	o->lease_until_ms = o->now_ms + e->config.lease_ms;
+	struct notify_op *o = outside_op_new(e, sizeof *o, run, done);
 	if (s) {
-		o->number = s->number;
-		o->key = s->key;
-		o->id = s->recording;
+		o->base.number = s->number;
+		o->base.key = s->key;
+		o->base.id = s->recording;
 	}
 	return o;
-}
-
-static void op_free(struct notify_op *o)
-{
-	job_info_release(&o->job);
-	recording_info_release(&o->row);
-	free(o->message);
-	free(o);
-}
-
-static void op_submit(struct engine *e, struct notify_op *o)
-{
-	catalog_submit(e, &o->op);
-	catalog_pump(e);
 }
 
 static struct notify_slot *slot_find(struct engine *e, uint64_t number)
@@ -104,13 +78,14 @@ static void time_format(int64_t at_ms, char out[40])
 static char *body_format(const struct notify_op *o)
 {
 	char id[UUID_TEXT], at[40];
-	uuid_format(&o->id, id);
+	uuid_format(&o->base.id, id);
 	time_format(o->event.at_ms, at);
-	json_t *body = json_pack("{s:s, s:s, s:{s:s, s:s*, s:s*, s:s*, s:s, s:I, s:s, s:I, s:s*}}", "type", o->type,
-				 "timestamp", at, "data", "id", id, "ref", o->row.ref, "sessionId", o->row.session_id,
-				 "name", o->row.name, "phase", phase_name(o->event.phase), "revision",
-				 (json_int_t)o->event.revision, "at", at, "seq", (json_int_t)o->event.seq, "error",
-				 o->event.phase == PHASE_ERROR && o->row.error ? err_code(o->row.error) : NULL);
+	json_t *body =
+		json_pack("{s:s, s:s, s:{s:s, s:s*, s:s*, s:s*, s:s, s:I, s:s, s:I, s:s*}}", "type", o->type,
+			  "timestamp", at, "data", "id", id, "ref", o->base.row.ref, "sessionId",
+			  o->base.row.session_id, "name", o->base.row.name, "phase", phase_name(o->event.phase),
+			  "revision", (json_int_t)o->event.revision, "at", at, "seq", (json_int_t)o->event.seq, "error",
+			  o->event.phase == PHASE_ERROR && o->base.row.error ? err_code(o->base.row.error) : NULL);
 	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 	json_decref(body);
 	return must(text);
@@ -118,8 +93,9 @@ static char *body_format(const struct notify_op *o)
 
 static void deliver(struct engine *e, struct notify_slot *s, const struct notify_op *o)
 {
-	char message_id[40], *body = body_format(o);
-	snprintf(message_id, sizeof message_id, "evt_%" PRId64, o->event.seq);
+	char message_id[60], *body = body_format(o);
+	/* the same for each repeat, and never another's: after `verify --rebuild` the sequence begins anew */
+	snprintf(message_id, sizeof message_id, "evt_%" PRId64 "_%" PRIx64, o->event.seq, (uint64_t)o->event.at_ms);
 	struct notification what = { s->number, message_id, engine_wall(e), body, strlen(body) };
 	s->seq = o->event.seq;
 	s->sending = true;
@@ -142,34 +118,34 @@ static enum err event_row(void *arg, const struct catalog_event *event)
 /* With none left the job is done, in the same transaction: an event that comes behind it queues it again. */
 static enum err next_load(struct catalog *c, struct notify_op *o, int64_t after)
 {
-	struct catalog_event_filter filter = { .after = after, .recording = &o->id, .limit = 1 };
+	struct catalog_event_filter filter = { .after = after, .recording = &o->base.id, .limit = 1 };
 	o->event = (struct catalog_event){ 0 };
-	recording_info_release(&o->row);
+	recording_info_release(&o->base.row);
 	enum err err = c->ops->events(c, &filter, event_row, o);
 	if (err)
 		return err;
-	return o->event.seq ? c->ops->get(c, &o->id, &o->row)
-			    : c->ops->job_done(c, &o->key, NULL, NULL, o->now_ms, &o->row);
+	return o->event.seq ? c->ops->get(c, &o->base.id, &o->base.row)
+			    : c->ops->job_done(c, &o->base.key, NULL, NULL, o->base.now_ms, &o->base.row);
 }
 
 static enum err delivered_run(struct catalog *c, struct catalog_op *op)
 {
 	struct notify_op *o = (struct notify_op *)op;
-	enum err err = c->ops->job_delivered(c, &o->key, o->delivered, o->lease_until_ms);
+	enum err err = c->ops->job_delivered(c, &o->base.key, o->delivered, o->base.lease_until_ms);
 	return err ? err : next_load(c, o, o->delivered);
 }
 
 static void next_done(struct engine *e, struct notify_op *o)
 {
-	struct notify_slot *s = slot_find(e, o->number);
+	struct notify_slot *s = slot_find(e, o->base.number);
 	if (s && !e->failed) {
-		if (o->op.err == ERR_OK && o->event.seq && !e->stopping)
+		if (o->base.op.err == ERR_OK && o->event.seq && !e->stopping)
 			deliver(e, s, o);
 		else
 			slot_close(s); /* nothing waits, or the job is not ours any more */
 		jobs_wanted(e);
 	}
-	op_free(o);
+	outside_op_free(&o->base);
 }
 
 static void delivered_done(struct engine *e, struct catalog_op *op)
@@ -185,19 +161,12 @@ static void delivered_done(struct engine *e, struct catalog_op *op)
 static enum err claim_run(struct catalog *c, struct catalog_op *op)
 {
 	struct notify_op *o = (struct notify_op *)op;
-	job_info_release(&o->job);
-	recording_info_release(&o->row);
-	o->due_ms = 0;
-	enum err err = c->ops->job_claim(c, JOB_NOTIFY, o->now_ms, o->lease_until_ms, &o->job, &o->row);
-	if (err == ERR_OK) {
-		o->key = (struct job_key){ o->job.id, o->job.epoch };
-		o->id = o->job.recording;
-		return next_load(c, o, o->job.delivered);
-	}
-	if (err != ERR_NOT_FOUND)
+	enum err err = outside_claim(c, &o->base, JOB_NOTIFY);
+	if (err)
 		return err;
-	err = c->ops->job_next(c, JOB_NOTIFY, &o->due_ms);
-	return err ? err : ERR_NOT_FOUND;
+	o->base.key = (struct job_key){ o->base.job.id, o->base.job.epoch };
+	o->base.id = o->base.job.recording;
+	return next_load(c, o, o->base.job.delivered);
 }
 
 static void claim_done(struct engine *e, struct catalog_op *op)
@@ -206,22 +175,18 @@ static void claim_done(struct engine *e, struct catalog_op *op)
 	struct notifying *n = &e->notifying;
 	struct notify_slot *s = slot_unused(e);
 	n->claiming = false;
-	if (op->err == ERR_OK && o->job.id && s && !e->failed && !e->stopping) {
+	if (op->err == ERR_OK && o->base.job.id && s && !e->failed && !e->stopping) {
 		s->used = true;
-		s->number = o->number = ++n->numbers;
-		s->key = o->key;
-		s->recording = o->id;
+		s->number = o->base.number = ++n->numbers;
+		s->key = o->base.key;
+		s->recording = o->base.id;
 		n->wanted = true;
 		next_done(e, o);
 		return;
 	}
-	if (op->err && !e->failed && !e->stopping) {
-		int64_t wait = op->err == ERR_NOT_FOUND ? o->due_ms - o->now_ms : LIMIT_SPACE_CHECK_MS;
-		wait = wait < 1 ? 1 : wait > LIMIT_SWEEP_MS ? LIMIT_SWEEP_MS : wait;
-		if (op->err != ERR_NOT_FOUND || o->due_ms > 0)
-			timer_set(&e->timers, &n->timer, e->now.mono_ms + (uint64_t)wait);
-	}
-	op_free(o);
+	if (op->err && !e->failed && !e->stopping)
+		outside_wait(e, &o->base, &n->timer);
+	outside_op_free(&o->base);
 }
 
 static void answers_take(struct engine *e);
@@ -237,40 +202,35 @@ void notifying_turn(struct engine *e)
 		return; /* one that gets free looks again */
 	n->claiming = true;
 	timer_set(&e->timers, &n->timer, UINT64_MAX);
-	op_submit(e, op_new(e, NULL, claim_run, claim_done));
+	outside_op_submit(e, &op_new(e, NULL, claim_run, claim_done)->base);
 }
 
 /* --- what the notifier says --- */
 
 static enum err failed_run(struct catalog *c, struct catalog_op *op)
 {
-	struct notify_op *o = (struct notify_op *)op;
-	job_info_release(&o->job);
-	recording_info_release(&o->row);
-	enum err err = c->ops->job_fail(c, &o->key, o->error, o->message, o->now_ms, &o->job, &o->row);
-	if (!err && o->job.state == JOB_QUEUED && o->now_ms + o->retry_after_ms > o->job.not_before_ms)
-		err = c->ops->job_postpone(c, &o->key, o->now_ms + o->retry_after_ms);
-	return err;
+	return outside_failed(c, (struct outside_op *)op);
 }
 
 static void failed_done(struct engine *e, struct catalog_op *op)
 {
 	struct notify_op *o = (struct notify_op *)op;
-	struct notify_slot *s = slot_find(e, o->number);
+	struct notify_slot *s = slot_find(e, o->base.number);
 	char id[UUID_TEXT];
 	if (op->err && op->err != ERR_NOT_FOUND && !e->failed) {
 		catalog_again(e, op);
 		return;
 	}
-	uuid_format(&o->id, id);
+	uuid_format(&o->base.id, id);
 	if (op->err == ERR_OK)
-		log_event(o->job.state == JOB_PARKED ? LOG_ERROR : LOG_WARN,
-			  o->job.state == JOB_PARKED ? "webhook_parked" : "webhook_failed", "id", id, "attempt",
-			  log_number(o->job.attempt), "why", o->message ? o->message : err_text(o->error), NULL);
+		log_event(o->base.job.state == JOB_PARKED ? LOG_ERROR : LOG_WARN,
+			  o->base.job.state == JOB_PARKED ? "webhook_parked" : "webhook_failed", "id", id, "attempt",
+			  log_number(o->base.job.attempt), "why",
+			  o->base.message ? o->base.message : err_text(o->base.error), NULL);
 	if (s)
 		slot_close(s);
 	jobs_wanted(e);
-	op_free(o);
+	outside_op_free(&o->base);
 }
 
 static void on_done(void *arg, uint64_t number, enum err err, const char *message, uint64_t retry_after_ms)
@@ -296,12 +256,12 @@ static void answers_take(struct engine *e)
 		struct notify_op *o =
 			op_new(e, s, failed ? failed_run : delivered_run, failed ? failed_done : delivered_done);
 		o->delivered = s->seq;
-		o->error = s->err;
-		o->message = s->message;
-		o->retry_after_ms = (int64_t)s->retry_after_ms;
+		o->base.error = s->err;
+		o->base.message = s->message;
+		o->base.retry_after_ms = (int64_t)s->retry_after_ms;
 		s->message = NULL;
 		s->answered = false;
-		op_submit(e, o);
+		outside_op_submit(e, &o->base);
 	}
 }
 

@@ -33,7 +33,8 @@ struct fetch_slot {
 	uint64_t next_ms, renew_ms, began_ms;
 	enum err err;
 	char *message; /* owned */
-	bool ending;   /* the transaction that ends it is under way */
+	uint64_t retry_after_ms;
+	bool ending; /* the transaction that ends it is under way */
 	/* of the transfer */
 	bool transferring, ended, pausing;
 	uint64_t at;	   /* the track's length with all that came */

@@ -213,3 +213,11 @@ void curl_transfer_drop(struct curl_loop *l, struct curl_transfer *transfer)
 	transfer->easy = NULL;
 	transfer->added = false;
 }
+
+uint64_t curl_retry_after_ms(CURL *easy)
+{
+	const curl_off_t day_s = 24 * 3600;
+	curl_off_t after_s = 0;
+	curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &after_s);
+	return after_s < 0 ? 0 : (uint64_t)(after_s < day_s ? after_s : day_s) * 1000;
+}

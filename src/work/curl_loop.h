@@ -33,6 +33,8 @@ void curl_loop_soon(struct curl_loop *l);
  * user's; one HTTP version); NULL when memory is out. */
 CURL *curl_loop_easy(void);
 bool curl_loop_begin(struct curl_loop *l, struct curl_transfer *transfer);
+/* Of an answered one: how long it asks to be left alone, at most a day; 0: it doesn't. */
+uint64_t curl_retry_after_ms(CURL *easy);
 void curl_transfer_drop(struct curl_loop *l, struct curl_transfer *transfer);
 
 #endif

@@ -28,7 +28,8 @@ struct fetch {
 struct fetcher_events {
 	void (*head)(void *arg, uint64_t id, const struct fetch_head *head, const char *validator);
 	void (*data)(void *arg, uint64_t id, const void *data, size_t len);
-	void (*ended)(void *arg, uint64_t id, enum err err, const char *message); /* ERR_OK: the body is whole */
+	/* ERR_OK: the body is whole. retry_after_ms: what the source asked for, 0 if nothing */
+	void (*ended)(void *arg, uint64_t id, enum err err, const char *message, uint64_t retry_after_ms);
 	void *arg;
 };
 

@@ -28,12 +28,12 @@ static void transfer_free(struct transfer *t)
 static void transfer_end(struct transfer *t)
 {
 	struct fetcher_events events = t->f->fetcher.events;
-	uint64_t id = t->id;
+	uint64_t id = t->id, retry_after_ms = t->retry_after_ms;
 	enum err err = t->err;
 	char message[sizeof t->message];
 	memcpy(message, t->message, sizeof message);
 	transfer_free(t);
-	events.ended(events.arg, id, err, err ? message : NULL);
+	events.ended(events.arg, id, err, err ? message : NULL, err ? retry_after_ms : 0);
 }
 
 /* --- a request's life --- */
@@ -217,7 +217,7 @@ static void on_done(struct curl_transfer *curl, CURLcode code)
 			fetch_say(t, ERR_SOURCE_FAILED, "The source sent another number of bytes than it said.");
 		break;
 	default:
-		break;
+		t->retry_after_ms = curl_retry_after_ms(curl->easy);
 	}
 	transfer_end(t);
 }

@@ -38,6 +38,7 @@ struct transfer {
 	bool begin, cancelled; /* to be done soon */
 	bool paused, held;     /* the caller's wish; libcurl holds bytes back */
 	enum err err;
+	uint64_t retry_after_ms; /* the last answer's */
 	char message[160];
 };
 

@@ -61,11 +61,9 @@ static void on_done(struct curl_transfer *curl, CURLcode code)
 	struct delivery *d = (struct delivery *)curl;
 	char message[160];
 	long status = 0;
-	curl_off_t after_s = 0;
 	if (d->cancelled)
 		return;
 	curl_easy_getinfo(curl->easy, CURLINFO_RESPONSE_CODE, &status);
-	curl_easy_getinfo(curl->easy, CURLINFO_RETRY_AFTER, &after_s);
 	bool answered = status >= 200 && (code == CURLE_OK || code == CURLE_WRITE_ERROR);
 	if (answered && status < 300) {
 		delivery_end(d, ERR_OK, NULL, 0);
@@ -77,10 +75,9 @@ static void on_done(struct curl_transfer *curl, CURLcode code)
 		return;
 	}
 	snprintf(message, sizeof message, "The webhook's receiver answered %ld.", status);
-	uint64_t after_ms = after_s > 0 && after_s < LIMIT_NOTIFY_MAX_MS / 1000 ? (uint64_t)after_s * 1000
-			    : after_s > 0					? LIMIT_NOTIFY_MAX_MS
-										: 0;
-	delivery_end(d, status == 410 ? ERR_ENDPOINT_GONE : ERR_ENDPOINT_FAILED, message, after_ms);
+	uint64_t after_ms = curl_retry_after_ms(curl->easy);
+	delivery_end(d, status == 410 ? ERR_ENDPOINT_GONE : ERR_ENDPOINT_FAILED, message,
+		     after_ms < LIMIT_NOTIFY_MAX_MS ? after_ms : LIMIT_NOTIFY_MAX_MS);
 }
 
 static bool add_header(struct delivery *d, const char *line)

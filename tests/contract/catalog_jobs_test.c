@@ -402,22 +402,23 @@ static void a_fetch_that_fails_is_an_error_and_may_begin_again(void **state)
 	struct fixture *f = *state;
 	struct uuid one = id_of(1);
 	struct recording_info row;
+	int64_t again_ms = T + LIMIT_FETCH_WAIT_FIRST_MS;
 	begin(f);
 	start(f, source(1, true));
 	assert_int_equal(f->c->ops->refetch(f->c, &one, T, &row), ERR_OK);
 	recording_info_release(&row);
 	assert_int_equal(lose(f, lease(f, JOB_FETCH, T), ERR_SOURCE_FAILED, T), JOB_QUEUED);
 	assert_phase(f, 1, PHASE_UPLOADING);
-	assert_int_equal(lose(f, lease(f, JOB_FETCH, T + 1000), ERR_SOURCE_GONE, T + 1000), JOB_FAILED);
+	assert_int_equal(lose(f, lease(f, JOB_FETCH, again_ms), ERR_SOURCE_GONE, again_ms), JOB_FAILED);
 	assert_phase(f, 1, PHASE_ERROR);
-	assert_int_equal(f->c->ops->refetch(f->c, &one, T + 1001, &row), ERR_OK); /* an attempt is left */
+	assert_int_equal(f->c->ops->refetch(f->c, &one, again_ms + 1, &row), ERR_OK); /* an attempt is left */
 	assert_int_equal(row.phase, PHASE_UPLOADING);
 	assert_int_equal(row.error, ERR_OK);
 	recording_info_release(&row);
-	assert_int_equal(lose(f, lease(f, JOB_FETCH, T + 1001), ERR_SOURCE_FAILED, T + 1001), JOB_FAILED);
+	assert_int_equal(lose(f, lease(f, JOB_FETCH, again_ms + 1), ERR_SOURCE_FAILED, again_ms + 1), JOB_FAILED);
 	commit(f);
 	begin(f);
-	assert_int_equal(f->c->ops->refetch(f->c, &one, T + 1002, &row), ERR_BUSY);
+	assert_int_equal(f->c->ops->refetch(f->c, &one, again_ms + 2, &row), ERR_BUSY);
 	recording_info_release(&row);
 	f->c->ops->rollback(f->c);
 	assert_phase(f, 1, PHASE_ERROR);
@@ -549,10 +550,10 @@ static void a_receiver_says_when(void **state)
 	assert_int_equal(f->c->ops->job_postpone(f->c, &key, T + 60000), ERR_NOT_FOUND); /* it runs */
 	assert_int_equal(lose(f, key, ERR_SOURCE_FAILED, T), JOB_QUEUED);
 	assert_int_equal(f->c->ops->job_next(f->c, JOB_FETCH, &due), ERR_OK);
-	assert_int_equal(due, T + LIMIT_RETRY_FIRST_MS);
+	assert_int_equal(due, T + LIMIT_FETCH_WAIT_FIRST_MS);
 	assert_int_equal(f->c->ops->job_postpone(f->c, &key, T), ERR_OK); /* earlier is no later */
 	assert_int_equal(f->c->ops->job_next(f->c, JOB_FETCH, &due), ERR_OK);
-	assert_int_equal(due, T + LIMIT_RETRY_FIRST_MS);
+	assert_int_equal(due, T + LIMIT_FETCH_WAIT_FIRST_MS);
 	assert_int_equal(f->c->ops->job_postpone(f->c, &key, T + 10000), ERR_OK);
 	assert_int_equal(f->c->ops->job_next(f->c, JOB_FETCH, &due), ERR_OK);
 	assert_int_equal(due, T + 10000);

@@ -60,7 +60,8 @@ static void end(struct transfer *t, enum err err, const char *message)
 	t->import->failures += err != ERR_OK;
 	sim_trace(&t->w->sim, "source ends", err_code(err), t->import->number, t->at);
 	world_tally(t->w, err ? TALLY_SOURCE_FAILURES : TALLY_SOURCE_ENDS);
-	f->events.ended(f->events.arg, t->id, err, message);
+	uint64_t after_ms = err && rng_chance(luck(t->w), 20) ? 1 + rng_below(luck(t->w), 400 * 1000) : 0;
+	f->events.ended(f->events.arg, t->id, err, message, after_ms);
 	world_touched(t->w);
 }
 
@@ -320,7 +321,7 @@ static void afterwards(void *arg, uint64_t x)
 		return;
 	if (rng_chance(luck(w), 50))
 		f->events.data(f->events.arg, t->id, "late", 4);
-	f->events.ended(f->events.arg, t->id, rng_chance(luck(w), 50) ? ERR_OK : ERR_SOURCE_FAILED, "late");
+	f->events.ended(f->events.arg, t->id, rng_chance(luck(w), 50) ? ERR_OK : ERR_SOURCE_FAILED, "late", 0);
 	world_touched(w);
 }
 

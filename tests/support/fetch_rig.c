@@ -43,11 +43,12 @@ static void on_data(void *arg, uint64_t id, const void *data, size_t len)
 		g->f->ops->cancel(g->f, 7);
 }
 
-static void on_ended(void *arg, uint64_t id, enum err err, const char *message)
+static void on_ended(void *arg, uint64_t id, enum err err, const char *message, uint64_t retry_after_ms)
 {
 	struct rig *g = arg;
 	assert_int_equal(id, 7);
 	g->ended++;
+	g->retry_after_ms = retry_after_ms;
 	uv_stop(&g->loop); /* UV_RUN_ONCE would wait behind the timer that brought it */
 	g->err = err;
 	snprintf(g->message, sizeof g->message, "%s", message ? message : "");

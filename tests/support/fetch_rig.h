@@ -17,6 +17,7 @@ struct rig {
 	void (*answer)(struct rig *g, struct web_peer *peer, const struct web_request *r);
 	unsigned port, other;
 	/* what came of it */
+	uint64_t retry_after_ms;
 	struct fetch_head head;
 	char validator[512];
 	char data[2 * MAX_BYTES];

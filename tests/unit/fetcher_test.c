@@ -196,6 +196,24 @@ static void statuses_have_classes(void **state)
 	}
 }
 
+static void busy(struct rig *g, struct web_peer *p, const struct web_request *r)
+{
+	web_say(p, "HTTP/1.1 503 X\r\nRetry-After: 90\r\nContent-Length: 4\r\n\r\noops");
+}
+
+static void a_busy_source_says_when(void **state)
+{
+	struct rig *g = *state;
+	g->answer = busy;
+	fetch_from(g, 0, NULL);
+	expect(g, ERR_SOURCE_FAILED, "");
+	assert_int_equal(g->retry_after_ms, 90000);
+	g->answer = by_status;
+	status = 503;
+	fetch_from(g, 0, NULL);
+	assert_int_equal(g->retry_after_ms, 0);
+}
+
 static const char *raw;
 static void say_raw(struct rig *g, struct web_peer *p, const struct web_request *r)
 {
@@ -429,6 +447,7 @@ int main(void)
 		TEST(all_was_there_already),
 		TEST(a_body_that_ends_early_has_failed),
 		TEST(statuses_have_classes),
+		TEST(a_busy_source_says_when),
 		TEST(garbage_is_a_failure),
 		TEST(compressed_bytes_are_refused),
 		TEST(large_bodies_are_cut_off),

@@ -20,6 +20,7 @@ struct source {
 	unsigned starts, cancels;
 	uint64_t id, from; /* of the newest transfer; id 0: none is under way */
 	char validator[64];
+	uint64_t retry_after_ms; /* what it says with its failures */
 };
 
 static enum err judge(struct fetcher *f, const char *url, const char **why)
@@ -133,7 +134,7 @@ static void ends(struct engine_rig *g, enum err err)
 {
 	uint64_t id = source.id;
 	source.id = 0;
-	source.base.events.ended(source.base.events.arg, id, err, err ? "It broke." : NULL);
+	source.base.events.ended(source.base.events.arg, id, err, err ? "It broke." : NULL, source.retry_after_ms);
 	engine_rig_turn(g);
 }
 
@@ -214,10 +215,41 @@ static void a_crash_is_an_attempt(void **state)
 		engine_rig_close(g);
 		disk_power_cut(disk, DISK_LOSS_ALL);
 		assert_int_equal(engine_rig_open(g), ERR_OK);
-		engine_rig_pass(g, 20000);
+		engine_rig_pass(g, 40000); /* the longest wait between two attempts */
 	}
 	assert_shows(g, "\"phase\":\"error\"");
 	assert_shows(g, "All 3 attempts failed");
+}
+
+/* Three attempts are spread, and a source that says when to come back is left alone until then. */
+static void a_source_that_is_busy_is_left_alone(void **state)
+{
+	static const struct {
+		uint64_t asks_ms, wait_ms;
+	} waits[] = { { 0, LIMIT_FETCH_WAIT_FIRST_MS },
+		      { 0, LIMIT_FETCH_WAIT_FIRST_MS * 8 },
+		      { 60 * 1000, 60 * 1000 },
+		      { 24 * 3600 * 1000, LIMIT_FETCH_WAIT_MAX_MS } };
+	struct engine_rig *g = *state;
+	add(g, "call");
+	engine_rig_pass(g, 1000);
+	for (unsigned i = 0; i < sizeof waits / sizeof *waits; i++) {
+		unsigned starts = source.starts;
+		if (i == 2) { /* the attempts of another window */
+			ends(g, ERR_SOURCE_FAILED);
+			assert_shows(g, "\"phase\":\"error\"");
+			engine_rig_pass(g, LIMIT_ATTEMPTS_MS);
+			assert_int_equal(complete(g).err, ERR_OK);
+			engine_rig_pass(g, 1000);
+			starts = source.starts;
+		}
+		source.retry_after_ms = waits[i].asks_ms;
+		ends(g, ERR_SOURCE_FAILED);
+		engine_rig_pass(g, waits[i].wait_ms - 1000);
+		assert_int_equal(source.starts, starts);
+		engine_rig_pass(g, 2000);
+		assert_int_equal(source.starts, starts + 1);
+	}
 }
 
 /* What was deleted is not taken for one from elsewhere, and does not come back. */
@@ -305,6 +337,7 @@ int main(void)
 		TEST(it_goes_on_behind_what_is_there),
 		TEST(a_clean_stop_is_no_attempt),
 		TEST(a_crash_is_an_attempt),
+		TEST(a_source_that_is_busy_is_left_alone),
 		TEST(a_ref_that_was_deleted),
 		TEST(what_storage_failed_is_not_fetched_on),
 		TEST(what_is_in_quarantine_is_not_fetched_on),
