@@ -2,6 +2,7 @@
 #include "engine/jobs.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,15 +18,30 @@ static bool media_plausible(const struct media_info *media)
 	return fine && media->bytes <= LIMIT_NUMBER;
 }
 
-/* What is no list of warnings is none. */
-static char *warnings_copy(const char *text)
+/* A track that was begun and brought nothing while others did: a file without it is not what was meant. */
+static void warn_of_empty(const struct recording_info *info, json_t *list)
 {
-	if (!text || strlen(text) > LIMIT_WARNINGS_BYTES)
-		return NULL;
-	json_t *list = json_loads(text, 0, NULL);
-	char *copy = json_is_array(list) && json_array_size(list) > 0 ? must(strdup(text)) : NULL;
+	char message[LIMIT_SENTENCE_CHARS];
+	for (uint32_t i = 0; i < info->track_count; i++) {
+		if (info->tracks[i].bytes > 0)
+			continue;
+		snprintf(message, sizeof message, "Nothing was received of the track \"%s\".", info->tracks[i].name);
+		json_array_append_new(list, json_pack("{s:s, s:s}", "code", "tracks_differ", "message", message));
+	}
+}
+
+/* The worker's and ours; what is no list of warnings is none. */
+static char *warnings_of(const struct lease *l, const char *text)
+{
+	json_t *list = text && strlen(text) <= LIMIT_WARNINGS_BYTES ? json_loads(text, 0, NULL) : NULL;
+	if (!json_is_array(list)) {
+		json_decref(list);
+		list = must(json_array());
+	}
+	warn_of_empty(&l->info, list);
+	char *all = json_array_size(list) > 0 ? must(json_dumps(list, JSON_COMPACT)) : NULL;
 	json_decref(list);
-	return copy;
+	return all;
 }
 
 void lease_event(struct lease *l, const struct worker_event *event)
@@ -43,7 +59,7 @@ void lease_event(struct lease *l, const struct worker_event *event)
 		}
 		l->filed = true;
 		l->file = *event->media;
-		l->file_warnings = warnings_copy(event->warnings);
+		l->file_warnings = warnings_of(l, event->warnings);
 		break;
 	case WORKER_DONE:
 		if (!l->filed) {
@@ -54,7 +70,7 @@ void lease_event(struct lease *l, const struct worker_event *event)
 		l->progress = 1000;
 		l->end.has_thumbnail = event->media->has_thumbnail;
 		l->end.has_waveform = event->media->has_waveform;
-		l->end_warnings = warnings_copy(event->warnings);
+		l->end_warnings = warnings_of(l, event->warnings);
 		break;
 	case WORKER_FAILED:
 		lease_fail(l, event->err ? event->err : ERR_WORKER_DIED, event->message);

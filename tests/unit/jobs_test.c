@@ -198,6 +198,24 @@ static void nothing_recorded_is_published_without_a_worker(void **state)
 	assert_int_equal(workers.gives, 0);
 }
 
+#define TRACKS "{\"type\":\"start\",\"sessionId\":\"a\",\"tracks\":[\"video\",\"audio\"],\"track\":"
+
+static void a_track_without_a_byte_is_told(void **state)
+{
+	struct engine_rig *g = *state;
+	uint64_t video = engine_rig_say(g, 0, TRACKS "\"video\"}"), audio = engine_rig_say(g, 0, TRACKS "\"audio\"}");
+	engine_rig_media(g, video, 0, BYTES);
+	engine_rig_say(g, video, "{\"type\":\"end\",\"totalBytes\":10000}");
+	engine_rig_say(g, audio, "{\"type\":\"end\",\"totalBytes\":0}");
+	engine_conn_closed(g->e, video, g->now);
+	engine_conn_closed(g->e, audio, g->now);
+	engine_rig_turn(g);
+	assert_int_equal(workers.slots[busy_slot()].job->track_count, 1);
+	finish(g);
+	assert_state(g, "{\"phase\":\"complete\",\"warnings\":[{\"code\":\"tracks_differ\","
+			"\"message\":\"Nothing was received of the track \\\"audio\\\".\"}]}");
+}
+
 static void a_worker_that_did_its_job_is_not_missed(void **state)
 {
 	struct engine_rig *g = *state;
@@ -560,6 +578,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_was_recorded_becomes_a_file),
 		TEST(nothing_recorded_is_published_without_a_worker),
+		TEST(a_track_without_a_byte_is_told),
 		TEST(a_worker_that_did_its_job_is_not_missed),
 		TEST(many_callers_make_one_job),
 		TEST(a_row_that_changed_under_the_claim_is_told),
