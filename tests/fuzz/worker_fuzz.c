@@ -13,8 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void judge_media(const struct media_info *media)
 {
 	assert(media && media->bytes <= LIMIT_NUMBER && media->duration_ms >= -1);
-	assert(strlen(media->ext) < sizeof media->ext && strspn(media->ext, "abcdefghijklmnopqrstuvwxyz0123456789") ==
-								 strlen(media->ext));
+	assert(strlen(media->ext) < sizeof media->ext &&
+	       strspn(media->ext, "abcdefghijklmnopqrstuvwxyz0123456789") == strlen(media->ext));
 	assert(*media->mime && !strpbrk(media->mime, "\r\n"));
 }
 
