@@ -2,6 +2,7 @@
  * acknowledged is there after the next start, and that start works. */
 #include "sim/disk.h"
 #include "store/catalog.h"
+#include "support/share.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -209,7 +210,7 @@ static void no_crash_parts_a_job_from_its_phase(void **state)
 	for (int loss = 0; loss < DISK_LOSSES; loss++) {
 		unsigned calls = 1;
 		while (work_and_die((enum disk_loss)loss, calls))
-			calls++;
+			calls += share();
 		assert_true(calls > 30);
 	}
 }
@@ -219,7 +220,7 @@ static void no_crash_loses_what_was_committed(void **state)
 	for (int loss = 0; loss < DISK_LOSSES; loss++) {
 		unsigned calls = 1;
 		while (live_and_die((enum disk_loss)loss, calls))
-			calls++;
+			calls += share();
 		assert_true(calls > 100);
 	}
 }

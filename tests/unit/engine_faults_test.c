@@ -4,6 +4,7 @@
  * Some calls are skipped, so that this ends soon; HOLDFAST_FAULTS=all fails each of them, HOLDFAST_FAULTS=write:17 the
  * 17th write only. */
 #include "support/engine_life.h"
+#include "support/share.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -118,7 +119,7 @@ static void no_failing_call_costs_an_acked_byte(void **state)
 			continue;
 		unsigned nth = only ? only : 1;
 		while (one_life(s, nth, &bad) && !only)
-			nth += every ? 1 : s->stride;
+			nth += every ? 1 : s->stride * share();
 		print_message("%s: %u calls\n", s->label, nth - 1);
 	}
 	assert_int_equal(bad, 0);

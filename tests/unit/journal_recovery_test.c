@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "store/journal_format.h"
 #include "support/journal_rig.h"
+#include "support/share.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -250,7 +251,7 @@ static void damage_is_reported_wherever_it_is(void **state)
 	rig_kill(r);
 	struct rig_image whole = rig_take(r);
 	unsigned reported = 0, went_on = 0;
-	for (int n = 0; n < 1500; n++) {
+	for (unsigned n = 0; n < 1500 / share(); n++) {
 		struct rig_image image = rig_image_copy(&whole);
 		for (uint32_t flips = 1 + rig_random(r, 6); flips > 0; flips--) {
 			size_t at = rig_random(r, image.count * RIG_SEGMENT);
@@ -268,7 +269,7 @@ static void damage_is_reported_wherever_it_is(void **state)
 		reported += r->damage_count > 0;
 		went_on += r->damage_count > 0 && last;
 	}
-	assert_true(reported > 300 && went_on > 200);
+	assert_true(reported > 300 / share() && went_on > 200 / share());
 	rig_image_free(&whole);
 	rig_free(r);
 }
