@@ -163,7 +163,7 @@ enum {
 	LIMIT_NOTIFY_FIRST_MS = 5 * 1000,	     /* … with waits of 5 s, 30 s, 3 min, 18 min … */
 	LIMIT_NOTIFY_MAX_MS = 8 * 3600 * 1000,	     /* … at most */
 	LIMIT_FETCHES = 4,			     /* at a time */
-	LIMIT_FETCH_WAIT_FIRST_MS = 2 * 1000, /* before the second attempt, and eight times that before the third … */
+	LIMIT_FETCH_WAIT_FIRST_MS = 1000, /* before the second attempt, and eight times that before the third … */
 	LIMIT_FETCH_WAIT_MAX_MS = 3 * 60 * 1000, /* … or what the source asks for, but no more */
 	LIMIT_NOTIFIES = 4,			 /* at a time */
 	LIMIT_URL_CHARS = 2000,

@@ -11,7 +11,7 @@ import { api, assertOriginal, complete, media, random, recording, sessionId, sha
 
 const options = { timeout: 180_000 };
 const SEED = Number(process.env.HOLDFAST_SEED ?? Date.now() % 1_000_000);
-const KILLS = Number(process.env.HOLDFAST_KILLS ?? 8); // a share of what one may ask for
+const KILLS = Number(process.env.HOLDFAST_KILLS ?? 4); // a share of what one may ask for
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 

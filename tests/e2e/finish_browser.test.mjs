@@ -16,7 +16,7 @@ import { api } from './support/wire.mjs';
 
 const options = { timeout: 180_000 };
 const FINISHED_MS = 60_000;
-const PIPED_S = 20;
+const PIPED_S = 10;
 const dir = mkdtempSync(join(tmpdir(), 'holdfast-finish-'));
 const server = sharedServer({ workers: 2 });
 let browser;

@@ -10,7 +10,7 @@ import { KINDS, make } from './support/material.mjs';
 import { sharedServer } from './support/server.mjs';
 import { random } from './support/wire.mjs';
 
-const CUTS = Number(process.env.HOLDFAST_CUTS ?? 8);
+const CUTS = Number(process.env.HOLDFAST_CUTS ?? 4);
 const SEED = Number(process.env.HOLDFAST_SEED ?? 1);
 const SECONDS = 4;
 const options = { timeout: 60_000 + CUTS * 10_000 };

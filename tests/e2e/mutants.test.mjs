@@ -9,7 +9,7 @@ import { KINDS, make, mutate } from './support/material.mjs';
 import { startServer, tempDir, until } from './support/server.mjs';
 import { recording } from './support/wire.mjs';
 
-const MUTANTS = Number(process.env.HOLDFAST_MUTANTS ?? 150);
+const MUTANTS = Number(process.env.HOLDFAST_MUTANTS ?? 100);
 const FIRST = Number(process.env.HOLDFAST_MUTANT ?? 1);
 const AT_ONCE = 12;
 const WORKERS = 2;

@@ -10,7 +10,7 @@ import { api, media, random, sessionId, sha256, Wire } from './support/wire.mjs'
 
 const options = { timeout: 300_000 };
 const SEED = Number(process.env.HOLDFAST_SEED ?? Date.now() % 1_000_000);
-const CUTS = Number(process.env.HOLDFAST_CUTS ?? 20);
+const CUTS = Number(process.env.HOLDFAST_CUTS ?? 6);
 const STREAMS = 6; // one of them sends large messages, which take another way to the disk
 const TAKE_BYTES = 12_000_000;
 

@@ -7,7 +7,7 @@ import { atEnd, sharedServer } from './support/server.mjs';
 import { api, recording } from './support/wire.mjs';
 
 const server = sharedServer();
-const PIECES = Number(process.env.HOLDFAST_MINUTES ?? 15) * 240; // at 250 ms
+const PIECES = Number(process.env.HOLDFAST_MINUTES ?? 10) * 240; // at 250 ms
 const EARLY = 2_000;
 const PIECE_BYTES = 4_000;
 const GROWTH_MAX_BYTES = 3_000_000; // held pieces would be 6 MB, of an hour 50

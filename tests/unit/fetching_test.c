@@ -245,7 +245,7 @@ static void a_source_that_is_busy_is_left_alone(void **state)
 		}
 		source.retry_after_ms = waits[i].asks_ms;
 		ends(g, ERR_SOURCE_FAILED);
-		engine_rig_pass(g, waits[i].wait_ms - 1000);
+		engine_rig_pass(g, waits[i].wait_ms - 500);
 		assert_int_equal(source.starts, starts);
 		engine_rig_pass(g, 2000);
 		assert_int_equal(source.starts, starts + 1);
