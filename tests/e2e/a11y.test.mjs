@@ -8,7 +8,7 @@ import { SCENES } from './support/scenes.mjs';
 
 let browser;
 before(async () => {
-	browser = await launch();
+	browser = await launch({ shell: true });
 });
 after(() => browser?.close());
 

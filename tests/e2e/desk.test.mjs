@@ -9,7 +9,7 @@ import { until } from './support/server.mjs';
 const options = { timeout: 60_000 };
 let browser;
 before(async () => {
-	browser = await launch();
+	browser = await launch({ shell: true });
 });
 after(() => browser?.close());
 

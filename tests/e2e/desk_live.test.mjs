@@ -9,7 +9,7 @@ import { media, recording, sessionId, wire } from './support/wire.mjs';
 const options = { timeout: 120_000 };
 let browser;
 before(async () => {
-	browser = await launch();
+	browser = await launch({ shell: true });
 });
 after(() => browser?.close());
 

@@ -17,7 +17,7 @@ const FINISHED_MS = 60_000;
 const server = sharedServer({ workers: 2 });
 let browser;
 before(async () => {
-	browser = await launch();
+	browser = await launch({ shell: true });
 });
 after(() => browser?.close());
 

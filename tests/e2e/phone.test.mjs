@@ -37,7 +37,7 @@ async function assertPlays(page) {
 	assert.equal(await page.evaluate(() => document.getElementById('media').error), null);
 }
 
-outages(network);
+outages(network, 1);
 
 test('from the code on the desk to a take that both play', options, async (t) => {
 	const room = await network(t, { workers: 1 });

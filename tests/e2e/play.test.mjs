@@ -24,7 +24,7 @@ const SOUND = ['-f', 'lavfi', '-i', 'sine=frequency=440', '-c:a', 'libopus'];
 const PICTURE = ['-f', 'lavfi', '-i', 'testsrc=size=320x180:rate=10', '-f', 'lavfi', '-i', 'sine', '-c:v', 'libvpx', '-g', '10', '-c:a', 'libopus'];
 
 before(async () => {
-	browser = await launch();
+	browser = await launch({ shell: true });
 	audio = await media(false, ...SOUND);
 	video = await media(false, ...PICTURE);
 	raw = await media(true, ...SOUND);

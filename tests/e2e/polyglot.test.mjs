@@ -23,7 +23,7 @@ const UPLOADS = [
 ];
 let browser;
 before(async () => {
-	browser = await launch();
+	browser = await launch({ shell: true });
 });
 after(() => browser?.close());
 

@@ -20,7 +20,7 @@ before(async () => {
 });
 after(() => browser?.close());
 
-outages(loopback);
+outages(loopback, 0);
 
 test('stopped while the server was away, and the browser killed: the next visit sends the rest with nobody’s help', options, async (t) => {
 	const own = await startServer(t);

@@ -13,7 +13,7 @@ const PIECE_BYTES = 4_000;
 const GROWTH_MAX_BYTES = 3_000_000; // held pieces would be 6 MB, of an hour 50
 let browser;
 before(async () => {
-	browser = await launch();
+	browser = await launch({ shell: true });
 });
 after(() => browser?.close());
 

@@ -7,7 +7,7 @@ import { RECORD_SCENES, SCENE_ARGS } from './support/scenes_record.mjs';
 
 let browser;
 before(async () => {
-	browser = await launch({ args: SCENE_ARGS });
+	browser = await launch({ args: SCENE_ARGS, shell: true });
 });
 after(() => browser?.close());
 

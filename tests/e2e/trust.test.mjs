@@ -15,7 +15,7 @@ const SYSTEMS = {
 };
 let browser;
 before(async () => {
-	browser = await launch();
+	browser = await launch({ shell: true });
 });
 after(() => browser?.close());
 

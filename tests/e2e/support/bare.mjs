@@ -7,6 +7,7 @@ import http from 'node:http';
 import net from 'node:net';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
+import { SHELL } from './chromium.mjs';
 import { ROOT, atEnd, tempDir, until } from './server.mjs';
 
 const ARGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
@@ -181,7 +182,7 @@ export class Profile {
 	async launch() {
 		const portFile = join(this.dir, 'DevToolsActivePort');
 		await rm(portFile, { force: true });
-		this.child = spawn(process.env.CHROMIUM ?? '/usr/bin/chromium',
+		this.child = spawn(SHELL,
 			['--headless', ...ARGS, '--remote-debugging-port=0', `--user-data-dir=${this.dir}`], { detached: true, stdio: 'ignore' });
 		this.exited = new Promise((resolve) => this.child.on('exit', resolve));
 		const port = await until(() => existsSync(portFile) && readFileSync(portFile, 'utf8').split('\n')[0], 20_000, 'the browser');
@@ -202,5 +203,5 @@ export class Profile {
 }
 
 export function launchBare() {
-	return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true, args: ARGS });
+	return chromium.launch({ executablePath: SHELL, headless: true, args: ARGS });
 }

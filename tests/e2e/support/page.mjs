@@ -5,11 +5,11 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
+import { SHELL, WHOLE } from './chromium.mjs';
 import { atEnd, tempDir, until } from './server.mjs';
 import { api, assertOriginal, isSealed, recording, sha256 } from './wire.mjs';
 
 const run = promisify(execFile);
-const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const ARGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
 	'--disable-component-update', '--disable-sync', '--use-fake-device-for-media-stream', '--auto-select-desktop-capture-source=Entire screen'];
 const ALLOW = '--use-fake-ui-for-media-stream';
@@ -19,9 +19,9 @@ export const FINISH = '#takes button:has-text("Finish")';
 const UNTIL_MS = 60_000;
 const PIECE_MAX_BYTES = 200_000; // what one timeslice of the fake camera stays below, twice over
 
-/** `allow`: pages get microphone and camera without a question. `env`: what is different in its environment. */
-export function launch({ allow = true, args = [], env = {} } = {}) {
-	return chromium.launch({ executablePath: CHROMIUM, headless: true, args: [...ARGS, ...(allow ? [ALLOW] : []), ...args],
+/** `allow`: pages get microphone and camera without a question. `env`: what is different in its environment. `shell`: the engine alone will do. */
+export function launch({ allow = true, args = [], env = {}, shell = false } = {}) {
+	return chromium.launch({ executablePath: shell ? SHELL : WHOLE, headless: true, args: [...ARGS, ...(allow ? [ALLOW] : []), ...args],
 		env: { ...process.env, ...env } });
 }
 
@@ -190,7 +190,7 @@ export class Profile {
 	async start() {
 		const portFile = join(this.dir, 'DevToolsActivePort');
 		rmSync(portFile, { force: true });
-		this.child = spawn(CHROMIUM, ['--headless', ...ARGS, ALLOW, ...this.args, '--remote-debugging-port=0', `--user-data-dir=${this.dir}`],
+		this.child = spawn(WHOLE, ['--headless', ...ARGS, ALLOW, ...this.args, '--remote-debugging-port=0', `--user-data-dir=${this.dir}`],
 			{ detached: true, stdio: 'ignore', env: this.env });
 		this.exited = new Promise((resolve) => this.child.on('exit', resolve));
 		this.port = await until(() => Number(readFileSync(portFile, 'utf8').split('\n')[0]), UNTIL_MS, 'the browser listens');
