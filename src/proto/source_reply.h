@@ -2,8 +2,9 @@
  *
  * What they read: ffmpeg's PUT waits for a status line and takes 100 and 200; its SOURCE waits for none. libshout asks
  * without a password first and tries again after a 401, on a new connection when the old one closes; then 100 and 200
- * serve alike. liquidsoap takes nothing below 200 and sends chunks only to an answer of HTTP/1.1. BUTT looks at the
- * three digits behind the first blank: 403 makes it try again later, 401 give up, 400 and 404 try SOURCE after PUT. */
+ * serve alike. liquidsoap's SOURCE takes nothing below 200, its PUT nothing but 100, though both are HTTP/1.0, and it
+ * sends the chunks that it announced only to an answer of HTTP/1.1. BUTT looks at the three digits behind the first
+ * blank: 403 makes it try again later, 401 give up, 400 and 404 try SOURCE after PUT. */
 #ifndef HOLDFAST_PROTO_SOURCE_REPLY_H
 #define HOLDFAST_PROTO_SOURCE_REPLY_H
 

@@ -237,7 +237,7 @@ static enum err framing_read(const struct head *head, struct source_request *r, 
 			return ERR_BAD_REQUEST;
 		r->body = r->length > 0 ? SOURCE_BODY_LENGTH : SOURCE_BODY_NONE;
 	}
-	if (expect.text && r->http11) { /* HTTP/1.0 has no such thing: it is to be ignored there */
+	if (expect.text) { /* with HTTP/1.0 too, which has no such thing: liquidsoap's PUT waits for it */
 		*detail = "The only expectation is 100-continue.";
 		if (!slice_is_nocase(expect, "100-continue"))
 			return ERR_BAD_REQUEST;

@@ -46,7 +46,7 @@ static void judge(const struct source_request *r)
 	assert((r->kind == SOURCE_STREAM) == (r->mime != NULL) &&
 	       (r->kind == SOURCE_STREAM || r->body == SOURCE_BODY_NONE));
 	assert((r->body == SOURCE_BODY_LENGTH) == (r->length > 0));
-	assert(!r->expects || (r->http11 && r->body != SOURCE_BODY_NONE));
+	assert(!r->expects || r->body != SOURCE_BODY_NONE);
 	assert(strncmp(source_reply_accept(r), "HTTP/1.", 7) == 0);
 	source_reply_end(r);
 	judge_title(r->title);

@@ -26,6 +26,9 @@
 	"song=Bj%c3%b6rk%20%2d%20It%27s%3b%20%26%20so%2bon&charset=UTF%2d8 HTTP/1.1\r\n"                               \
 	"Host: 127.0.0.1:60579\r\nUser-Agent: libshout/2.4.6\r\n"
 
+#define SOAP  "Liquidsoap/2.1.3 (Unix; OCaml 4.13.1)"
+#define SOAPS "User-Agent: " SOAP "\r\n"
+
 struct sent {
 	const char *who, *head;
 	struct source_request is; /* what is compared */
@@ -163,18 +166,67 @@ static const struct sent clients[] = {
 	    .audio_info = "ice-bitrate=96;ice-channels=2;ice-samplerate=48000",
 	    .bitrate_kbps = 96 },
 	  GO_ON },
-	{ "in liquidsoap's form, chunked: no name in Host when it was given an address",
-	  "SOURCE /live HTTP/1.1\r\nHost: \r\nTransfer-Encoding: chunked\r\n" AUTH "ice-audio-info: channels=2\r\n"
-	  "Content-Type: audio/aacp\r\n\r\n",
+	{ "liquidsoap 2.1.3",
+	  "SOURCE /morning.mp3 HTTP/1.0\r\nice-name: T\xc3\xbcr\r\n" AUTH "ice-public: 1\r\n" SOAPS
+	  "ice-audio-info: channels=2;samplerate=44100;bitrate=64\r\nContent-Type: audio/mpeg\r\n\r\n",
+	  { .body = SOURCE_BODY_OPEN,
+	    .mount = "morning",
+	    .has_credentials = true,
+	    .media = SOURCE_MP3,
+	    .mime = "audio/mpeg",
+	    .ext = "mp3",
+	    .name = "Tür",
+	    .agent = SOAP,
+	    .is_public = true,
+	    .bitrate_kbps = 64,
+	    .audio_info = "channels=2;samplerate=44100;bitrate=64" },
+	  OK_10 },
+	{ "liquidsoap 2.1.3 with chunked=true",
+	  "SOURCE /second.mp3 HTTP/1.1\r\nTransfer-Encoding: chunked\r\nHost: \r\nice-name: /second.mp3\r\n" AUTH
+	  "ice-public: 1\r\n" SOAPS "ice-audio-info: channels=2;samplerate=44100;bitrate=64\r\n"
+	  "Content-Type: audio/mpeg\r\n\r\n",
 	  { .http11 = true,
 	    .body = SOURCE_BODY_CHUNKED,
-	    .mount = "live",
+	    .mount = "second",
 	    .has_credentials = true,
-	    .media = SOURCE_AAC,
-	    .mime = "audio/aac",
-	    .ext = "aac",
-	    .audio_info = "channels=2" },
+	    .media = SOURCE_MP3,
+	    .mime = "audio/mpeg",
+	    .ext = "mp3",
+	    .name = "/second.mp3",
+	    .agent = SOAP,
+	    .is_public = true,
+	    .bitrate_kbps = 64,
+	    .audio_info = "channels=2;samplerate=44100;bitrate=64" },
 	  "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" },
+	{ "liquidsoap 2.1.3 with method=\"put\"",
+	  "PUT /third HTTP/1.0\r\nice-name: third\r\nExpect: 100-continue\r\n" AUTH "ice-public: 1\r\n" SOAPS
+	  "ice-audio-info: channels=2;quality=0.1;samplerate=44100\r\nContent-Type: application/ogg\r\n\r\n",
+	  { .expects = true,
+	    .body = SOURCE_BODY_OPEN,
+	    .mount = "third",
+	    .has_credentials = true,
+	    .media = SOURCE_OGG,
+	    .mime = "audio/ogg",
+	    .ext = "ogg",
+	    .name = "third",
+	    .agent = SOAP,
+	    .is_public = true,
+	    .audio_info = "channels=2;quality=0.1;samplerate=44100" },
+	  GO_ON },
+	{ "liquidsoap 2.1.3 says what plays",
+	  "GET /admin/metadata?mode=updinfo&mount=/morning.mp3&charset=UTF-8&title=J%C3%B3ga&artist=Bj%C3%B6rk&"
+	  "song=Bj%C3%B6rk%20%2D%20J%C3%B3ga HTTP/1.0\r\nice-name: T\xc3\xbcr\r\n" AUTH "ice-public: 1\r\n" SOAPS
+	  "ice-audio-info: channels=2;samplerate=44100;bitrate=64\r\n\r\n",
+	  { .kind = SOURCE_TITLE,
+	    .mount = "morning",
+	    .has_credentials = true,
+	    .title = "Björk - Jóga",
+	    .name = "Tür",
+	    .agent = SOAP,
+	    .is_public = true,
+	    .bitrate_kbps = 64,
+	    .audio_info = "channels=2;samplerate=44100;bitrate=64" },
+	  NULL },
 	{ "an old one",
 	  "SOURCE /a-b_c.d ICE/1.0\r\n" AUTH "icy-name: Caf\xe9 \x80\r\nicy-pub: yes\r\nicy-br: 64 kbps\r\n\r\n",
 	  { .body = SOURCE_BODY_OPEN,
