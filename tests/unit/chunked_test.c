@@ -129,6 +129,7 @@ static void malformed(void **state)
 		"0\r\nA: b\n\r\n",
 		"0\r\nA\x7f: b\r\n\r\n",
 		"0\r\n\rA",
+		"3\r\nabc\rX0\r\n\r\n",
 		"0\r\nA: b\r\r\n",
 		";a\r\n",
 	};

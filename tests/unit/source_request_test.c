@@ -375,6 +375,7 @@ static void titles(void **state)
 		{ "mode=updinfo&mount=/m&song=%93x%94%20%96%81", "“x” –" },
 		{ "mode=updinfo&mount=/m&song=Caf\xe9", "Café" },
 		{ "mode=updinfo&mount=/m&song=%20a%0D%0Ab%01%7F%C2%85c%09", "a  bc" },
+		{ "mode=updinfo&mount=/m&song=%C0%AF", "À¯" }, /* a slash in two bytes is no UTF-8 */
 		{ "mode=updinfo&mount=/m&artist=A&title=T", "A - T" },
 		{ "mode=updinfo&mount=/m&title=T", "T" },
 		{ "mode=updinfo&mount=/m&artist=A", "A" },
@@ -493,6 +494,9 @@ static void answers(void **state)
 	assert_string_equal(source_reply_end(&r), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
 	r.expects = false;
 	assert_string_equal(source_reply_end(&r), "");
+	r = parsed("%s",
+		   "PUT /m HTTP/1.1\r\nContent-Type: audio/mpeg\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n");
+	assert_string_equal(source_reply_accept(&r), OK_10); /* nothing comes that could go on */
 	r = parsed("%s", clients[0].head);
 	assert_string_equal(source_reply_end(&r), "");
 	r = parsed("%s", SHOUTS_TITLE "\r\n");
