@@ -41,6 +41,7 @@ enum err_class { ERR_CLASS_NONE, ERR_CLASS_CALLER, ERR_CLASS_CONFLICT, ERR_CLASS
 	X(TOKEN_REVOKED, "token_revoked", CALLER, 401, "The token was revoked.")                                       \
 	X(FORBIDDEN_SCOPE, "forbidden_scope", CALLER, 403, "The token does not allow this.")                           \
 	X(QUOTA_EXCEEDED, "quota_exceeded", CALLER, 413, "The take is larger than the token allows.")                  \
+	X(UNSUPPORTED_MEDIA, "unsupported_media", CALLER, 415, "Media of this type is not taken.")                     \
 	X(PAIRING_INVALID, "pairing_invalid", CALLER, 403, "This is no pairing token of this server.")                 \
 	X(PAIRING_USED, "pairing_used", CALLER, 403, "The pairing token was used already.")                            \
 	X(PAIRING_EXPIRED, "pairing_expired", CALLER, 403, "The pairing token has expired.")                           \

@@ -43,6 +43,21 @@ enum {
 	LIMIT_HTTP_HEADER_FIELDS = 128, /* headers of one request, whatever their size */
 	LIMIT_LIST_ITEMS = 100,		/* recordings a page of the list */
 
+	/* Sources that speak Icecast's protocol, and the titles that listeners are told */
+	LIMIT_SOURCE_HEAD_BYTES = 8 * 1024, /* of one request: known clients send up to 600 bytes, long titles 4,000 */
+	LIMIT_SOURCE_FIELDS = 64,	    /* headers of it: clients send up to 15 */
+	LIMIT_MOUNT_CHARS = 64,		    /* a show's name in a path */
+	LIMIT_SOURCE_USER_CHARS = 64,	    /* it is "source" nearly always */
+	LIMIT_SOURCE_PASSWORD_CHARS = 256,  /* what password managers make, and as much again */
+	LIMIT_SOURCE_TEXT_BYTES = 512,	    /* name, genre, description …: cut there, a long one harms nobody */
+	LIMIT_TITLE_BYTES = 1024,	    /* of the piece that plays, cut there: players show a line */
+	LIMIT_BITRATE_KBPS = 1000 * 1000,   /* a source that claims more errs */
+	LIMIT_CHUNK_DIGITS = 8,		    /* of a chunk's size: 4 GiB, clients send some KiB */
+	LIMIT_CHUNK_EXTENSION_BYTES = 256,  /* behind a chunk's size: skipped, nobody sends any */
+	LIMIT_CHUNK_TRAILER_BYTES = 4 * 1024, /* lines behind the last chunk: skipped likewise */
+	LIMIT_ICY_INTERVAL_BYTES = 16000, /* of media between two titles: what Icecast has, a second of 128 kbit/s */
+	LIMIT_ICY_BLOCK_BYTES = 255 * 16, /* a title's block without its length: that is one byte, in sixteens */
+
 	/* Who may do what */
 	LIMIT_TOKEN_ID_CHARS = 22,	      /* 128 random bits in base64url: of a token, of a pairing token */
 	LIMIT_TOKEN_KEYS = 2,		      /* at a time: rotation leaves everybody one rotation to get a new token */

@@ -334,6 +334,7 @@ static const struct {
 	{ 410, "Gone" },
 	{ 411, "Length Required" },
 	{ 413, "Content Too Large" },
+	{ 415, "Unsupported Media Type" },
 	{ 416, "Range Not Satisfiable" },
 	{ 421, "Misdirected Request" },
 	{ 422, "Unprocessable Content" },
