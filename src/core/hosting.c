@@ -70,7 +70,7 @@ static void host_begin(struct show *s, struct show_ask *a, enum show_begin kind,
 	s->retry_ms = 0;
 	s->space = false;
 	memcpy(s->principal, a->principal, sizeof s->principal);
-	uint32_t first = kind == SHOW_BEGIN_AGAIN ? s->first : s->version + 1;
+	uint32_t first = kind == SHOW_BEGIN_AGAIN ? s->version_first : s->version + 1;
 	adopt(s, a);
 	s->first = first;
 	a->joined = true;
@@ -178,7 +178,6 @@ void show_host_failed(struct show *s, enum err err, bool again, struct show_effe
 	s->grace_deadline = UINT64_MAX;
 	if (again)
 		return; /* host and take are still the last version's */
-	s->first = s->version;
 	s->principal[0] = 0;
 	free(s->session);
 	s->session = NULL;

@@ -149,7 +149,7 @@ enum err show_restore(struct show *s, const struct show_past *past, struct show_
 	s->session_used = session != NULL;
 	memcpy(s->principal, past->principal, strlen(past->principal) + 1);
 	s->version = past->version;
-	s->first = past->first;
+	s->first = s->version_first = past->first;
 	s->id = past->id;
 	s->take = past->take;
 	s->ended = past->take == SHOW_TAKE_NONE ? past->ended : SHOW_WHY_NONE;
@@ -194,6 +194,7 @@ void show_begun(struct show *s, const struct uuid *id, uint64_t now, struct show
 	enum show_begin kind = s->begin;
 	enum show_why ended = s->begin_ended;
 	s->version = show_beginning(s);
+	s->version_first = s->first;
 	s->id = *id;
 	s->begin = SHOW_BEGIN_NONE;
 	s->begin_ended = SHOW_WHY_NONE;

@@ -134,11 +134,13 @@ struct show {
 	bool begin_named;	   /* it takes `session` */
 	enum show_why begin_ended; /* it is to be ended as soon as it has begun */
 
-	uint32_t version, first; /* the newest one begun; the first of the present or last host */
-	struct uuid id;		 /* of `version` */
-	enum show_why ended;	 /* of `version`; NONE: it is the present one */
-	bool settled;		 /* … and that is durable. True without a version */
-	enum err error;		 /* with SHOW_TAKE_FAILED */
+	uint32_t version;	/* the newest one that began */
+	struct uuid id;		/* of that */
+	uint32_t version_first; /* of that: what `first` was */
+	uint32_t first;		/* the first version of the take on air (more if storage failed), began or not */
+	enum show_why ended;	/* of `version`; NONE: it is the present one */
+	bool settled;		/* … and that is durable. True without a version */
+	enum err error;		/* with SHOW_TAKE_FAILED */
 
 	char principal[LIMIT_PRINCIPAL_CHARS + 1]; /* the present or last host; "" if its version never began */
 	char *session;				   /* owned; the host's name for its take, NULL: it gave none */
