@@ -97,6 +97,8 @@ static void on_begin(struct show_model *m, const struct show_effect *e)
 	if (m->s.begin == SHOW_BEGIN_NEXT) {
 		show_model_check(m, m->space && m->now >= m->failed_at + LIMIT_SHOW_RETRY_FIRST_MS,
 				 "tried when space is back");
+		show_model_check(m, m->s.conn && m->s.state == SHOW_LIVE, "begun for a host that is there");
+		show_model_check(m, !e->named || e->first == e->version, "a take's name is its first version's");
 		show_model_counts.next++;
 	}
 	bool other = m->taken_from && m->taken_from != show_model_principal(m->s.principal);

@@ -35,6 +35,18 @@ static void what_grace_ended_goes_on_as_its_own_version(void **state)
 	show_rig_expect(r, "begin v2 named");
 }
 
+static void a_late_resume_is_for_the_takes_own_principal(void **state)
+{
+	struct show_rig *r = *state;
+	show_rig_on_air(r);
+	show_rig_detach(r, 1);
+	show_rig_pass(r, GRACE_MS);
+	show_rig_finalised(r, 1);
+	show_rig_forget(r);
+	show_rig_start(r, 2, "bob", "A"); /* a name of his own, which happens to be hers */
+	show_rig_expect(r, "begin v2 named");
+}
+
 static void a_late_resume_that_fails_is_an_ordinary_start(void **state)
 {
 	struct show_rig *r = *state;
@@ -313,6 +325,12 @@ static void a_failure_behind_the_end_is_no_concern_of_the_show(void **state)
 	show_rig_expect(r, "");
 	show_rig_finalised(r, 1);
 	show_rig_expect(r, "stopped c7 v1");
+	show_rig_start(r, 1, "ann", "B");
+	show_rig_begun(r);
+	show_rig_forget(r);
+	show_recording_failed(&r->s, 1, ERR_WRITE_FAILED, r->now, &r->fx);
+	show_rig_expect(r, "");
+	assert_int_equal(r->s.take, SHOW_TAKE_RECORDING);
 }
 
 /* --- restart --- */
@@ -411,6 +429,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(what_grace_ended_goes_on_as_its_own_version),
+		TEST(a_late_resume_is_for_the_takes_own_principal),
 		TEST(a_late_resume_that_fails_is_an_ordinary_start),
 		TEST(a_late_resume_comes_too_late_when_the_next_version_is_there),
 		TEST(who_named_no_take_is_not_tied_to_a_late_resume),

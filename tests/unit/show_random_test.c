@@ -88,6 +88,9 @@ static void stop(struct show_model *m)
 	*s = (struct stopper){ .id = ++m->next_id, .waits = true, .least = m->newest };
 	show_model_note(m, "\nstop c%llu", (unsigned long long)s->id);
 	show_stop(&m->s, s->id, &m->fx);
+	show_model_drain(m);
+	for (unsigned i = 0; i < CONNS; i++)
+		show_model_check(m, !m->conns[i].starts, "a stop is for hosts that wait, too");
 	show_model_check(m, m->s.state == SHOW_OFF, "a stop takes it off the air at once");
 }
 
@@ -104,8 +107,10 @@ static void break_disk(struct show_model *m)
 		show_model_counts.failures++;
 	}
 	enum show_state state = m->s.state;
+	enum show_take take = m->s.take;
 	show_recording_failed(&m->s, version, ERR_STORAGE_FULL, m->now, &m->fx);
 	show_model_check(m, m->s.state == state, "a failure leaves the show on air");
+	show_model_check(m, present || m->s.take == take, "a failure of another version is no concern");
 }
 
 static void elsewhere(struct show_model *m)

@@ -318,6 +318,10 @@ static void a_stop_refuses_hosts_that_came_before_it(void **state)
 	show_rig_expect(r, "refused c2 show_stopped, refused c3 show_stopped, status");
 	show_rig_begun(r);
 	show_rig_expect(r, "finalise v2 stop, status");
+	assert_int_equal(show_view(&r->s).take, SHOW_TAKE_NONE);
+	show_rig_failed(r, ERR_WRITE_FAILED);
+	show_ended(&r->s, 2, &r->fx);
+	show_rig_expect(r, "");
 	show_rig_finalised(r, 2);
 	show_rig_expect(r, "stopped c7 v2");
 	show_rig_finalised(r, 1); /* late, and nobody waits for it */
