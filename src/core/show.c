@@ -310,3 +310,8 @@ uint64_t show_next_wake(const struct show *s)
 	bool tries = s->state == SHOW_LIVE && s->take == SHOW_TAKE_FAILED && s->space && !s->begin;
 	return tries ? s->retry_at : UINT64_MAX;
 }
+
+bool show_at_rest(const struct show *s)
+{
+	return s->state == SHOW_OFF && !s->begin && s->settled && !s->asks;
+}

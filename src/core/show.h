@@ -56,10 +56,11 @@ enum show_why {
 	SHOW_WHY_ELSEWHERE, /* the recording was ended past the show: `end`, `complete`, an abort, a deletion */
 };
 
-/* The engine's part, effect by effect. A version is an ordinary recording (core/recording.h) with two more facts in its
- * row, its journal record and its manifest: show, version and `first`. (show, version) is UNIQUE, and there is a table
- * shows (name, version, failed): the newest number ever given, so that a deleted version's is not given again; and the
- * version that failed under a show which is on air nevertheless, else 0. All else a restart takes from the rows.
+/* The engine's part, effect by effect. A version is an ordinary recording (core/recording.h) with three more facts in
+ * its row, its journal record and its manifest: show, version and `first`. (show, version) is UNIQUE, and there is a
+ * table shows (name, version, failed): the newest number ever given, so that a deleted version's is not given again;
+ * and the version that failed under a show which is on air nevertheless, else 0. All else a restart takes from the
+ * rows.
  *
  * The recording has no grace of its own: in recording.c a version waits for nobody, as what is fetched does, because
  * its show does; a version without bytes is no exception. Nor does the show's grace stand still while storage is full:
@@ -70,9 +71,9 @@ enum show_effect_type {
 	 * record and its file: show_begun, or show_begin_failed when there is no row. What fails behind the row is
 	 * show_begun, then show_recording_failed. `named`: it takes show->session for its sessionId; else it has none
 	 * (the host's own name is an earlier version's, which failed). Names stand in the show until it is answered.
-	 * `again`: instead, the late resume of recording `id`; show_begin_failed if it has none. Crash before the
-	 * transaction: nothing is left, the host asks again. Behind it: the row is unfinished, and the show waits for
-	 * its host. */
+	 * If that is taken, show_begin_failed says EXISTS. `again`: instead, the late resume of recording `id`;
+	 * show_begin_failed if it has none. Crash before the transaction: nothing is left, the host asks again. Behind
+	 * it: the row is unfinished, and the show waits for its host. */
 	SHOW_EFFECT_BEGIN,
 	/* Recording `id` is to be ended; show_finalised when that is durable, as recording_complete's COMPLETE_STARTED
 	 * is: also when it was ended already. STOP: recording_complete without totals. GRACE, TAKEOVER: sealed as by a
@@ -81,8 +82,8 @@ enum show_effect_type {
 	 * transaction: the row is unfinished, and the show has a full grace, or, if a newer version stands,
 	 * show_restore asks for it again. A seal that is in the journal is claimed by recovery, before that. */
 	SHOW_EFFECT_FINALISE,
-	/* Write shows.failed = 0: the show went off while its version had failed, and no row says so. Crash before it:
-	 * the show waits for one grace, and this comes again. */
+	/* Write shows.failed = 0, behind FINALISE's transaction: the show went off while its version had failed, and no
+	 * row says so. Crash before it: the show waits for one grace, and this comes again. */
 	SHOW_EFFECT_MARK_OFF,
 	/* What show_view shows is another: tell followers (when what it shows is durable). */
 	SHOW_EFFECT_STATUS,
@@ -222,6 +223,9 @@ void show_space_back(struct show *s, uint64_t now, struct show_effects *fx);
 void show_tick(struct show *s, uint64_t now, struct show_effects *fx);
 uint64_t show_next_wake(const struct show *s);
 
+/* Off, and nothing is under way: all that it knows stands in the catalog, so it may leave memory. When somebody asks
+ * for it, show_restore of the newest version brings it back. */
+bool show_at_rest(const struct show *s);
 /* The version that is being begun, 0: none. */
 uint32_t show_beginning(const struct show *s);
 

@@ -333,6 +333,31 @@ static void a_failure_behind_the_end_is_no_concern_of_the_show(void **state)
 	assert_int_equal(r->s.take, SHOW_TAKE_RECORDING);
 }
 
+/* --- memory --- */
+
+static void it_leaves_memory_when_nothing_is_under_way(void **state)
+{
+	struct show_rig *r = *state;
+	assert_true(show_at_rest(&r->s));
+	show_rig_start(r, 1, "ann", "A");
+	assert_false(show_at_rest(&r->s));
+	show_rig_stop(r, 7);
+	assert_false(show_at_rest(&r->s));
+	show_rig_begun(r);
+	assert_false(show_at_rest(&r->s));
+	show_rig_finalised(r, 1);
+	assert_true(show_at_rest(&r->s));
+	show_rig_start(r, 1, "ann", "B");
+	show_rig_begun(r);
+	assert_false(show_at_rest(&r->s));
+	show_rig_detach(r, 1);
+	assert_false(show_at_rest(&r->s));
+	show_rig_pass(r, GRACE_MS);
+	assert_false(show_at_rest(&r->s));
+	show_rig_finalised(r, 2);
+	assert_true(show_at_rest(&r->s));
+}
+
 /* --- restart --- */
 
 static struct show_past past_of(uint32_t version, enum show_take take, enum show_why ended)
@@ -443,6 +468,7 @@ int main(void)
 		TEST(a_name_that_is_an_older_takes_does_not_keep_the_next_version_away),
 		TEST_TAKEOVER(nobody_takes_over_what_could_not_be_recorded),
 		TEST(a_failure_behind_the_end_is_no_concern_of_the_show),
+		TEST(it_leaves_memory_when_nothing_is_under_way),
 		TEST(a_restart_gives_a_whole_grace),
 		TEST(a_restart_ends_what_a_takeover_had_ended),
 		TEST(a_restart_while_the_version_had_failed),

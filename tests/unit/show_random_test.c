@@ -175,6 +175,18 @@ static void restore(struct show_model *m)
 	}
 }
 
+/* Off, it is forgotten, and is asked for again. */
+static void forget(struct show_model *m)
+{
+	if (!show_at_rest(&m->s) || m->begin.version || m->final_count || m->mark_pending)
+		return;
+	show_model_note(m, "\nforget");
+	show_release(&m->s);
+	show_init(&m->s, "morning", GRACE_MS, m->takeover);
+	restore(m);
+	show_listen(&m->s, m->now);
+}
+
 /* A crash: of what was under way, some is durable. */
 static void restart(struct show_model *m)
 {
@@ -229,6 +241,7 @@ static void check_rest(struct show_model *m, const struct show_view *before, boo
 	if (m->begin.version || m->final_count)
 		return;
 	show_model_check(m, m->s.ask_count == 0, "nobody waits for nothing");
+	show_model_check(m, show_at_rest(&m->s) == (v.state == SHOW_OFF), "off, it may leave memory");
 	for (unsigned i = 0; i < CONNS; i++)
 		show_model_check(m, !m->stoppers[i].waits && !m->conns[i].starts, "every question is answered");
 }
@@ -258,8 +271,10 @@ static void act(struct show_model *m)
 		elsewhere(m);
 	else if (dice < 86)
 		space(m);
-	else if (dice < 99)
+	else if (dice < 98)
 		pass_some(m);
+	else if (dice < 99)
+		forget(m);
 	else
 		restart(m);
 }
