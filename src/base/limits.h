@@ -26,9 +26,11 @@ enum {
 	LIMIT_TRACK_CHARS = 64,		      /* "main", "video", "audio" */
 	LIMIT_REASON_CHARS = 200,	      /* why a take was aborted */
 	LIMIT_SENTENCE_CHARS = 1000,	      /* an error's sentence as it is kept */
+	LIMIT_SHOW_CHARS = 100,		      /* a show's name, which people type into a player */
 	LIMIT_TRACKS = 16,		      /* tracks of one recording: two descriptors each */
 	LIMIT_PARTS = 4096,		      /* parts of one track: a reload a minute for three days */
 	LIMIT_CONNECTIONS = 10240,	      /* sockets at work or idle; each costs about 8 KiB and two descriptors */
+	LIMIT_SHOW_ASKS = 64,		      /* starts and stops of one show that wait for storage */
 	LIMIT_SEND_QUEUE = 64,		      /* unread replies of one connection, acks folded into one */
 	LIMIT_JSON_DEPTH = 32,		      /* nesting of a JSON document */
 	LIMIT_HTTP_HEADERS_BYTES = 32 * 1024, /* all headers of one request together; above it: 431 */
@@ -46,7 +48,6 @@ enum {
 	/* Sources that speak Icecast's protocol, and the titles that listeners are told */
 	LIMIT_SOURCE_HEAD_BYTES = 8 * 1024, /* of one request: known clients send up to 600 bytes, long titles 4,000 */
 	LIMIT_SOURCE_FIELDS = 64,	    /* headers of it: clients send up to 15 */
-	LIMIT_MOUNT_CHARS = 64,		    /* a show's name in a path */
 	LIMIT_SOURCE_USER_CHARS = 64,	    /* it is "source" nearly always */
 	LIMIT_SOURCE_PASSWORD_CHARS = 256,  /* what password managers make, and as much again */
 	LIMIT_SOURCE_TEXT_BYTES = 512,	    /* name, genre, description …: cut there, a long one harms nobody */
@@ -112,7 +113,10 @@ enum {
 	LIMIT_END_SILENCE_MS = 10 * 1000, /* after `end`: no byte for this long is bytes_missing */
 	LIMIT_SPACE_CHECK_MS = 1000,	  /* how old a reading of the free space may be */
 	LIMIT_LATE_MS = 2000,		  /* a timer later than this: the process itself stood still */
-	LIMIT_STOP_MS = 30 * 1000,	  /* a clean stop takes no longer, then the rest is left to recovery */
+	LIMIT_SHOW_RETRY_FIRST_MS = 1000, /* on air, from a version that failed to the next one; doubled … */
+	LIMIT_SHOW_RETRY_MAX_MS =
+		60 * 1000,	   /* … up to this: a disk that flickers makes 60 versions an hour, not 3,600 */
+	LIMIT_STOP_MS = 30 * 1000, /* a clean stop takes no longer, then the rest is left to recovery */
 
 	/* Memory */
 	LIMIT_BLOCK_BYTES = 4096,		/* one block of buffered media: the page and O_DIRECT's alignment */

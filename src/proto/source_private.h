@@ -17,7 +17,7 @@ struct slice slice_cut(struct slice *rest, char separator);
 struct slice slice_trim(struct slice s);
 
 /* A path or a query's value, still encoded, becomes a show's name: its slash and one known extension go. */
-enum err source_mount_parse(struct slice s, char out[LIMIT_MOUNT_CHARS + 1], const char **detail);
+enum err source_mount_parse(struct slice s, char out[LIMIT_SHOW_CHARS + 1], const char **detail);
 
 /* The query of /admin/metadata: fills mount and title. */
 enum err source_title_parse(struct slice query, struct source_request *r, const char **detail);

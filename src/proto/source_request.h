@@ -56,7 +56,7 @@ struct source_request {
 	bool expects; /* it waits for 100 Continue before it sends media */
 	enum source_body body;
 	uint64_t length;
-	char mount[LIMIT_MOUNT_CHARS + 1]; /* the show: letters, digits, "-", "_", ".", not first a "." */
+	char mount[LIMIT_SHOW_CHARS + 1]; /* the show: letters, digits, "-", "_", ".", not first a "." */
 	bool has_credentials;		   /* Basic ones; other schemes count as none */
 	/* As they were sent: bytes without NUL and control characters, not necessarily UTF-8. To be compared in
 	 * constant time by the caller. */

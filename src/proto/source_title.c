@@ -51,9 +51,9 @@ static size_t without_extension(const char *name, size_t len)
 	return len;
 }
 
-enum err source_mount_parse(struct slice s, char out[LIMIT_MOUNT_CHARS + 1], const char **detail)
+enum err source_mount_parse(struct slice s, char out[LIMIT_SHOW_CHARS + 1], const char **detail)
 {
-	char decoded[LIMIT_MOUNT_CHARS + 8]; /* with slash and extension */
+	char decoded[LIMIT_SHOW_CHARS + 8]; /* with slash and extension */
 	size_t len;
 	*detail = "The mount must be one name of letters, digits, '-', '_' and '.', within the limit.";
 	if (!source_percent_decode(s.text, s.len, false, decoded, sizeof decoded, &len))
@@ -64,7 +64,7 @@ enum err source_mount_parse(struct slice s, char out[LIMIT_MOUNT_CHARS + 1], con
 		len--;
 	}
 	len = without_extension(name, len);
-	if (len == 0 || len > LIMIT_MOUNT_CHARS || name[0] == '.')
+	if (len == 0 || len > LIMIT_SHOW_CHARS || name[0] == '.')
 		return ERR_BAD_FIELD;
 	for (size_t i = 0; i < len; i++)
 		if (!is_mount_char(name[i]))

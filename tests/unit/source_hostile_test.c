@@ -188,10 +188,10 @@ static void limits(void **state)
 	assert_int_equal(padded(SOURCE, "a:\r\n", 100000, ""), ERR_HEADERS_TOO_LARGE);
 	assert_int_equal(padded(SOURCE, "a:\r\n", LIMIT_SOURCE_FIELDS, "\r\n"), ERR_OK);
 	assert_int_equal(padded(SOURCE, "a:\r\n", LIMIT_SOURCE_FIELDS + 1, "\r\n"), ERR_HEADERS_TOO_LARGE);
-	assert_int_equal(padded("SOURCE /", "a", LIMIT_MOUNT_CHARS, ".webm HTTP/1.0\r\n\r\n"), ERR_OK);
-	assert_int_equal(padded("SOURCE /", "a", LIMIT_MOUNT_CHARS + 1, ".webm HTTP/1.0\r\n\r\n"), ERR_BAD_FIELD);
-	assert_int_equal(padded("SOURCE /", "a", LIMIT_MOUNT_CHARS + 1, " HTTP/1.0\r\n\r\n"), ERR_BAD_FIELD);
-	assert_int_equal(padded("SOURCE /", "%61", LIMIT_MOUNT_CHARS, " HTTP/1.0\r\n\r\n"), ERR_OK);
+	assert_int_equal(padded("SOURCE /", "a", LIMIT_SHOW_CHARS, ".webm HTTP/1.0\r\n\r\n"), ERR_OK);
+	assert_int_equal(padded("SOURCE /", "a", LIMIT_SHOW_CHARS + 1, ".webm HTTP/1.0\r\n\r\n"), ERR_BAD_FIELD);
+	assert_int_equal(padded("SOURCE /", "a", LIMIT_SHOW_CHARS + 1, " HTTP/1.0\r\n\r\n"), ERR_BAD_FIELD);
+	assert_int_equal(padded("SOURCE /", "%61", LIMIT_SHOW_CHARS, " HTTP/1.0\r\n\r\n"), ERR_OK);
 	/* "YWFh" is "aaa", "YTo=" is "a:", "YWE6" is "aa:" */
 	enum { USER = LIMIT_SOURCE_USER_CHARS, PASSWORD = LIMIT_SOURCE_PASSWORD_CHARS };
 	assert_int_equal(USER % 3, 1);
