@@ -57,7 +57,7 @@ struct source_request {
 	enum source_body body;
 	uint64_t length;
 	char mount[LIMIT_SHOW_CHARS + 1]; /* the show: letters, digits, "-", "_", ".", not first a "." */
-	bool has_credentials;		   /* Basic ones; other schemes count as none */
+	bool has_credentials;		  /* Basic ones; other schemes count as none */
 	/* As they were sent: bytes without NUL and control characters, not necessarily UTF-8. To be compared in
 	 * constant time by the caller. */
 	char user[LIMIT_SOURCE_USER_CHARS + 1], password[LIMIT_SOURCE_PASSWORD_CHARS + 1];

@@ -32,8 +32,8 @@ static void judge_title(const char *title)
 static void judge(const struct source_request *r)
 {
 	assert((strlen(r->mount) > 0) == (r->kind != SOURCE_OPTIONS));
-	assert(r->mount[0] != '.' && !strpbrk(r->mount, "/\\%<>&\"' ") && strlen(r->mount) <= LIMIT_MOUNT_CHARS);
-	judge_text(r->mount, LIMIT_MOUNT_CHARS);
+	assert(r->mount[0] != '.' && !strpbrk(r->mount, "/\\%<>&\"' ") && strlen(r->mount) <= LIMIT_SHOW_CHARS);
+	judge_text(r->mount, LIMIT_SHOW_CHARS);
 	judge_text(r->name, LIMIT_SOURCE_TEXT_BYTES);
 	judge_text(r->description, LIMIT_SOURCE_TEXT_BYTES);
 	judge_text(r->genre, LIMIT_SOURCE_TEXT_BYTES);
