@@ -273,7 +273,6 @@ static int open_engine(struct serve *s)
 		.catalog = s->catalog,
 		.memory_bytes = c->memory_bytes,
 		.journal_bytes = c->journal_bytes,
-		.segment_bytes = LIMIT_SEGMENT_BYTES,
 		.journal_io = c->journal_io,
 		.grace_ms = c->grace_ms,
 		.heartbeat_ms = c->heartbeat_ms,

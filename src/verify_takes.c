@@ -342,7 +342,7 @@ static enum err read_journal(struct verify *v, struct exec *exec, uint64_t journ
 		.vfs = v->vfs,
 		.exec = exec,
 		.size_bytes = journal_bytes,
-		.segment_bytes = LIMIT_SEGMENT_BYTES,
+		.segment_bytes = journal_segment_bytes(journal_bytes),
 		.io = JOURNAL_IO_AUTO,
 		.random = fill_random,
 		.durable = on_durable,

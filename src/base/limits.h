@@ -127,8 +127,9 @@ enum {
 	LIMIT_READERS = 256,			/* downloads at work; more wait: each holds one piece */
 
 	/* Storage */
-	LIMIT_SEGMENT_BYTES = 64 * 1024 * 1024, /* one journal segment */
-	LIMIT_SEGMENTS_MIN = 4,			/* one written, one being checkpointed, two to breathe */
+	LIMIT_SEGMENT_BYTES = 64 * 1024 * 1024,	    /* one journal segment … */
+	LIMIT_SEGMENT_MIN_BYTES = 16 * 1024 * 1024, /* … of a small journal: twice a batch */
+	LIMIT_SEGMENTS_MIN = 4,			    /* one written, one being checkpointed, two to breathe */
 	LIMIT_SEGMENTS_MAX = 1024,
 	LIMIT_BATCH_BYTES = 8 * 1024 * 1024, /* media journaled with one sync: bounds the latency of a burst */
 	LIMIT_BATCH_RECORDS = 16384,

@@ -39,7 +39,7 @@ static const struct row rows[] = {
 	{ "memory", "SIZE", KIND_SIZE, CONFIG_SERVE, AT(memory_bytes), "96M", LIMIT_MEMORY_MIN_BYTES, 1024 * GIB,
 	  "memory for media that waits for the disk" },
 	{ "journal-size", "SIZE", KIND_SIZE, CONFIG_SERVE, AT(journal_bytes), "1G",
-	  (uint64_t)LIMIT_SEGMENTS_MIN *LIMIT_SEGMENT_BYTES, (uint64_t)LIMIT_SEGMENTS_MAX *LIMIT_SEGMENT_BYTES,
+	  (uint64_t)LIMIT_SEGMENTS_MIN *LIMIT_SEGMENT_MIN_BYTES, (uint64_t)LIMIT_SEGMENTS_MAX *LIMIT_SEGMENT_BYTES,
 	  "the journal's size on disk, all segments together" },
 	{ "journal-io", "auto|direct|buffered", KIND_CHOICE, CONFIG_SERVE, AT(journal_io), "auto", 0, 0,
 	  "whether the journal bypasses the page cache" },

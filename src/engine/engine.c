@@ -91,7 +91,8 @@ static enum err open_journal(struct engine *e)
 		.vfs = e->config.vfs,
 		.exec = e->config.exec,
 		.size_bytes = e->config.journal_bytes,
-		.segment_bytes = e->config.segment_bytes,
+		.segment_bytes = e->config.segment_bytes ? e->config.segment_bytes
+							 : journal_segment_bytes(e->config.journal_bytes),
 		.io = e->config.journal_io,
 		.random = e->config.random,
 		.random_arg = e->config.random_arg,

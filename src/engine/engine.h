@@ -64,7 +64,7 @@ struct engine_config {
 	struct engine_callbacks callbacks;
 	uint64_t memory_bytes;	/* --memory */
 	uint64_t journal_bytes; /* --journal-size */
-	uint32_t segment_bytes; /* LIMIT_SEGMENT_BYTES; tests take smaller ones */
+	uint32_t segment_bytes; /* 0: what suits journal_bytes */
 	enum journal_io journal_io;
 	uint32_t grace_ms, heartbeat_ms;
 	uint64_t late_resume_ms;

@@ -51,11 +51,14 @@ struct position {
 
 enum journal_io { JOURNAL_IO_AUTO, JOURNAL_IO_DIRECT, JOURNAL_IO_BUFFERED };
 
+/* How large the segments of a new journal of so many bytes are. */
+uint32_t journal_segment_bytes(uint64_t size_bytes);
+
 struct journal_config {
 	struct vfs *vfs;
 	struct exec *exec;
 	uint64_t size_bytes;	/* in all; rounded up to segments */
-	uint32_t segment_bytes; /* LIMIT_SEGMENT_BYTES; tests and the simulation take smaller ones (at least 64 KiB) */
+	uint32_t segment_bytes; /* of a new one: journal_segment_bytes; tests take smaller ones (at least 64 KiB) */
 	enum journal_io io;	/* AUTO: O_DIRECT where the file system takes it */
 	void (*random)(void *arg, void *out, size_t len);
 	void *random_arg;

@@ -4,6 +4,13 @@
 #include <assert.h>
 #include <stdlib.h>
 
+uint32_t journal_segment_bytes(uint64_t size_bytes)
+{
+	uint64_t bytes = size_bytes / LIMIT_SEGMENTS_MIN / MIB * MIB;
+	bytes = bytes > LIMIT_SEGMENT_BYTES ? LIMIT_SEGMENT_BYTES : bytes;
+	return bytes < LIMIT_SEGMENT_MIN_BYTES ? LIMIT_SEGMENT_MIN_BYTES : (uint32_t)bytes;
+}
+
 static enum err check_config(struct journal *j)
 {
 	const struct journal_config *c = &j->config;

@@ -73,6 +73,14 @@ test('not paired: the page says how, and records nothing; the code pairs it, als
 	assert.equal(subjectOf(await kept(page)), subject);
 });
 
+test('a code that comes into the address while the page is still beginning pairs it', options, async (t) => {
+	const { server, at, browser } = await setup(t);
+	const early = `document.addEventListener('DOMContentLoaded', () => { location.hash = '#pair=${code(server)}'; })`;
+	const page = await openPage(t, browser, at, { init: [early] });
+	await page.untilText('access', /This device is paired/);
+	assert.equal(await page.page.evaluate(() => location.hash), '');
+});
+
 test('codes that are no good: used, unknown; the old pairing stays', options, async (t) => {
 	const { server, at, browser } = await setup(t);
 	const used = code(server);

@@ -294,7 +294,7 @@ static void test_wrong_lines(void **state)
 		"holdfast: invalid value '99ms' for option '--grace': it must be a duration like 30s, from 100ms to "
 		"1d\n");
 	refuses(ARGV(DATA, ARG("--memory=1M")), NULL, "it must be a size like 96M, from 8M to 1T\n");
-	refuses(ARGV(DATA, ARG("--journal-size=1M")), NULL, "from 256M to 64G\n");
+	refuses(ARGV(DATA, ARG("--journal-size=1M")), NULL, "from 64M to 64G\n");
 	refuses(ARGV(DATA, ARG("--max-connections=0")), NULL, "it must be a number from 1 to 10240\n");
 	refuses(ARGV(DATA, ARG("--journal-io=fast")), NULL, "it must be one of auto|direct|buffered\n");
 	refuses(ARGV(DATA, ARG("--journal-io=auto|direct")), NULL, "it must be one of");

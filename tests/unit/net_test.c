@@ -166,9 +166,13 @@ static unsigned answers(const struct client *c)
 {
 	unsigned count = 0;
 	const char *at = c->got.data, *end = at ? at + c->got.len : at, *body, *length;
-	/* memmem: a sanitizer's strstr measures all that is there, each time */
-	while (at && at < end && (body = memmem(at, (size_t)(end - at), "\r\n\r\n", 4)) &&
-	       (length = memmem(at, (size_t)(end - at), "Content-Length: ", 16))) {
+	while (at && at < end) {
+		/* within a head's length: a sanitizer looks at all that a search may read, each time */
+		size_t left = (size_t)(end - at) < 4096 ? (size_t)(end - at) : 4096;
+		body = memmem(at, left, "\r\n\r\n", 4);
+		length = memmem(at, left, "Content-Length: ", 16);
+		if (!body || !length)
+			break;
 		at = body + 4 + strtoul(length + 16, NULL, 10);
 		count += at <= end;
 	}

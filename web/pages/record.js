@@ -20,6 +20,10 @@ import { savedSays } from './finishing.js';
 
 const pairing = new Pairing();
 pairing.take(location, history); // before anything else: the address is not to be copied with it
+addEventListener('hashchange', () => {
+	pairing.take(location, history);
+	if (pairing.pending && page.unfinished) pair(); // else main() does
+});
 
 const TICK_MS = 250;
 const SPACE_MS = 10_000;
@@ -360,10 +364,6 @@ function listen() {
 		event.returnValue = ''; // older browsers ask only then
 	});
 	addEventListener('offline', () => page.client.reconnect()); // the old link would seem to be open for a long while
-	addEventListener('hashchange', () => {
-		pairing.take(location, history);
-		if (pairing.pending) pair();
-	});
 	addEventListener('storage', () => Promise.all([askServer(), page.unfinished.look()])); // another tab has paired
 }
 
