@@ -1,4 +1,5 @@
 /* The journal at work: appending, committing, recycling, running full, failing. Recovery has its own test. */
+#include "base/limits.h"
 #include "support/journal_rig.h"
 
 #include <setjmp.h>
@@ -558,9 +559,20 @@ static void a_checkpoint_of_the_wrong_length_is_refused(void **state)
 	assert_int_equal(journal_checkpoint_parse(&record, &tracks, &count), ERR_CORRUPT);
 }
 
+static void a_small_journal_has_small_segments(void **state)
+{
+	(void)state;
+	assert_int_equal(journal_segment_bytes(64 * MIB), 16 * MIB);
+	assert_int_equal(journal_segment_bytes(103 * MIB), 25 * MIB);
+	assert_int_equal(journal_segment_bytes(256 * MIB), LIMIT_SEGMENT_BYTES);
+	assert_int_equal(journal_segment_bytes(GIB), LIMIT_SEGMENT_BYTES);
+	assert_int_equal(journal_segment_bytes(0), LIMIT_SEGMENT_MIN_BYTES);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_small_journal_has_small_segments),
 		cmocka_unit_test(comes_back_as_it_was_appended),
 		cmocka_unit_test(nothing_is_durable_before_its_commit_ends),
 		cmocka_unit_test(a_batch_is_one_sync_and_is_capped),
