@@ -1,6 +1,8 @@
 /* UUIDv7, see id.h. */
 #include "base/id.h"
 
+#include "base/hex.h"
+
 #include <assert.h>
 
 struct uuid uuid_v7(int64_t wall_ms, const uint8_t random[10])
@@ -25,17 +27,6 @@ void uuid_format(const struct uuid *id, char *out)
 		*out++ = digits[id->bytes[i] & 15];
 	}
 	*out = '\0';
-}
-
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
 }
 
 bool uuid_parse(const char *text, struct uuid *out)

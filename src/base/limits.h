@@ -177,12 +177,13 @@ enum {
 	LIMIT_JOB_BYTES_A_MS = 1024,	     /* 1 MB/s is a slow disk that others use too */
 	LIMIT_OUTPUT_TIMES = 2,		     /* an output is at most so many times what came in (PCM to WAV: 1) … */
 	LIMIT_OUTPUT_SPARE_BYTES = 64 * 1024 * 1024, /* … and this: headers, cues, pictures */
-	LIMIT_WARNINGS_BYTES = 16 * 1024,	     /* of one recording, as JSON */
-	LIMIT_RETRY_FIRST_MS = 1000,		     /* before the second attempt; then four times as long */
-	LIMIT_NOTIFY_ATTEMPTS = 8,		     /* of one event, over about a day, then it is parked … */
-	LIMIT_NOTIFY_FIRST_MS = 5 * 1000,	     /* … with waits of 5 s, 30 s, 3 min, 18 min … */
-	LIMIT_NOTIFY_MAX_MS = 8 * 3600 * 1000,	     /* … at most */
-	LIMIT_FETCHES = 4,			     /* at a time */
+	LIMIT_WARNINGS_BYTES =
+		16 * 1024, /* of a worker, as JSON; more is not heard. One for each empty track comes on top */
+	LIMIT_RETRY_FIRST_MS = 1000,	       /* before the second attempt; then four times as long */
+	LIMIT_NOTIFY_ATTEMPTS = 8,	       /* of one event, over about a day, then it is parked … */
+	LIMIT_NOTIFY_FIRST_MS = 5 * 1000,      /* … with waits of 5 s, 30 s, 3 min, 18 min … */
+	LIMIT_NOTIFY_MAX_MS = 8 * 3600 * 1000, /* … at most */
+	LIMIT_FETCHES = 4,		       /* at a time */
 	LIMIT_FETCH_WAIT_FIRST_MS = 1000, /* before the second attempt, and eight times that before the third … */
 	LIMIT_FETCH_WAIT_MAX_MS = 3 * 60 * 1000, /* … or what the source asks for, but no more */
 	LIMIT_NOTIFIES = 4,			 /* at a time */

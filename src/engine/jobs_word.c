@@ -26,7 +26,8 @@ static void warn_of_empty(const struct recording_info *info, json_t *list)
 		if (info->tracks[i].bytes > 0)
 			continue;
 		snprintf(message, sizeof message, "Nothing was received of the track \"%s\".", info->tracks[i].name);
-		json_array_append_new(list, json_pack("{s:s, s:s}", "code", "tracks_differ", "message", message));
+		json_t *warning = json_pack("{s:s, s:s}", "code", "tracks_differ", "message", message);
+		must(json_array_append_new(list, warning) ? NULL : list);
 	}
 }
 

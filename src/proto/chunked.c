@@ -1,22 +1,12 @@
 /* Bodies in chunks, see chunked.h. */
 #include "proto/chunked.h"
 
+#include "base/hex.h"
 #include "base/limits.h"
 
 #include <assert.h>
 
 enum { SIZE, EXTENSION, SIZE_LF, MEDIA, MEDIA_CR, MEDIA_LF, TRAILER, TRAILER_TEXT, TRAILER_LF, END_LF };
-
-static int hex_value(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
 
 /* What a line that is skipped may hold. */
 static bool is_text(uint8_t c)

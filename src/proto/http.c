@@ -1,6 +1,7 @@
 /* The head of an HTTP/1.1 request, see http.h. */
 #include "proto/http.h"
 
+#include "base/hex.h"
 #include "base/limits.h"
 #include "proto/message.h"
 #include "proto/range.h"
@@ -146,17 +147,6 @@ static enum err framing_parse(struct http_request *r, const char **detail)
 	r->keep_alive = !http_field_has(r, "connection", "close", false) &&
 			(r->minor == 1 || http_field_has(r, "connection", "keep-alive", false));
 	return ERR_OK;
-}
-
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
 }
 
 /* Decodes `len` bytes into `out` (room for len + 1): false when a "%" is not followed by two digits, or when the result

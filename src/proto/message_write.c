@@ -2,6 +2,8 @@
  * becomes U+FFFD, so that every message is valid JSON whatever it was given. */
 #include "proto/message.h"
 
+#include "base/hex.h"
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -44,17 +46,6 @@ bool text_valid(const char *text, size_t max_chars)
 		p += len;
 	}
 	return true;
-}
-
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
 }
 
 void sha256_format(const uint8_t sha256[32], char *out)

@@ -1,6 +1,8 @@
 /* Texts of sources, see source_text.h. */
 #include "proto/source_text.h"
 
+#include "base/hex.h"
+
 #include <stdint.h>
 #include <string.h>
 
@@ -86,17 +88,6 @@ size_t source_text_clean(const char *bytes, size_t len, bool latin1, char *out, 
 	}
 	out[kept] = '\0';
 	return kept;
-}
-
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
 }
 
 bool source_percent_decode(const char *text, size_t len, bool plus, char *out, size_t size, size_t *out_len)
