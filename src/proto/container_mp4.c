@@ -303,7 +303,7 @@ static void outer_over(struct container_scan *s)
 	m->outer_end = 0;
 	if (!m->moof)
 		scan_header_done(s, has_video(m) ? "video/mp4" : "audio/mp4");
-	else if (!m->absolute && (has_video(m) ? m->ran && m->keyframe : true))
+	else if (!m->absolute && (m->keyframe || !has_video(m)))
 		scan_join(s, m->join_at);
 }
 

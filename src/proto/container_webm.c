@@ -355,8 +355,6 @@ static bool search(struct container_scan *s)
 	}
 	s->lost = false;
 	w->until = UINT64_MAX;
-	if (scan_be32(p) == ID_EBML)
-		w->body = false;
 	return true;
 }
 

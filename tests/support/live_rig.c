@@ -227,6 +227,11 @@ static void mp4_traf(struct live *l, uint32_t id, enum mp4_says says, uint32_t f
 	if (says == SAYS_SAMPLE)
 		number(l, flags, 4);
 	box_around(l, at, "trun");
+	at = l->data.len; /* another run, of usual samples: it decides nothing */
+	number(l, 0x200, 4);
+	number(l, 1, 4);
+	number(l, 1500, 4);
+	box_around(l, at, "trun");
 	box_around(l, traf, "traf");
 }
 

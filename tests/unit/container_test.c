@@ -146,7 +146,7 @@ static void webm_of_video_joins_at_keyframes(void **state)
 	webm_group(&live, 1, false, 300);
 	webm_group(&live, 2, false, 2500);
 	webm_cluster(&live, 0);
-	live.data.len -= 6; /* no Timecode */
+	live.data.len -= 7; /* no Timecode */
 	webm_block(&live, 2, true, 2500);
 	check();
 }
@@ -173,7 +173,16 @@ static void webm_finds_its_way_behind_noise(void **state)
 	webm_sound(&live, 3, 900);
 	live_bytes(&live, "\x02", 1);
 	live_noise(&live, 3000);
-	live_bytes(&live, "\x1f\x43\xb6\x75\x01\xff", 6); /* not a Cluster: no Timecode follows */
+	/* not a Cluster: no Timecode follows, but a block that would lead beyond the next one */
+	live_bytes(&live, "\x1f\x43\xb6\x75\xff\xa3\x10\x00\x20\x00", 10);
+	live_noise(&live, 3000);
+	live_join(&live);
+	webm_sound(&live, 3, 900);
+	live_bytes(&live, "\xb6\x10\x0f\x00\x00", 5); /* nothing that may stand in a Cluster */
+	live_noise(&live, 100);
+	live_join(&live);
+	webm_cluster(&live, 100000); /* its end is not that of the next one */
+	live_bytes(&live, "\x02", 1);
 	live_noise(&live, 3000);
 	live_join(&live);
 	webm_sound(&live, 3, 900);
@@ -187,17 +196,37 @@ static void webm_finds_its_way_behind_noise(void **state)
 
 static void webm_with_a_broken_header_waits_for_another(void **state)
 {
-	struct live broken;
-	live_init(&broken);
-	webm_header(&broken, false, false);
-	live_bytes(&live, broken.data.data, broken.data.len - 20);
-	live_bytes(&live, "\0\0", 2);
+	webm_header(&live, false, false);
+	live.want.len = 0;
+	live_bytes(&live, "\xb6\x40\xff", 3); /* nothing that may stand in a Segment */
 	webm_sound(&live, 3, 900);
 	webm_sound(&live, 3, 900);
 	webm_header(&live, false, false);
 	live_join(&live);
 	webm_sound(&live, 3, 900);
-	live_release(&broken);
+	check();
+}
+
+static void webm_is_lost_inside_of_a_group(void **state)
+{
+	webm_header(&live, true, false);
+	webm_cluster(&live, 0);
+	live_bytes(&live, "\xa0\x10\x00\x20\x00\xa1\x84\x82\0\0\0\x02", 12); /* a block of video, then noise */
+	live_noise(&live, 3000);
+	live_join(&live);
+	webm_cluster(&live, 0);
+	webm_block(&live, 2, true, 2500);
+	check();
+}
+
+static void matroska_says_so(void **state)
+{
+	webm_header(&live, true, false);
+	memcpy(memmem(live.data.data, live.data.len, "webm", 4), "matr", 4);
+	live.want.len = 0;
+	buf_addf(&live.want, "H0+%zu:video/x-matroska J%zu ", live.data.len, live.data.len);
+	webm_cluster(&live, 0);
+	webm_block(&live, 2, true, 2500);
 	check();
 }
 
@@ -235,6 +264,9 @@ static void mp4_of_sound_joins_at_fragments(void **state)
 	mp4_header(&live, true, SYNC);
 	live_join(&live);
 	mp4_video(&live, SAYS_TREX, 0);
+	mp4_header(&live, false, 0);
+	live_join(&live);
+	mp4_fragment(&live, false);
 	check();
 }
 
@@ -248,7 +280,19 @@ static void mp4_of_video_joins_at_sync_samples(void **state)
 		mp4_video(&live, says, SYNC);
 	}
 	mp4_video(&live, SAYS_FIRST, 0x01000000); /* made from others, whatever else it says */
-	mp4_fragment(&live, false);		  /* no picture */
+	mp4_video(&live, SAYS_FIRST, 0x00010000);
+	mp4_fragment(&live, false); /* no picture */
+	check();
+}
+
+static void mp4_with_media_before_its_header_waits_for_another(void **state)
+{
+	mp4_box(&live, "ftyp", "isom\0\0\0\0", 8);
+	live_bytes(&live, "\0\x12\0\0mdat", 8);
+	live_noise(&live, 0x120000 - 8);
+	mp4_header(&live, false, 0);
+	live_join(&live);
+	mp4_fragment(&live, false);
 	check();
 }
 
@@ -259,7 +303,14 @@ static void mp4_finds_its_way_behind_noise(void **state)
 	mp4_fragment(&live, false);
 	live_bytes(&live, "\0\0\0\7free", 8);
 	live_noise(&live, 3000);
-	live_bytes(&live, "\0\0\1\0moof\0\0\0\x10mehr", 16);
+	live_bytes(&live,
+		   "\0\0\x10\0moof\0\0\xf\xf8" /* not a moof, and beyond the next one */
+		   "free",
+		   16);
+	live_noise(&live, 3000);
+	live_join(&live);
+	mp4_fragment(&live, false);
+	live_bytes(&live, "\0\0\0\x40moof\0\0\x40\0traf", 16); /* what is in it does not fit */
 	live_noise(&live, 3000);
 	live_join(&live);
 	mp4_fragment(&live, false);
@@ -273,11 +324,14 @@ static void mp4_finds_its_way_behind_noise(void **state)
 
 static void ogg_joins_where_packets_begin(void **state)
 {
+	ogg_page(&live, &(struct ogg_page){ 5, OGG_BEGINS, 0, "OpusHead\1\2", 10, 19, false });
+	ogg_page(&live, &(struct ogg_page){ 5, 0, 0, "OpusTags", 8, 510, true }); /* and no more of that */
 	ogg_opus(&live, 7);
 	live_join(&live);
 	ogg_page(&live, &(struct ogg_page){ 7, 0, 960, "", 0, 5100, true });
 	ogg_page(&live, &(struct ogg_page){ 7, OGG_CONTINUES, 1920, "", 0, 3000, false });
 	ogg_page(&live, &(struct ogg_page){ 8, 0, 1920, "", 0, 3000, false }); /* a stream that never began */
+	ogg_page(&live, &(struct ogg_page){ 7, 0, 1920, "", 0, 0, true });     /* nothing in it */
 	live_join(&live);
 	ogg_page(&live, &(struct ogg_page){ 7, OGG_ENDS, 2880, "", 0, 3000, false });
 	ogg_opus(&live, 9); /* the next chain */
@@ -296,10 +350,16 @@ static void ogg_with_video_joins_at_keyframes(void **state)
 	ogg_page(&live, &(struct ogg_page){ 2, 0, 0, "\x05vorbis", 7, 600, false });
 	ogg_page(&live, &(struct ogg_page){ 1, 0, 0, "\x82theora", 7, 600, false });
 	live_header_end(&live, "video/ogg");
-	ogg_page(&live, &(struct ogg_page){ 2, 0, 1024, "", 0, 3000, false });
+	ogg_page(&live, &(struct ogg_page){ 2, 0, 1024, "\x30", 1, 3000, false });
 	live_join(&live);
 	ogg_page(&live, &(struct ogg_page){ 1, 0, 64, "\x30", 1, 3000, false });
 	ogg_page(&live, &(struct ogg_page){ 1, 0, 65, "\x70", 1, 3000, false });
+	live_bytes(&live, "OggS\0\0\x42\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\2\0\1\x30", 30);
+	ogg_page(&live,
+		 &(struct ogg_page){ 1, 0, 67, "\x70", 1, 3000, false }); /* before it: an empty frame, then a key */
+	ogg_opus(&live, 2);
+	live_join(&live);
+	ogg_page(&live, &(struct ogg_page){ 2, 0, 960, "", 0, 300, false });
 	check();
 }
 
@@ -349,13 +409,16 @@ static void frames_are_joined_anywhere_behind_a_tag(void **state)
 		live_join(&live);
 		mp3_frames(&live, 3);
 	}
+	live_bytes(&live, "\xff\xf1\x4c\x80\x57\x9f\xfc", 7); /* a head, but of other frames */
+	live_noise(&live, 1000);
 	check();
 }
 
 static void frames_begin_inside_of_one(void **state)
 {
 	buf_add_text(&live.want, "H0+0:audio/aac ");
-	live_noise(&live, 500);
+	live_bytes(&live, "\xff\xfb\xe4\x64", 4); /* a head of MP3 that leads to nothing */
+	live_noise(&live, 1000);
 	live_join(&live);
 	adts_frames(&live, 3);
 	live_join(&live);
@@ -363,7 +426,8 @@ static void frames_begin_inside_of_one(void **state)
 	live_noise(&live, 100);
 	live_bytes(&live, "\xff\xf1\x4c\x80\x57\x9f\xfc", 7); /* a head that leads to nothing */
 	live_noise(&live, 800);
-	id3_tag(&live, 100);
+	live_bytes(&live, "ID3\4\0\0\0\0\x10\x34", 10); /* a tag of 2,100 bytes */
+	adts_frames(&live, 3);
 	live_join(&live);
 	adts_frames(&live, 2);
 	check();
@@ -398,8 +462,22 @@ static void a_part_that_is_told_begins_anew(void **state)
 	webm_header(&live, false, false);
 	live_join(&live);
 	webm_sound(&live, 3, 900);
-	webm_cluster(&live, 0);
-	live.data.len -= 8; /* cut: no join */
+	live.data.len -= 500; /* cut inside of a block */
+	live.part_at = live.data.len;
+	mp4_header(&live, false, 0);
+	live_join(&live);
+	mp4_fragment(&live, false);
+	check();
+}
+
+static void a_part_begins_anew_behind_noise_or_half_a_head(void **state)
+{
+	webm_header(&live, false, false);
+	live_join(&live);
+	webm_sound(&live, 3, 900);
+	live_bytes(&live, "\x02", 1);
+	live_noise(&live, 300);
+	live_bytes(&live, "\x1f\x43\xb6", 3);
 	live.part_at = live.data.len;
 	mp4_header(&live, false, 0);
 	live_join(&live);
@@ -458,9 +536,12 @@ int main(void)
 		T(webm_begins_anew_inside_of_a_block),
 		T(webm_finds_its_way_behind_noise),
 		T(webm_with_a_broken_header_waits_for_another),
+		T(webm_is_lost_inside_of_a_group),
+		T(matroska_says_so),
 		T(a_header_too_large_is_unknown),
 		T(mp4_of_sound_joins_at_fragments),
 		T(mp4_of_video_joins_at_sync_samples),
+		T(mp4_with_media_before_its_header_waits_for_another),
 		T(mp4_finds_its_way_behind_noise),
 		T(ogg_joins_where_packets_begin),
 		T(ogg_with_video_joins_at_keyframes),
@@ -471,6 +552,7 @@ int main(void)
 		T(noise_is_unknown),
 		T(other_formats_are_unknown_at_once),
 		T(a_part_that_is_told_begins_anew),
+		T(a_part_begins_anew_behind_noise_or_half_a_head),
 		T(the_old_header_stays_until_the_new_one_is_whole),
 		T(joins_near_to_each_other_are_one),
 	};
