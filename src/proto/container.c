@@ -91,18 +91,24 @@ void scan_pass(struct container_scan *s, uint64_t n)
 	s->skip += n - pass_some(s, n);
 }
 
-bool scan_find(struct container_scan *s, uint8_t a, uint8_t b)
+bool scan_search(struct container_scan *s, size_t n, bool (*found)(const struct container_scan *s, const uint8_t *p))
 {
-	carry_return(s);
-	while (s->carry_len > 0 && s->carry[0] != a && s->carry[0] != b)
-		pass_some(s, 1);
-	if (s->carry_len > 0)
-		return true;
-	size_t i = 0;
-	while (i < s->in_len && s->in[i] != a && s->in[i] != b)
-		i++;
-	pass_some(s, i);
-	return s->in_len > 0;
+	const uint8_t *p;
+	while ((p = scan_peek(s, n)) != NULL) {
+		if (p == s->carry) {
+			if (found(s, p))
+				return true;
+			pass_some(s, 1);
+			continue;
+		}
+		size_t i = 0;
+		while (s->in_len - i >= n && !found(s, s->in + i))
+			i++;
+		pass_some(s, i);
+		if (s->in_len >= n)
+			return true;
+	}
+	return false;
 }
 
 void scan_header_begin(struct container_scan *s)

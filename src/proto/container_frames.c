@@ -58,6 +58,14 @@ static size_t adts_length(const uint8_t *p, uint32_t *like)
 	return len;
 }
 
+static bool frame_found(const struct container_scan *s, const uint8_t *p)
+{
+	uint32_t like;
+	if (p[0] == 0xff)
+		return adts_length(p, &like) > 0 || mpeg_length(p, &like) > 0;
+	return p[0] == 'I' && frames_tag(p) > 0;
+}
+
 /* Enough frames in a row: it is this kind, or it is so again. */
 static void frames_found(struct container_scan *s)
 {
@@ -91,7 +99,7 @@ bool frames_step(struct container_scan *s)
 		f->run = 0;
 	if (len == 0) {
 		scan_pass(s, 1);
-		return s->kind == CONTAINER_KIND_SNIFFING || scan_find(s, 0xff, 'I');
+		return s->kind == CONTAINER_KIND_SNIFFING || scan_search(s, FRAME_HEAD_BYTES, frame_found);
 	}
 	if (f->run == 0) {
 		f->first_at = s->at;

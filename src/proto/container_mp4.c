@@ -360,8 +360,10 @@ static bool outer_step(struct container_scan *s, const struct box *b)
 /* Is this a moof with its mfhd, or a moov with its mvhd, or an ftyp of usual size? */
 static bool found(const struct container_scan *s, const uint8_t *p)
 {
+	if (p[0] != 0 || (p[4] != 'm' && p[4] != 'f')) /* none is as large as 16 MiB but a moof that nobody makes */
+		return false;
 	uint32_t size = scan_be32(p), inner = scan_be32(p + 8), inner_type = scan_be32(p + 12);
-	if (size < 16 || size > LIMIT_LIVE_ELEMENT_BYTES)
+	if (size < 16)
 		return false;
 	switch (scan_be32(p + 4)) {
 	case BOX_MOOF:
@@ -375,18 +377,11 @@ static bool found(const struct container_scan *s, const uint8_t *p)
 	}
 }
 
-/* The first byte of each of them is 0: none is as large as 16 MiB but a moof that nobody makes. */
 static bool search(struct container_scan *s)
 {
-	if (!scan_find(s, 0, 0))
+	if (!scan_search(s, FOUND_BYTES, found))
 		return false;
-	const uint8_t *p = scan_peek(s, FOUND_BYTES);
-	if (!p)
-		return false;
-	if (found(s, p))
-		s->lost = false;
-	else
-		scan_pass(s, 1);
+	s->lost = false;
 	return true;
 }
 

@@ -179,17 +179,16 @@ static bool page_joins(struct scan_ogg *o, const struct page *page)
 	return !video || (stream->video && page->body_len > 0 && (page->body[0] & 0xc0) == 0);
 }
 
+static bool found(const struct container_scan *s, const uint8_t *p)
+{
+	return p[0] == 'O' && ogg_begins(p);
+}
+
 static bool search(struct container_scan *s)
 {
-	if (!scan_find(s, 'O', 'O'))
+	if (!scan_search(s, FOUND_BYTES, found))
 		return false;
-	const uint8_t *p = scan_peek(s, FOUND_BYTES);
-	if (!p)
-		return false;
-	if (ogg_begins(p))
-		s->lost = false;
-	else
-		scan_pass(s, 1);
+	s->lost = false;
 	return true;
 }
 

@@ -15,8 +15,9 @@ const uint8_t *scan_peek(struct container_scan *s, size_t n);
 /* Passes over n bytes. The skip is carried out before the next step. */
 void scan_pass(struct container_scan *s, uint64_t n);
 
-/* Passes over what is there up to the next byte that is a or b; false: all of it, and none was. */
-bool scan_find(struct container_scan *s, uint8_t a, uint8_t b);
+/* Passes over bytes until `found` says of the next n that they are it; false: more bytes are needed for that. It is
+ * asked at every place, and most are noise: the first byte should tell. */
+bool scan_search(struct container_scan *s, size_t n, bool (*found)(const struct container_scan *s, const uint8_t *p));
 
 /* From scan->at on all is header, until scan_header_done tells it. Begun again: from here. */
 void scan_header_begin(struct container_scan *s);

@@ -330,6 +330,8 @@ static bool body_step(struct container_scan *s, const struct head *h)
 /* Is this an EBML header, or a Cluster with its Timecode (or a checksum or padding before that)? */
 static bool found(const struct container_scan *s, const uint8_t *p)
 {
+	if (p[0] != 0x1a && p[0] != 0x1f)
+		return false;
 	uint32_t id = scan_be32(p);
 	unsigned size = vint_size(p[4]);
 	if ((id != ID_EBML && id != ID_CLUSTER) || size > 8)
@@ -343,18 +345,10 @@ static bool found(const struct container_scan *s, const uint8_t *p)
 
 static bool search(struct container_scan *s)
 {
-	struct scan_webm *w = &s->of.webm;
-	if (!scan_find(s, 0x1a, 0x1f))
+	if (!scan_search(s, FOUND_BYTES, found))
 		return false;
-	const uint8_t *p = scan_peek(s, FOUND_BYTES);
-	if (!p)
-		return false;
-	if (!found(s, p)) {
-		scan_pass(s, 1);
-		return true;
-	}
 	s->lost = false;
-	w->until = UINT64_MAX;
+	s->of.webm.until = UINT64_MAX;
 	return true;
 }
 

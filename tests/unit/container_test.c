@@ -181,6 +181,10 @@ static void webm_finds_its_way_behind_noise(void **state)
 	live_bytes(&live, "\xb6\x10\x0f\x00\x00", 5); /* nothing that may stand in a Cluster */
 	live_noise(&live, 100);
 	live_join(&live);
+	webm_cluster(&live, 2000);
+	live_bytes(&live, "\xa3\x10\x00\x20\x00", 5); /* longer than its Cluster, and beyond the next one */
+	live_noise(&live, 3000);
+	live_join(&live);
 	webm_cluster(&live, 100000); /* its end is not that of the next one */
 	live_bytes(&live, "\x02", 1);
 	live_noise(&live, 3000);
