@@ -314,7 +314,7 @@ static void mp4_finds_its_way_behind_noise(void **state)
 	live_noise(&live, 3000);
 	live_join(&live);
 	mp4_fragment(&live, false);
-	live_bytes(&live, "\0\0\0\x40moof\0\0\x40\0traf", 16); /* what is in it does not fit */
+	live_bytes(&live, "\0\0\0\x40moof\0\0\x40\0free", 16); /* what is in it does not fit */
 	live_noise(&live, 3000);
 	live_join(&live);
 	mp4_fragment(&live, false);
