@@ -227,6 +227,15 @@ enum {
 	LIMIT_WAVEFORM_PACKETS = 3,	  /* … but so many packets of it at least */
 	LIMIT_WAVEFORM_SECONDS = 400 * 3600, /* of a take that is drawn at all: 6 MB of text */
 
+	/* On air */
+	LIMIT_LIVE_HEADER_BYTES =
+		1024 * 1024,		    /* what goes before a join: codec data, and a cover picture in the tags */
+	LIMIT_LIVE_STREAMS = 16,	    /* of one part: beyond what any encoder sends */
+	LIMIT_LIVE_SNIFF_BYTES = 16 * 1024, /* noise before the first frame: a source that begins inside of one */
+	LIMIT_LIVE_JOIN_BYTES = 2048,	    /* joins nearer to each other are one: 256 of them in a queue of 512 KiB */
+	LIMIT_LIVE_ELEMENT_BYTES =
+		64 * 1024 * 1024, /* one box or block: a fragment of half a minute at 16 Mbit/s; beyond it is noise */
+
 	/* Workers as processes: what one of them may take and say */
 	LIMIT_WORKER_EVENT_BYTES = 64 * 1024, /* one message: 16 warnings of a sentence each fit … */
 	LIMIT_WARNINGS = 16,		      /* … and what is wrong with a file has not more names */
