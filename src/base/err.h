@@ -31,6 +31,7 @@ enum err_class { ERR_CLASS_NONE, ERR_CLASS_CALLER, ERR_CLASS_CONFLICT, ERR_CLASS
 	X(TAKEN_OVER, "taken_over", CONFLICT, 409, "Another connection went on with this take.")                       \
 	X(SHOW_ON_AIR, "show_on_air", CONFLICT, 409, "Somebody else is on air with this show.")                        \
 	X(SHOW_STOPPED, "show_stopped", CONFLICT, 409, "The show was stopped.")                                        \
+	X(NOT_ON_AIR, "not_on_air", TRANSIENT, 404, "Nobody is on air with this show.")                                \
 	X(ABORTED, "aborted", CONFLICT, 409, "The take was aborted.")                                                  \
 	X(DELETED, "deleted", CONFLICT, 410, "The recording was deleted.")                                             \
 	X(NOT_FOUND, "not_found", CALLER, 404, "There is nothing of this name.")                                       \

@@ -59,6 +59,15 @@ enum {
 	LIMIT_ICY_INTERVAL_BYTES = 16000, /* of media between two titles: what Icecast has, a second of 128 kbit/s */
 	LIMIT_ICY_BLOCK_BYTES = 255 * 16, /* a title's block without its length: that is one byte, in sixteens */
 
+	/* Listeners of shows */
+	LIMIT_SHOWS = 256,		       /* on air, or being asked for: each may keep a ring and what is held */
+	LIMIT_LISTENERS = 8192,		       /* of all shows: a socket and a descriptor each */
+	LIMIT_LISTEN_BURST_BYTES = 64 * 1024,  /* at once on connect: 4 s of 128 kbit/s, so that players start */
+	LIMIT_LISTEN_QUEUE_BYTES = 512 * 1024, /* behind what is newest: half a minute of 128 kbit/s */
+	LIMIT_LISTEN_STALL_MS = 10 * 1000,     /* with a full queue and no progress: it is dropped */
+	LIMIT_LISTEN_RING_BYTES = 4 * 1024 * 1024, /* kept for a join: a keyframe may be 4 s back at 8 Mbit/s */
+	LIMIT_SHOW_HELD_BYTES = 16 * 1024 * 1024,  /* of a host, that storage has no room for yet: 16 s at 8 Mbit/s */
+
 	/* Who may do what */
 	LIMIT_TOKEN_ID_CHARS = 22,	      /* 128 random bits in base64url: of a token, of a pairing token */
 	LIMIT_TOKEN_KEYS = 2,		      /* at a time: rotation leaves everybody one rotation to get a new token */

@@ -18,6 +18,7 @@
 #include "store/journal.h"
 #include "store/vfs.h"
 
+struct broadcast;
 struct engine;
 struct fetcher;
 struct notifier;
@@ -49,6 +50,8 @@ struct engine_callbacks {
 	 * engine_conn_drained comes when all is sent. What is newest is told then: slow readers are sent less, not
 	 * later. */
 	bool (*roomy)(void *arg, uint64_t conn);
+	/* More of a show is there for its listeners, or its end. NULL: of no interest. */
+	void (*air)(void *arg, struct broadcast *b);
 	/* A message brought a token that counts: somebody known is there. NULL: of no interest. */
 	void (*known)(void *arg, uint64_t conn);
 	/* A sync failed or storage can't be trusted any more: say so and end the process with a failure. Nothing is
@@ -68,6 +71,7 @@ struct engine_config {
 	enum journal_io journal_io;
 	uint32_t grace_ms, heartbeat_ms;
 	uint64_t late_resume_ms;
+	bool takeover;		/* a show on air: another principal takes over; else it is refused */
 	bool hash_early;	/* SHA-256 while bytes come in; else read back at the seal */
 	uint64_t reserve_bytes; /* free space kept; 0: the default rule */
 	void (*random)(void *arg, void *out, size_t len);
@@ -154,7 +158,7 @@ void engine_get(struct engine *e, struct engine_ref ref, engine_json_fn *done, v
 /* `before`: the cursor `next` of the page before, or NULL. */
 struct engine_query {
 	const struct grant *grant;
-	const char *search, *phase, *before;
+	const char *search, *phase, *before, *show;
 };
 void engine_list(struct engine *e, const struct engine_query *query, engine_json_fn *done, void *arg);
 void engine_rename(struct engine *e, struct engine_ref ref, const char *name, engine_json_fn *done, void *arg);
@@ -207,6 +211,24 @@ struct engine_source {
 };
 void engine_register(struct engine *e, const struct engine_source *source,
 		     void (*done)(void *arg, enum err err, bool created, const char *json, size_t len), void *arg);
+
+/* Shows. A connection becomes the host of a show by `start` with `show`; what it sends goes to the show's broadcast at
+ * once (proto/broadcast.h), and beside that into the recording. */
+
+/* What is on air there, for one who may listen: to be held (broadcast_hold) by who keeps it. ERR_NOT_FOUND: no valid
+ * name; ERR_NOT_ON_AIR: nobody is, or nothing came yet; ERR_FORBIDDEN_SCOPE. It stays the same while the show is on
+ * air, from host to host, and ends with it. */
+enum err engine_listen(struct engine *e, const char *show, const struct grant *grant, struct broadcast **out);
+/* The title of what plays. ERR_NOT_ON_AIR. */
+enum err engine_show_title(struct engine *e, const char *show, const struct grant *grant, const char *title);
+/* The show as JSON (docs/protocol.md, "Shows"), on air or not; one that never was is off with version 0. NOT_FOUND: no
+ * valid name; FORBIDDEN_SCOPE. */
+void engine_show(struct engine *e, const char *show, const struct grant *grant, engine_json_fn *done, void *arg);
+/* {"items": […]} of what is on air. */
+void engine_shows(struct engine *e, const struct grant *grant, engine_json_fn *done, void *arg);
+/* Ends it at once and answers when that is durable: {"stopped": {show, version, id}}, or {"stopped": null} when it
+ * never was on air. `show` NULL: the only one on air (BAD_FIELD if there are several). */
+void engine_show_stop(struct engine *e, const char *show, const struct grant *grant, engine_json_fn *done, void *arg);
 
 /* The outbox. engine_events answers with what comes after `after`, at most LIMIT_EVENTS_PAGE, as the grant may see it;
  * `first`: the oldest that is kept. engine_events_watch: `wake` comes after each transaction that wrote some, until
