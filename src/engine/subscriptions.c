@@ -139,7 +139,7 @@ static void refuse(struct engine *e, uint64_t conn, enum err err, const char *de
 {
 	struct buf text;
 	buf_init(&text);
-	message_subscription_error(&text, err, detail, m->all, m->id);
+	message_subscription_error(&text, err, detail, m);
 	reply_send(e, conn, &text, (struct promise){ 0 });
 }
 

@@ -259,7 +259,7 @@ static void tell_recording(struct engine *e, const struct follow *f, const struc
 	buf_init(&object);
 	buf_init(&text);
 	recording_json(e, &object, info, t ? &t->rec : NULL, reader);
-	message_status_recording(&text, object.data);
+	message_status(&text, "recording", object.data);
 	buf_release(&object);
 	reply_send(
 		e, f->conn->id, &text,
@@ -301,7 +301,7 @@ static void tell_subscribed(struct engine *e, struct follow *f, struct news *n)
 		return; /* deleted meanwhile, and told so */
 	struct buf text;
 	buf_init(&text);
-	message_subscribed(&text, w ? w->text : NULL);
+	message_subscribed(&text, &(struct message_subscribe){ .all = !w, .id = w ? w->text : NULL });
 	reply_send(e, f->conn->id, &text, (struct promise){ 0 });
 }
 
