@@ -326,6 +326,8 @@ struct ws {
 
 /* Answers the upgrade; from then on the peer is in PEER_WS. */
 void ws_upgrade(struct request *r);
+/* The same, and its query is a `start` of a show's host. */
+void ws_stream(struct request *r);
 size_t ws_input(struct peer *p, uint8_t *data, size_t len);
 /* The connection is gone: tells the engine. */
 void ws_gone(struct peer *p);

@@ -10,6 +10,7 @@ static const struct route routes[] = {
 	{ "GET", "/trust", ROUTE_OPEN, page_run },
 	{ "GET", "/assets/{id}", ROUTE_OPEN, asset_run },
 	{ "GET", "/ws", ROUTE_UPGRADE | ROUTE_ANONYMOUS, ws_upgrade },
+	{ "GET", "/ws/stream", ROUTE_UPGRADE | ROUTE_ANONYMOUS, ws_stream },
 	{ "GET", "/api/recordings", 0, api_list },
 	{ "POST", "/api/recordings", ROUTE_BODY, api_register },
 	{ "GET", "/api/recordings/{id}", 0, api_get },
