@@ -494,6 +494,27 @@ static void signed_urls(void **state)
 	assert_int_equal(auth_signed(g->auth, &track, now, &grant), ERR_UNAUTHORIZED);
 }
 
+static void signed_urls_of_shows(void **state)
+{
+	struct rig *g = *state;
+	char signature[SIGNATURE_TEXT];
+	struct grant grant;
+	struct auth_url url = { .what = "live", .track = "", .expires = "1700000600", .show = "morning" };
+	assert_int_equal(auth_sign(g->auth, &url, NOW + 600, signature), ERR_OK);
+	url.signature = signature;
+	assert_int_equal(auth_signed(g->auth, &url, now, &grant), ERR_OK);
+	assert_int_equal(grant.scopes, SCOPE_LISTEN);
+	assert_false(grant.has_resource);
+	assert_int_equal(auth_signed(g->auth, &url, now + 600000, &grant), ERR_TOKEN_EXPIRED);
+	static const char *const shows[] = { "evening", "morning\n1700000600", "morning\n", "" };
+	for (size_t i = 0; i < sizeof shows / sizeof *shows; i++) {
+		url.show = shows[i];
+		assert_int_equal(auth_signed(g->auth, &url, now, &grant), ERR_UNAUTHORIZED);
+	}
+	url.show = NULL;
+	assert_int_equal(auth_signed(g->auth, &url, now, &grant), ERR_UNAUTHORIZED);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -511,6 +532,7 @@ int main(void)
 		TEST(pairing_while_it_is_saved),
 		TEST(paired_again),
 		TEST(signed_urls),
+		TEST(signed_urls_of_shows),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
