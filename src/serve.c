@@ -335,6 +335,7 @@ static int open_net(struct serve *s)
 		.port = s->config.listen_port,
 		.auth = s->tokens.auth,
 		.allow_origin = s->config.allow_origin,
+		.listen_open = s->config.listen_open,
 		.version = HOLDFAST_VERSION,
 		.tls = tls,
 		.max_connections = s->config.max_connections,

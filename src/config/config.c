@@ -30,6 +30,8 @@ static const struct row rows[] = {
 	  "also listen on the local network, for phones: https and http" },
 	{ "lan-port", "PORT", KIND_COUNT, CONFIG_SERVE, AT(lan_port), "8443", 0, UINT16_MAX,
 	  "the port of --lan; 0 picks one" },
+	{ "listen-open", NULL, KIND_SWITCH, CONFIG_SERVE, AT(listen_open), NULL, 0, 0,
+	  "let anybody listen to shows on air, without a token" },
 	{ "grace", "TIME", KIND_MS32, CONFIG_SERVE, AT(grace_ms), "30s", LIMIT_GRACE_MIN_MS, LIMIT_GRACE_MAX_MS,
 	  "how long a take whose link is lost stays open" },
 	{ "heartbeat", "TIME", KIND_MS32, CONFIG_SERVE, AT(heartbeat_ms), "20s", LIMIT_HEARTBEAT_MIN_MS,

@@ -29,6 +29,7 @@ struct config {
 	bool hash_early;
 	uint64_t reserve_bytes;			 /* 0: the default rule */
 	uint64_t retain_originals_ms, retain_ms; /* after completion; UINT64_MAX: for ever */
+	bool listen_open;			 /* anybody may listen to shows */
 	char *allow_origin; /* owned: "https://a,http://b:81", in lower case, without default ports; NULL: none */
 	unsigned max_connections;
 	unsigned workers; /* processes of holdfast-worker; 0: none */
