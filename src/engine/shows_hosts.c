@@ -292,7 +292,7 @@ static void hosted(struct engine *e, struct air *air, const struct show_effect *
 		version_prefill(e, c, air, t, s->from);
 		if (s->from == BYTES_UNKNOWN)
 			c->stream_from = air->aired; /* it sends what comes next */
-		s->from = BYTES_UNKNOWN; /* it was judged */
+		s->from = BYTES_UNKNOWN;	     /* it was judged */
 	} else {
 		c->stream_from = t->rec.info.shift;
 		if (s->from != BYTES_UNKNOWN)
