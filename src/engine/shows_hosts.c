@@ -369,9 +369,12 @@ void shows_started(struct engine *e, struct conn *c, uint64_t at)
 	if (!air || !c->hosting)
 		return;
 	bool fresh = !air->broadcast || air->turn != air->show.turn;
-	if (!air->broadcast)
+	bool amid = !air->broadcast && at > 0 && !c->host_part && c->take && c->take->rec.info.track_count > 0;
+	if (amid)
+		air_prime(e, air, c->take);
+	else if (!air->broadcast)
 		air->broadcast = must(broadcast_new());
-	if (fresh || c->host_part)
+	if (air->broadcast && (fresh || c->host_part))
 		broadcast_begin(air->broadcast, air->mime);
 	if (fresh || c->host_part || air->aired < at)
 		air->aired = at;
