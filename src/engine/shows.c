@@ -226,6 +226,7 @@ static enum err recover_show(void *arg, const char *name)
 	for (struct take *t; !err && (t = next_unfinished(e, name, air->show.version));) {
 		const struct recording_info *info = &t->rec.info;
 		struct recording_info first = { 0 };
+		t->rec.on_air = true;
 		if (info->first != info->version)
 			err = c->ops->show_version(c, name, info->first, &first);
 		if (err == ERR_NOT_FOUND)
