@@ -286,11 +286,11 @@ bool origin_is_own(const char *origin, const char *host, bool tls);
 void api_answered(void *arg, enum err err, const char *json, size_t len);
 /* A signed URL of it, as good as the asker's own grant. */
 void access_url_answer(struct request *r, const struct auth_url *what);
-void shows_list(struct request *r);
-void shows_get(struct request *r);
-void shows_sign(struct request *r);
-void shows_stop(struct request *r);
-void stream_stop(struct request *r);
+void shows_list_run(struct request *r);
+void show_run(struct request *r);
+void show_sign_run(struct request *r);
+void show_stop_run(struct request *r);
+void stream_stop_run(struct request *r);
 void listen_run(struct request *r);
 void api_list(struct request *r);
 void api_get(struct request *r);
