@@ -275,6 +275,7 @@ static int open_engine(struct serve *s)
 		.journal_bytes = c->journal_bytes,
 		.journal_io = c->journal_io,
 		.grace_ms = c->grace_ms,
+		.takeover = c->takeover,
 		.heartbeat_ms = c->heartbeat_ms,
 		.late_resume_ms = c->late_resume_ms,
 		.retain_originals_ms = c->retain_originals_ms,

@@ -23,6 +23,7 @@ struct config {
 	unsigned lan_port; /* … at this port; 0: the system picks one */
 	uint32_t grace_ms, heartbeat_ms;
 	uint64_t late_resume_ms;
+	bool takeover; /* of a show on air, by another principal */
 	uint64_t memory_bytes, journal_bytes;
 	enum journal_io journal_io;
 	bool hash_early;

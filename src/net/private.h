@@ -286,11 +286,11 @@ bool origin_is_own(const char *origin, const char *host, bool tls);
 void api_answered(void *arg, enum err err, const char *json, size_t len);
 /* A signed URL of it, as good as the asker's own grant. */
 void access_url_answer(struct request *r, const struct auth_url *what);
-void shows_list_run(struct request *r);
-void show_run(struct request *r);
-void show_sign_run(struct request *r);
-void show_stop_run(struct request *r);
-void stream_stop_run(struct request *r);
+void shows_list(struct request *r);
+void shows_get(struct request *r);
+void shows_sign(struct request *r);
+void shows_end(struct request *r);
+void stream_stop(struct request *r);
 void listen_run(struct request *r);
 void api_list(struct request *r);
 void api_get(struct request *r);
@@ -356,6 +356,8 @@ struct ws {
 
 /* Answers the upgrade; from then on the peer is in PEER_WS. */
 void ws_upgrade(struct request *r);
+/* The same, and its query is a `start` of a show's host. */
+void ws_stream(struct request *r);
 size_t ws_input(struct peer *p, uint8_t *data, size_t len);
 /* The connection is gone: tells the engine. */
 void ws_gone(struct peer *p);

@@ -7,19 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-void shows_list_run(struct request *r)
+void shows_list(struct request *r)
 {
 	r->pending = true;
 	engine_shows(r->net->engine, &r->grant, api_answered, r);
 }
 
-void show_run(struct request *r)
+void shows_get(struct request *r)
 {
 	r->pending = true;
 	engine_show(r->net->engine, r->id, &r->grant, api_answered, r);
 }
 
-void show_stop_run(struct request *r)
+void shows_end(struct request *r)
 {
 	r->pending = true;
 	engine_show_stop(r->net->engine, r->id, &r->grant, api_answered, r);
@@ -51,7 +51,7 @@ static bool show_named(struct request *r, char **out)
 	return right && (!text || *out);
 }
 
-void stream_stop_run(struct request *r)
+void stream_stop(struct request *r)
 {
 	char *show = NULL;
 	if (show_named(r, &show)) {
@@ -76,7 +76,7 @@ static void signed_for(void *arg, enum err err, const char *json, size_t len)
 		access_url_answer(r, &(struct auth_url){ .show = r->id, .what = "live", .track = "" });
 }
 
-void show_sign_run(struct request *r)
+void shows_sign(struct request *r)
 {
 	if (!r->net->config.auth) {
 		request_problem(r, ERR_NOT_SUPPORTED, NULL, NULL);

@@ -1,10 +1,13 @@
 // Listeners of shows: real players at every kind of stream, late, slow and many; what they get is what the host sent.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { decodes, listen, onAir, program } from './support/air.mjs';
-import { ffmpeg, ffprobe } from './support/finishing.mjs';
+import { ffmpeg } from './support/finishing.mjs';
 import { make } from './support/material.mjs';
-import { sharedServer, startServer, until } from './support/server.mjs';
+import { Server, atEnd, sharedServer, startServer, tempDir, until } from './support/server.mjs';
 import { as, code, json, mint, stranger } from './support/tokens.mjs';
 import { api, assertOriginal, media } from './support/wire.mjs';
 
@@ -151,6 +154,30 @@ test('a thousand come, half of them leave, and the show goes on', options, async
 	assert.ok(server.rss().now - before < 16e6, `${server.rss().now - before}`);
 	for (const one of stay) one.socket.destroy();
 	await gone(server, show);
+});
+
+test('by https, fast and slow', options, async (t) => {
+	const dir = tempDir(t), cert = join(dir, 'cert.pem'), key = join(dir, 'key.pem'), show = name();
+	assert.equal(spawnSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-out', cert, '-days', '2',
+		'-subj', '/CN=radio', '-addext', 'subjectAltName=IP:127.0.0.1']).status, 0);
+	const own = new Server({ dataDir: join(dir, 'data') });
+	atEnd(t, () => own.kill());
+	own.start({ args: ['--tls-cert', cert, '--tls-key', key, '--listen-open'], startMs: 100_000 }).catch(() => {}); // it waits for a line of http
+	const port = await until(() => /listening on https:\/\/127\.0\.0\.1:(\d+)/.exec(own.output)?.[1], 15_000, 'https');
+	const at = { url: `https://127.0.0.1:${port}` };
+	const host = await onAir(t, at, show, {}, as(mint(own, 'record').token, { ca: readFileSync(cert) }));
+	const stream = media(4_000_000);
+	host.binary(stream.subarray(0, 20_000));
+	await host.untilAcked(20_000);
+	const [fast, slow] = [[], ['--limit-rate', '150k']].map((more) => program(t, 'curl', ['-sS', '-N', '--cacert', cert, ...more, `${at.url}/live/${show}`]));
+	await Promise.all([fast, slow].map((one) => new Promise((resolve) => one.stdout.once('data', resolve))));
+	await host.sendOver(stream.subarray(20_000), 2000);
+	host.send({ type: 'stop' });
+	const [{ out: all, err }, { out: some }] = await Promise.all([fast.done, slow.done]);
+	assert.equal(err, '');
+	assert.ok(all.equals(stream));
+	assert.ok(some.length > 100_000 && stream.subarray(0, 100_000).equals(some.subarray(0, 100_000)));
+	assert.ok(stream.subarray(-1000).equals(some.subarray(-1000)) && some.length < stream.length);
 });
 
 test('shows over HTTP: what is on air, versions in the list, and two ways to stop', options, async (t) => {
