@@ -127,17 +127,22 @@ static bool about_payload(struct push *t, struct ask *a)
 	return ok;
 }
 
+static bool add_line(struct push *t, const char *line)
+{
+	struct curl_slist *more = curl_slist_append(t->headers, line);
+	if (more)
+		t->headers = more;
+	return more != NULL;
+}
+
 static bool add_header(struct push *t, const char *name, const char *value)
 {
 	char *line = NULL;
 	if (asprintf(&line, "%s: %s", name, value) < 0)
 		return false;
-	struct curl_slist *more = curl_slist_append(t->headers, line);
-	explicit_bzero(line, strlen(line));
+	bool ok = add_line(t, line);
 	free(line);
-	if (more)
-		t->headers = more;
-	return more != NULL;
+	return ok;
 }
 
 /* Signs it, and gives its headers and URL to libcurl. */
@@ -163,6 +168,10 @@ static bool give(struct push *t, const struct ask *a)
 	}
 	for (size_t i = 0; ok && i < a->header_count; i++)
 		ok = add_header(t, a->headers[i].name, a->headers[i].value);
+	/* a large body waits for a "100 Continue", so that who refuses says so before it is sent; a small one is sent
+	 */
+	if (!sends_body(t) || t->body.len < LIMIT_PUSH_EXPECT_BYTES)
+		ok = ok && add_line(t, "Expect:");
 	ok = ok && curl_easy_setopt(t->curl.easy, CURLOPT_URL, url.data) == CURLE_OK;
 	buf_release(&path);
 	buf_release(&text);
