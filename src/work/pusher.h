@@ -31,7 +31,7 @@ enum push_verb {
 	PUSH_CREATE,   /* key, mime, sha256 -> upload */
 	PUSH_PART,     /* key, upload, part, body -> etag */
 	PUSH_PARTS,    /* key, upload -> parts, in their order */
-	PUSH_COMPLETE, /* key, upload, parts, fresh -> etag */
+	PUSH_COMPLETE, /* key, upload, parts, fresh -> etag, or "": not every bucket says it; PUSH_HEAD does */
 	PUSH_HEAD,     /* key -> bytes, etag, sha256; ERR_NOT_FOUND */
 	PUSH_ABORT,    /* key, upload; ERR_UPLOAD_GONE is as good as ERR_OK */
 	PUSH_UPLOADS,  /* key (what they begin with, may be ""), after -> uploads, more */

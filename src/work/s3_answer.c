@@ -95,7 +95,9 @@ bool s3_created_read(const char *data, size_t len, char upload[LIMIT_PUSH_UPLOAD
 static bool on_completed(void *arg, const char *path, const char *text)
 {
 	struct s3_completed *out = arg;
-	if (strcmp(path, "CompleteMultipartUploadResult/ETag") == 0)
+	if (strcmp(path, "CompleteMultipartUploadResult") == 0)
+		out->whole = true;
+	if (strcmp(path, "CompleteMultipartUploadResult/ETag") == 0 && text && *text)
 		return !*out->etag && text_set(out->etag, sizeof out->etag, text);
 	return on_error(out->code, path, text);
 }
@@ -103,7 +105,7 @@ static bool on_completed(void *arg, const char *path, const char *text)
 bool s3_completed_read(const char *data, size_t len, struct s3_completed *out)
 {
 	*out = (struct s3_completed){ 0 };
-	if (s3_xml_read(data, len, on_completed, out) && (*out->etag || *out->code))
+	if (s3_xml_read(data, len, on_completed, out) && (out->whole || *out->code))
 		return true;
 	*out = (struct s3_completed){ 0 };
 	return false;
@@ -352,9 +354,11 @@ enum err s3_refusal_judge(const struct s3_refusal *r, enum push_verb verb, char 
 			 r->status);
 		return ERR_BUCKET_FAILED;
 	}
-	if (is_code(r, gone) || (r->status == 404 && !*r->code && of_upload))
+	/* radosgw calls an upload that it doesn't know a key at times */
+	bool missing = r->status == 404 && (!*r->code || strcmp(r->code, "NoSuchKey") == 0);
+	if (is_code(r, gone) || (missing && of_upload))
 		return said(ERR_UPLOAD_GONE, r, "The bucket knows nothing of this upload any more", message);
-	if (r->status == 404 && (strcmp(r->code, "NoSuchKey") == 0 || (!*r->code && verb == PUSH_HEAD)))
+	if (missing && (*r->code || verb == PUSH_HEAD))
 		return said(ERR_NOT_FOUND, r, "There is no such object in the bucket", message);
 	if (r->status == 412)
 		return said(ERR_EXISTS, r, "The bucket has an object of this name", message);

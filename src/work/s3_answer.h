@@ -24,7 +24,9 @@ bool s3_error_read(const char *data, size_t len, char code[LIMIT_S3_CODE_CHARS +
 bool s3_created_read(const char *data, size_t len, char upload[LIMIT_PUSH_UPLOAD_CHARS + 1]);
 /* Completing may fail behind a 200: then true, with a code. */
 struct s3_completed {
-	char etag[LIMIT_PUSH_ETAG_CHARS + 1], code[LIMIT_S3_CODE_CHARS + 1];
+	bool whole;
+	char etag[LIMIT_PUSH_ETAG_CHARS + 1]; /* "": it doesn't say (radosgw 16) */
+	char code[LIMIT_S3_CODE_CHARS + 1];
 };
 bool s3_completed_read(const char *data, size_t len, struct s3_completed *out);
 

@@ -141,6 +141,10 @@ static void single_words(void **state)
 	assert_true(s3_completed_read(failed, sizeof failed - 1, &c));
 	assert_string_equal(c.code, "InternalError");
 	assert_string_equal(c.etag, "");
+	static const char silent[] = "<CompleteMultipartUploadResult><ETag></ETag></CompleteMultipartUploadResult>";
+	assert_true(s3_completed_read(silent, sizeof silent - 1, &c)); /* radosgw 16 */
+	assert_string_equal(c.etag, "");
+	assert_string_equal(c.code, "");
 	assert_false(s3_completed_read("<Other/>", 8, &c));
 	assert_false(s3_completed_read("", 0, &c));
 	assert_true(s3_error_read(failed, sizeof failed - 1, code));
@@ -254,6 +258,7 @@ static void refusals_have_meanings(void **state)
 		{ 404, "NoSuchBucket", PUSH_PART, 0, ERR_BUCKET_REFUSED, "no such bucket" },
 		{ 404, "NoSuchUpload", PUSH_PART, 0, ERR_UPLOAD_GONE, "upload" },
 		{ 404, "", PUSH_ABORT, 0, ERR_UPLOAD_GONE, "upload" },
+		{ 404, "NoSuchKey", PUSH_PARTS, 0, ERR_UPLOAD_GONE, "upload" }, /* radosgw 16 */
 		{ 400, "InvalidPart", PUSH_COMPLETE, 0, ERR_UPLOAD_GONE, "InvalidPart" },
 		{ 400, "EntityTooSmall", PUSH_COMPLETE, 0, ERR_BUCKET_REFUSED, "EntityTooSmall" },
 		{ 404, "", PUSH_HEAD, 0, ERR_NOT_FOUND, "no such object" },
