@@ -350,6 +350,32 @@ static void parts_that_are_not_right(void **state)
 	expect_err(g, ERR_UPLOAD_GONE, list);
 }
 
+/* What `fresh` is worth for an object in parts: this server looks at it for PUSH_PUT only, so that PUSH_HEAD before
+ * completing is what keeps another's object from being replaced. A server that looks says ERR_EXISTS. */
+static void completing_where_there_is_one(void **state)
+{
+	struct push_rig *g = *state;
+	push_rig_file(g, 100);
+	expect_ok(g, (struct push_step){ .verb = PUSH_PUT, .key = "twice", .body = push_rig_body(g, 0, 100) });
+	expect_ok(g, (struct push_step){ .verb = PUSH_CREATE, .key = "twice" });
+	char upload[LIMIT_PUSH_UPLOAD_CHARS + 1];
+	memcpy(upload, g->upload, sizeof upload);
+	struct push_step step = {
+		.verb = PUSH_PART, .key = "twice", .upload = upload, .part = 1, .body = push_rig_body(g, 0, 50)
+	};
+	expect_ok(g, step);
+	struct push_part part = { .number = 1, .bytes = 50 };
+	memcpy(part.etag, g->etag, sizeof g->etag);
+	expect_ok(g, (struct push_step){ .verb = PUSH_COMPLETE,
+					 .key = "twice",
+					 .upload = upload,
+					 .parts = &part,
+					 .part_count = 1,
+					 .fresh = true });
+	expect_ok(g, (struct push_step){ .verb = PUSH_HEAD, .key = "twice" });
+	assert_int_equal(g->length, 50);
+}
+
 static void lists_have_pages(void **state)
 {
 	enum { MANY_PARTS = LIMIT_PUSH_LIST_PARTS + 5, MANY_UPLOADS = LIMIT_PUSH_LIST_UPLOADS + 5 };
@@ -478,6 +504,7 @@ int main(void)
 		TEST(names_of_all_kinds),
 		TEST(a_large_file_in_parts),
 		TEST(parts_that_are_not_right),
+		TEST(completing_where_there_is_one),
 		TEST(lists_have_pages),
 		TEST(who_is_refused),
 		TEST(with_tls),
