@@ -48,6 +48,7 @@ struct push {
 	struct push_upload *after; /* owned */
 
 	bool begin, cancelled, held; /* held: libcurl waits for feed */
+	bool asked_first;	     /* it was cut off once: the body waits for "100 Continue", however small it is */
 	bool conditional;	     /* this request has If-None-Match */
 	struct piece pieces[PIECES];
 	uint64_t sent_at, want_at; /* of the body */
@@ -67,6 +68,8 @@ struct push {
 
 /* pusher_s3_ask.c: a request's headers, URL and body, given to the easy handle. False: out of memory. */
 bool push_ask(struct push *t);
+/* It sent its body without waiting for a "100 Continue", and has one. */
+bool push_may_ask_first(const struct push *t);
 /* pusher_s3_hear.c: what libcurl calls, and what the answer means. */
 void push_listen(struct push *t);
 void push_forget_answer(struct push *t);

@@ -96,13 +96,15 @@ static void on_done(struct curl_transfer *curl, CURLcode code)
 	if (t->cancelled)
 		return; /* it goes soon */
 	curl_easy_getinfo(curl->easy, CURLINFO_RESPONSE_CODE, &status);
-	/* who refuses early hangs up while the body is still being sent */
-	bool refused = status >= 300 && !t->too_long && (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR);
-	if (code != CURLE_OK && !refused) {
+	/* who refuses early hangs up while the body is still being sent, and libcurl may not have read why */
+	bool cut = !t->too_long && (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING);
+	bool ask_first = cut && status == 0 && push_may_ask_first(t);
+	t->asked_first = t->asked_first || ask_first;
+	if (code != CURLE_OK && !ask_first && !(cut && status >= 300)) {
 		say_failure(t, code);
 		return;
 	}
-	if (push_judge(t, &result, message))
+	if (!ask_first && push_judge(t, &result, message))
 		push_end(t, &result, message);
 	else if (!request_begin(t))
 		push_fail(t, ERR_NO_MEMORY, err_text(ERR_NO_MEMORY));

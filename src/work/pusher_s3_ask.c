@@ -107,6 +107,11 @@ static bool sends_body(const struct push *t)
 	return t->verb == PUSH_PUT || t->verb == PUSH_PART;
 }
 
+bool push_may_ask_first(const struct push *t)
+{
+	return sends_body(t) && t->body.len < LIMIT_PUSH_EXPECT_BYTES && !t->asked_first;
+}
+
 static bool about_payload(struct push *t, struct ask *a)
 {
 	const struct pusher_s3 *p = t->p;
@@ -170,7 +175,7 @@ static bool give(struct push *t, const struct ask *a)
 		ok = add_header(t, a->headers[i].name, a->headers[i].value);
 	/* a large body waits for a "100 Continue", so that who refuses says so before it is sent; a small one is sent
 	 */
-	if (!sends_body(t) || t->body.len < LIMIT_PUSH_EXPECT_BYTES)
+	if (!sends_body(t) || push_may_ask_first(t))
 		ok = ok && add_line(t, "Expect:");
 	ok = ok && curl_easy_setopt(t->curl.easy, CURLOPT_URL, url.data) == CURLE_OK;
 	buf_release(&path);

@@ -20,7 +20,7 @@ struct rig {
 	char *body; /* of the last one; owned */
 	size_t body_len;
 	const char *answers[8]; /* for each; the last one with text goes on, NULL: none */
-	bool at_once, hang_up;
+	bool at_once, hang_up, mute;
 	char url[128];
 };
 
@@ -54,7 +54,8 @@ static bool on_head(void *arg, struct web_peer *peer, const struct web_request *
 		return false;
 	}
 	g->count++;
-	web_say(peer, g->answers[0]);
+	if (!g->mute || web_header(r, "expect", text, sizeof text))
+		web_say(peer, g->answers[0]);
 	web_close(peer);
 	return true;
 }
@@ -289,18 +290,20 @@ static void who_refuses_before_the_body_is_heard(void **state)
 {
 	struct rig *g = *state;
 	push_rig_file(&g->push, 8 * MIB);
-	for (int i = 0; i < 2; i++) {
-		uint64_t len = i == 0 ? 8 * MIB : 512 * KIB; /* with Expect: 100-continue, and without */
+	/* with Expect: 100-continue; without, where the answer may be lost; without, and it is lost */
+	for (int i = 0; i < 3; i++) {
+		uint64_t len = i == 0 ? 8 * MIB : 512 * KIB;
 		struct push_step step = {
 			.verb = PUSH_PART, .upload = "u", .part = 1, .body = push_rig_body(&g->push, 0, len)
 		};
 		g->at_once = true;
+		g->mute = i == 2;
 		g->count = 0;
 		g->answers[0] =
 			with_body("403 No\r\nConnection: close", "<Error><Code>InvalidAccessKeyId</Code></Error>");
 		assert_int_equal(push_rig_do(&g->push, step), ERR_BUCKET_REFUSED);
 		assert_non_null(strstr(g->push.message, "access key"));
-		assert_int_equal(g->count, 1);
+		assert_in_range(g->count, i == 2 ? 2 : 1, i == 0 ? 1 : 2);
 		if (i == 0)
 			assert_int_equal(g->push.wants, 0);
 	}
