@@ -157,7 +157,7 @@ static bool start_tag(struct reader *r)
 static bool end_tag(struct reader *r)
 {
 	const char *slash = strrchr(r->path, '/'), *name = slash ? slash + 1 : r->path;
-	if (r->depth == 0 || name_length(r) != strlen(name) || !take(r, name))
+	if (r->depth == 0 || !take(r, name))
 		return false;
 	skip_blanks(r);
 	return take(r, ">") && leave(r);

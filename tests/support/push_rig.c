@@ -53,6 +53,8 @@ static void on_want(void *arg, uint64_t id, uint64_t offset, size_t len)
 	g->reads[g->read_count++].len = len;
 	if (g->read_count > g->most_reads)
 		g->most_reads = g->read_count;
+	if (g->cancel)
+		g->p->ops->cancel(g->p, id);
 	if (g->inline_reads)
 		feed(g, 0);
 	else

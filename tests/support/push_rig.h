@@ -20,6 +20,7 @@ struct push_rig {
 	bool inline_reads; /* fed from inside of want */
 	bool backwards;	   /* of two reads the later one first */
 	bool never;	   /* nothing is fed */
+	bool cancel;	   /* from inside of want */
 	struct {
 		uint64_t id, offset;
 		size_t len;

@@ -248,6 +248,7 @@ static void answers_have_meanings(void **state)
 		{ PUSH_PART, "403 No\r\nDate: Fri, 27 Nov 2026 00:00:00 GMT",
 		  "<Error><Code>AccessDenied</Code></Error>", ERR_BUCKET_FAILED,
 		  0 }, /* the clock: the step's is of 2027 */
+		{ PUSH_PART, "HTTP/1.1 403 No\r\nContent-Length: 500\r\n\r\n<Error>", NULL, ERR_BUCKET_REFUSED, 0 },
 		{ PUSH_PART, "301 Moved\r\nx-amz-bucket-region: eu-west-2", "", ERR_BUCKET_REFUSED, 0 },
 		{ PUSH_PART, "200 OK", "", ERR_BUCKET_FAILED, 0 }, /* no ETag */
 		{ PUSH_HEAD, "HTTP/1.1 404 No\r\nContent-Length: 7\r\n\r\n", NULL, ERR_NOT_FOUND, 0 },
@@ -398,6 +399,7 @@ static void answers_have_a_limit(void **state)
 		memcpy(answer + at, "\r\nX:", 4);
 	g->count = 0;
 	assert_int_equal(push_rig_do(&g->push, (struct push_step){ .verb = PUSH_HEAD }), ERR_BUCKET_FAILED);
+	assert_string_equal(g->push.message, "The bucket's answer is longer than the limit.");
 	free(answer);
 }
 
@@ -444,7 +446,12 @@ static void what_is_cancelled_says_nothing_more(void **state)
 		uv_run(&g->push.loop, UV_RUN_ONCE);
 	g->push.p->ops->cancel(g->push.p, g->push.id);
 	g->push.p->ops->feed(g->push.p, g->push.id, 0, g->push.file, 100);
-	g->push.never = false;
+	g->push.read_count = 0;
+	g->push.cancel = true;
+	push_rig_start(&g->push, part); /* from inside of libcurl */
+	while (g->push.wants == 0)
+		uv_run(&g->push.loop, UV_RUN_ONCE);
+	g->push.cancel = g->push.never = false;
 	g->push.read_count = 0;
 	push_rig_start(&g->push, (struct push_step){ .verb = PUSH_HEAD }); /* while it waits for its answer */
 	while (g->count == 0)
