@@ -97,8 +97,8 @@ static void on_done(struct curl_transfer *curl, CURLcode code)
 		return; /* it goes soon */
 	curl_easy_getinfo(curl->easy, CURLINFO_RESPONSE_CODE, &status);
 	/* who refuses early hangs up while the body is still being sent, and libcurl may not have read why */
-	bool cut = !t->too_long && (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR ||
-				    code == CURLE_GOT_NOTHING || code == CURLE_PARTIAL_FILE);
+	bool cut = !t->too_long && (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING ||
+				    code == CURLE_PARTIAL_FILE);
 	bool ask_first = cut && status == 0 && push_may_ask_first(t);
 	t->asked_first = t->asked_first || ask_first;
 	if (code != CURLE_OK && !ask_first && !(cut && status >= 300)) {

@@ -451,6 +451,7 @@ static void what_is_cancelled_says_nothing_more(void **state)
 	push_rig_start(&g->push, part); /* from inside of libcurl */
 	while (g->push.wants == 0)
 		uv_run(&g->push.loop, UV_RUN_ONCE);
+	assert_int_equal(g->push.done, 0);
 	g->push.cancel = g->push.never = false;
 	g->push.read_count = 0;
 	push_rig_start(&g->push, (struct push_step){ .verb = PUSH_HEAD }); /* while it waits for its answer */
