@@ -5,6 +5,8 @@
  * whose ETag is written down; PUSH_COMPLETE. After a crash PUSH_PARTS says what is there: parts of the right size and
  * the ETag that was written down are not sent again. What the answer to a lost PUSH_PUT or PUSH_COMPLETE was, PUSH_HEAD
  * tells: so also after ERR_EXISTS and ERR_UPLOAD_GONE, before anything is begun anew. Each step may be repeated.
+ * Not every bucket looks at `fresh` when it completes (radosgw 16 does for PUSH_PUT only): PUSH_HEAD before
+ * PUSH_COMPLETE is what keeps another's object from being replaced there.
  *
  * A body's bytes are the engine's to read, where it reads everything: `want` asks for a stretch of the file, the engine
  * reads it on a lane and answers with feed. Two pieces at most are asked for or held at a time, so nothing is ever

@@ -36,7 +36,8 @@ struct push {
 	struct pusher_s3 *p;
 	uint64_t id;
 	enum push_verb verb;
-	int64_t now_ms;
+	int64_t now_ms;	     /* wall clock, when … */
+	uint64_t started_ms; /* … the loop's was this */
 	char key[KEY];	     /* whole */
 	char *upload, *mime; /* owned, NULL if none */
 	char sha256[S3_HASH];
@@ -68,6 +69,8 @@ struct push {
 
 /* pusher_s3_ask.c: a request's headers, URL and body, given to the easy handle. False: out of memory. */
 bool push_ask(struct push *t);
+/* Wall clock, by the caller's word at the start: a part may take longer than clocks may differ. */
+int64_t push_now_s(const struct push *t);
 /* It sent its body without waiting for a "100 Continue", and has one. */
 bool push_may_ask_first(const struct push *t);
 /* pusher_s3_hear.c: what libcurl calls, and what the answer means. */

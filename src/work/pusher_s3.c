@@ -213,6 +213,8 @@ static void pusher_start(struct pusher *pusher, const struct push_step *step)
 	t->id = step->id;
 	t->verb = step->verb;
 	t->now_ms = step->now_ms;
+	uv_update_time(p->config.loop);
+	t->started_ms = uv_now(p->config.loop);
 	t->key_fine = s3_target_key(&p->target, step->key, t->key) || (step->verb == PUSH_UPLOADS && !*step->key);
 	t->upload = upload ? copy(step->upload) : NULL;
 	t->mime = copy(step->mime);

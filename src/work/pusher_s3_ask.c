@@ -107,6 +107,11 @@ static bool sends_body(const struct push *t)
 	return t->verb == PUSH_PUT || t->verb == PUSH_PART;
 }
 
+int64_t push_now_s(const struct push *t)
+{
+	return (t->now_ms + (int64_t)(uv_now(t->p->config.loop) - t->started_ms)) / 1000;
+}
+
 bool push_may_ask_first(const struct push *t)
 {
 	return sends_body(t) && t->body.len < LIMIT_PUSH_EXPECT_BYTES && !t->asked_first;
@@ -115,7 +120,7 @@ bool push_may_ask_first(const struct push *t)
 static bool about_payload(struct push *t, struct ask *a)
 {
 	const struct pusher_s3 *p = t->p;
-	bool ok = s3_time(t->now_ms / 1000, a->time);
+	bool ok = s3_time(push_now_s(t), a->time);
 	if (sends_body(t))
 		s3_hex(t->body.sha256, sizeof t->body.sha256, a->payload);
 	else

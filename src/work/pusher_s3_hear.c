@@ -141,7 +141,7 @@ static bool refused(struct push *t, int status, const char *code, struct push_re
 {
 	struct s3_refusal r = { .status = status, .region = t->region && status >= 300 && status < 404 };
 	if (t->date_s)
-		r.skew_s = t->date_s - t->now_ms / 1000;
+		r.skew_s = t->date_s - push_now_s(t);
 	if (code)
 		snprintf(r.code, sizeof r.code, "%s", code);
 	else
