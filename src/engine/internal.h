@@ -12,6 +12,7 @@
  *   catalogue.c   transactions in groups         json.c        what the API shows
  *   granting.c    what grants let pass           retention.c   what is kept for how long
  *   fetching*.c   what is fetched by URL         notifying.c   webhooks
+ *   pushing*.c    what goes to a bucket
  *   jobs*.c       workers and their leases       events.c      the outbox, read
  *   subscriptions.c, telling.c   who follows what, and what they are told when
  */
@@ -185,7 +186,10 @@ enum {
 	TIMER_RETENTION,
 	TIMER_FETCH_SLOT,
 	TIMER_FETCHES,
-	TIMER_NOTIFIES
+	TIMER_NOTIFIES,
+	TIMER_PUSHES,
+	TIMER_PUSH_SLOT,
+	TIMER_PUSH_SWEEP
 };
 
 struct checkpoint {
@@ -279,6 +283,7 @@ struct engine {
 	struct jobs jobs;
 	struct fetching fetching;
 	struct notifying notifying;
+	struct pushing *pushing; /* owned */
 	struct list event_watches; /* struct engine_watch: who hears of new events */
 	int64_t event_last;	   /* sequence of the newest event that they heard of */
 	struct retention retention;
