@@ -140,7 +140,14 @@ enum err engine_rig_open(struct engine_rig *g)
 		.vfs = g->vfs,
 		.exec = exec_inline_exec(g->exec),
 		.catalog = catalog,
-		.callbacks = { on_send, on_close, on_pause, on_ping, on_roomy, on_known, on_fatal, g },
+		.callbacks = { .send = on_send,
+			       .close = on_close,
+			       .pause = on_pause,
+			       .ping = on_ping,
+			       .roomy = on_roomy,
+			       .known = on_known,
+			       .fatal = on_fatal,
+			       .arg = g },
 		.memory_bytes = 4 * MIB,
 		.journal_bytes = 8ULL * RIG_SEGMENT_BYTES,
 		.segment_bytes = RIG_SEGMENT_BYTES,
@@ -158,11 +165,14 @@ enum err engine_rig_open(struct engine_rig *g)
 		.worker_count = g->workers ? WORKER_RIG_SLOTS : 0,
 		.fetcher = g->fetcher,
 		.notifier = g->notifier,
+		.pusher = g->pusher,
+		.push_part_bytes = g->push_part_bytes,
 		.pump = pump,
 		.pump_arg = g,
 	};
 	if (!err) {
 		catalog->webhooks = g->notifier != NULL;
+		catalog->pushes = g->pusher != NULL;
 		err = engine_open(&config, g->now, &g->e);
 	}
 	if (err) {
