@@ -197,11 +197,12 @@ enum {
 	LIMIT_FETCH_WAIT_MAX_MS = 3 * 60 * 1000, /* … or what the source asks for, but no more */
 	LIMIT_NOTIFIES = 4,			 /* at a time */
 	LIMIT_URL_CHARS = 2000,
-	LIMIT_PUSHES = 2,		    /* at a time: the uplink is one, and what is recorded comes first */
-	LIMIT_PUSH_RETRY_FIRST_MS = 2000,   /* before a push is tried again; then three times as long, for ever … */
+	LIMIT_PUSHES = 2,		  /* at a time: the uplink is one, and what is recorded comes first */
+	LIMIT_PUSH_RETRY_FIRST_MS = 2000, /* before a push is tried again; then three times as long, for ever … */
 	LIMIT_PUSH_RETRY_MAX_MS = 5 * 60 * 1000, /* … but at most this: a bucket that is back is noticed soon */
 	LIMIT_PUSH_HASH_BYTES = 8 * 1024 * 1024, /* hashed with one task: others wait for the lane, too */
-	LIMIT_PUSH_SWEEP_MS = 15 * 60 * 1000, /* until an upload that may just be beginning is looked for, and between tries */
+	LIMIT_PUSH_SWEEP_MS =
+		15 * 60 * 1000, /* until an upload that may just be beginning is looked for, and between tries */
 	LIMIT_PUSH_QUEUE = 256, /* older recordings queued with one transaction: who records waits for the same lane */
 	LIMIT_EVENT_TYPE_CHARS = 40,	     /* "recording.interrupted" */
 	LIMIT_EVENTS_ALIVE_MS = 15 * 1000,   /* a stream that says nothing for longer is taken for dead by proxies */

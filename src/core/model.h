@@ -172,7 +172,7 @@ struct recording_info {
 	bool on_demand;	       /* … when somebody first asks for them */
 	bool original_removed; /* retention took the bytes as received: published and verified */
 	struct media_info media;
-	struct job_info job;	   /* its newest finalize or fetch job, as the catalog last showed it; id 0: none */
+	struct job_info job; /* its newest finalize or fetch job, as the catalog last showed it; id 0: none */
 	struct push_info push;
 	struct track_info *tracks; /* owned array; numbers are indices */
 	uint32_t track_count;

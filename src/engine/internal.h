@@ -183,13 +183,7 @@ enum {
 	TIMER_FOLLOW,
 	TIMER_SLOT,
 	TIMER_JOBS,
-	TIMER_RETENTION,
-	TIMER_FETCH_SLOT,
-	TIMER_FETCHES,
-	TIMER_NOTIFIES,
-	TIMER_PUSHES,
-	TIMER_PUSH_SLOT,
-	TIMER_PUSH_SWEEP
+	TIMER_RETENTION /* and those of outside.h */
 };
 
 struct checkpoint {
@@ -283,7 +277,7 @@ struct engine {
 	struct jobs jobs;
 	struct fetching fetching;
 	struct notifying notifying;
-	struct pushing *pushing; /* owned */
+	struct pushing *pushing;   /* owned */
 	struct list event_watches; /* struct engine_watch: who hears of new events */
 	int64_t event_last;	   /* sequence of the newest event that they heard of */
 	struct retention retention;

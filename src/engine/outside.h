@@ -8,6 +8,8 @@
 
 struct conn;
 
+enum { TIMER_FETCH_SLOT = 100, TIMER_FETCHES, TIMER_NOTIFIES, TIMER_PUSHES, TIMER_PUSH_SLOT, TIMER_PUSH_SWEEP };
+
 /* What a fetch does next, when its timer is due. */
 enum fetch_next {
 	FETCH_NEXT_NONE,

@@ -1,9 +1,9 @@
 /* Published files go to a bucket: each revision once, and for as long as it takes. work/pusher.h has the steps; what
- * came of each is in the catalog before the next one begins, so that a crash, a failure and a stop are all the same: the
- * next attempt looks what is there, and goes on behind it.
+ * came of each is in the catalog before the next one begins, so that a crash, a failure and a stop are all the same:
+ * the next attempt looks what is there, and goes on behind it.
  *
- * The bucket's word is asked for before anything is sent and behind it (PUSH_HEAD: length and SHA-256): a lost answer is
- * never guessed, and only that word ends a push. The local file is kept until then, see catalog.h (`expired`). */
+ * The bucket's word is asked for before anything is sent and behind it (PUSH_HEAD: length and SHA-256): a lost answer
+ * is never guessed, and only that word ends a push. The local file is kept until then, see catalog.h (`expired`). */
 #include "engine/pushing.h"
 
 #include <stdlib.h>
@@ -135,8 +135,7 @@ void pushing_clear_next(struct engine *e, struct push_asker *a, const struct pus
 {
 	if (c->listed)
 		pushing_ask(e, a,
-			    (struct push_step){
-				    .verb = PUSH_ABORT, .key = key, .upload = c->uploads[c->at].upload });
+			    (struct push_step){ .verb = PUSH_ABORT, .key = key, .upload = c->uploads[c->at].upload });
 	else
 		pushing_ask(e, a, (struct push_step){ .verb = PUSH_UPLOADS, .key = key, .after = c->after });
 }

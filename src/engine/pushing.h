@@ -51,17 +51,17 @@ struct push_file {
 };
 
 enum push_stage {
-	PUSHING_OPEN,	  /* its file */
-	PUSHING_HASH,	  /* … whole */
-	PUSHING_LOOK,	  /* is it there? By length and checksum: that is also what confirms it at the end */
-	PUSHING_LIST,	  /* which parts are there, of those that were written down */
-	PUSHING_CLEAR,	  /* what an earlier attempt began and nobody wrote down */
-	PUSHING_BEGIN,	  /* that an upload begins is written down before it does … */
+	PUSHING_OPEN,  /* its file */
+	PUSHING_HASH,  /* … whole */
+	PUSHING_LOOK,  /* is it there? By length and checksum: that is also what confirms it at the end */
+	PUSHING_LIST,  /* which parts are there, of those that were written down */
+	PUSHING_CLEAR, /* what an earlier attempt began and nobody wrote down */
+	PUSHING_BEGIN, /* that an upload begins is written down before it does … */
 	PUSHING_CREATE,
-	PUSHING_CREATED,  /* … and its id when it has */
-	PUSHING_WHOLE,	  /* it goes in one piece */
-	PUSHING_PART,	  /* the next part that is not there: hashed, then sent */
-	PUSHING_PARTED,	  /* … and written down */
+	PUSHING_CREATED, /* … and its id when it has */
+	PUSHING_WHOLE,	 /* it goes in one piece */
+	PUSHING_PART,	 /* the next part that is not there: hashed, then sent */
+	PUSHING_PARTED,	 /* … and written down */
 	PUSHING_COMPLETE,
 	PUSHING_STAGES
 };
@@ -79,11 +79,11 @@ struct push_slot {
 	struct push_plan plan;
 	struct push_file *file; /* NULL until it is open */
 	enum push_stage stage;
-	bool busy;   /* a task or a transaction that moves it on is under way */
-	bool ending; /* the transaction that ends it is */
-	bool sent;   /* all of it, in this attempt */
-	bool anew;   /* the bucket had forgotten its upload, once in this attempt */
-	bool *there; /* owned, of plan.parts: it is in the bucket and written down */
+	bool busy;     /* a task or a transaction that moves it on is under way */
+	bool ending;   /* the transaction that ends it is */
+	bool sent;     /* all of it, in this attempt */
+	bool anew;     /* the bucket had forgotten its upload, once in this attempt */
+	bool *there;   /* owned, of plan.parts: it is in the bucket and written down */
 	unsigned part; /* the one at work, from 0 */
 	bool part_hashed;
 	uint8_t sha256[32]; /* of what was hashed last */
@@ -107,11 +107,11 @@ struct pushing {
 	struct push_slot slots[LIMIT_PUSHES];
 	struct push_sweep sweep;
 	uint64_t numbers, steps;
-	unsigned tasks;			   /* on the lane */
-	bool wanted, claiming, queueing;   /* a job may be due; one claim at a time; older ones are being queued */
-	bool closing;			   /* the engine is */
-	unsigned failures;		   /* of the bucket, in a row … */
-	uint64_t pause_ms;		   /* … so that nothing is claimed before this: one knocks for all */
+	unsigned tasks;			 /* on the lane */
+	bool wanted, claiming, queueing; /* a job may be due; one claim at a time; older ones are being queued */
+	bool closing;			 /* the engine is */
+	unsigned failures;		 /* of the bucket, in a row … */
+	uint64_t pause_ms;		 /* … so that nothing is claimed before this: one knocks for all */
 	struct timer timer;
 };
 

@@ -1,5 +1,5 @@
-/* The file of a push, read on the pool lane: opened, hashed piece by piece, and read again (from the page cache, mostly)
- * for the pusher, which has two pieces at most. */
+/* The file of a push, read on the pool lane: opened, hashed piece by piece, and read again (from the page cache,
+ * mostly) for the pusher, which has two pieces at most. */
 #include "engine/pushing.h"
 
 #include "store/media.h"
@@ -113,8 +113,8 @@ static void open_done(struct task *task)
 		s->stage = s->push.sha256 ? PUSHING_LOOK : PUSHING_HASH;
 	} else {
 		if (s && !s->ending)
-			pushing_finish(s, o->err, o->err == ERR_CORRUPT ? "The published file is not there whole." : NULL,
-				       0);
+			pushing_finish(s, o->err,
+				       o->err == ERR_CORRUPT ? "The published file is not there whole." : NULL, 0);
 		if (o->file)
 			file_close(e, o->file);
 	}

@@ -327,8 +327,8 @@ static void begin(struct push_slot *s)
 
 static void take(struct push_slot *s, const struct push_answer *a)
 {
-	static void (*const takes[PUSHING_STAGES])(struct push_slot *s, const struct push_answer *a) = {
-		[PUSHING_LOOK] = look_take,	[PUSHING_LIST] = list_take,   [PUSHING_CLEAR] = clear_take,
+	static void (*const takes[PUSHING_STAGES])(struct push_slot * s, const struct push_answer *a) = {
+		[PUSHING_LOOK] = look_take,	[PUSHING_LIST] = list_take,  [PUSHING_CLEAR] = clear_take,
 		[PUSHING_CREATE] = create_take, [PUSHING_WHOLE] = sent_take, [PUSHING_PART] = part_take,
 		[PUSHING_COMPLETE] = sent_take,
 	};

@@ -144,8 +144,7 @@ enum err catalog_push_get(struct catalog *base, const struct uuid *id, uint32_t 
 }
 
 /* The job of this lease, whose lease goes on. */
-static enum err go_on(struct catalog_sqlite *c, const struct job_key *key, int64_t lease_until_ms,
-		      struct job_info *job)
+static enum err go_on(struct catalog_sqlite *c, const struct job_key *key, int64_t lease_until_ms, struct job_info *job)
 {
 	enum err err = catalog_job_held(c, key, job);
 	if (err == ERR_OK && job->kind != JOB_PUSH)

@@ -14,7 +14,7 @@
 #define EVENT_SELECT "SELECT seq, recording, principal, type, phase, revision, at FROM events WHERE seq > ?1 "
 /* with ?4: and the bucket has confirmed it, or is not to have it */
 #define PUSHED                                                                                                         \
-	"AND (?4 = 0 OR NOT EXISTS (SELECT 1 FROM jobs WHERE recording = recordings.id AND kind = 'push' "            \
+	"AND (?4 = 0 OR NOT EXISTS (SELECT 1 FROM jobs WHERE recording = recordings.id AND kind = 'push' "             \
 	"AND state NOT IN ('done', 'cancelled'))) "
 /* oldest first, of those that a late resume can't change any more; both halves come in the order of their index */
 #define EXPIRED(index, where)                                                                                          \
@@ -99,9 +99,10 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_TALLY] = "SELECT count(*) FROM jobs WHERE state = ?1 AND kind = ?2",
 	/* job_cancel: no result of an older epoch counts, and no worker takes them any more; of a later revision it
 	 * is a later push, so that one that was refused is not asked for again either */
-	[STATEMENT_FENCE_JOBS] = "UPDATE jobs SET epoch = epoch + 1, lease_until = 0, "
-				 "state = CASE WHEN state IN ('queued', 'running', 'parked') THEN 'cancelled' ELSE state END "
-				 "WHERE recording = ?1 AND kind <> 'notify'",
+	[STATEMENT_FENCE_JOBS] =
+		"UPDATE jobs SET epoch = epoch + 1, lease_until = 0, "
+		"state = CASE WHEN state IN ('queued', 'running', 'parked') THEN 'cancelled' ELSE state END "
+		"WHERE recording = ?1 AND kind <> 'notify'",
 	[STATEMENT_PUSH_DROP] = "DELETE FROM pushes WHERE recording = ?1 AND done_at = 0",
 	/* the webhook is still to hear of the end */
 	[STATEMENT_DROP_JOBS] = "DELETE FROM jobs WHERE recording = ?1 AND kind <> 'notify'",

@@ -182,8 +182,8 @@ static bool parts_right(const struct bucket_upload *u, const struct bucket_step 
 	bool right = s->step.part_count > 0;
 	for (size_t i = 0; right && i < s->step.part_count; i++) {
 		const struct push_part *p = &s->parts[i];
-		right = p->number == i + 1 && p->number <= BUCKET_PARTS &&
-			strcmp(u->parts[i].etag, p->etag) == 0 && u->parts[i].bytes > 0 &&
+		right = p->number == i + 1 && p->number <= BUCKET_PARTS && strcmp(u->parts[i].etag, p->etag) == 0 &&
+			u->parts[i].bytes > 0 &&
 			(u->parts[i].bytes == u->parts[0].bytes ||
 			 (i + 1 == s->step.part_count && u->parts[i].bytes < u->parts[0].bytes));
 	}
@@ -409,7 +409,9 @@ void bucket_rig_answer(struct bucket_rig *r, uint64_t id, enum bucket_word word)
 		a->err = ERR_BUCKET_FAILED;
 	else if (word == BUCKET_REFUSES)
 		a->err = ERR_BUCKET_REFUSED;
-	struct push_result result = { .err = a->err, .message = sentence(a->err), .upload = "", .etag = "", .sha256 = "" };
+	struct push_result result = {
+		.err = a->err, .message = sentence(a->err), .upload = "", .etag = "", .sha256 = ""
+	};
 	if (!a->err) {
 		result.upload = a->upload;
 		result.etag = a->etag;

@@ -40,7 +40,7 @@ struct bucket {
 	unsigned object_count;
 	struct bucket_upload *uploads; /* owned: BUCKET_UPLOADS, the newest over the oldest */
 	uint64_t upload_numbers, etags;
-	unsigned did[BUCKET_VERBS]; /* steps that had an effect or an answer */
+	unsigned did[BUCKET_VERBS];   /* steps that had an effect or an answer */
 	unsigned sends[BUCKET_PARTS]; /* so often a part of this number came, from 0 */
 	unsigned damaged;	      /* bodies that were not what their checksum says */
 };

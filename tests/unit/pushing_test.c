@@ -24,7 +24,7 @@ struct fixture {
 	struct worker_rig workers;
 	struct bucket bucket;
 	struct bucket_rig pusher;
-	unsigned steps; /* answered so far … */
+	unsigned steps;	 /* answered so far … */
 	unsigned strike; /* … and the number of the one that is answered with `word`; 0: none. From 1 */
 	enum bucket_word word;
 	bool dies;  /* the server does there, when the bucket has done it, or not */
