@@ -234,7 +234,7 @@ struct catalog_ops {
 				     struct recording_info *row);
 
 	/* For tests. */
-	enum err (*job_count)(struct catalog *c, const struct uuid *id, unsigned *out);
+	enum err (*job_count)(struct catalog *c, const struct uuid *id, enum job_kind kind, unsigned *out);
 	enum err (*event_count)(struct catalog *c, const struct uuid *id, unsigned *out);
 	void (*close)(struct catalog *c);
 };

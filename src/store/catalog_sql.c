@@ -149,7 +149,7 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_LIST] = "SELECT id FROM recordings WHERE phase <> 'deleted' AND " LIST_WHERE,
 	[STATEMENT_LIST_PHASE] = "SELECT id FROM recordings WHERE phase = ?5 AND " LIST_WHERE,
 	[STATEMENT_UNFINISHED] = "SELECT id FROM recordings WHERE phase = 'uploading' ORDER BY id",
-	[STATEMENT_COUNT_JOBS] = "SELECT count(*) FROM jobs WHERE recording = ?1",
+	[STATEMENT_COUNT_JOBS] = "SELECT count(*) FROM jobs WHERE recording = ?1 AND kind = ?2",
 	[STATEMENT_COUNT_EVENTS] = "SELECT count(*) FROM events WHERE recording = ?1",
 };
 

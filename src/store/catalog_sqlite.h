@@ -199,7 +199,7 @@ enum err catalog_list(struct catalog *base, const struct catalog_filter *filter,
 		      enum err (*row)(void *arg, const struct recording_info *row), void *arg);
 enum err catalog_each_unfinished(struct catalog *base, enum err (*row)(void *arg, const struct recording_info *row),
 				 void *arg);
-enum err catalog_job_count(struct catalog *base, const struct uuid *id, unsigned *out);
+enum err catalog_job_count(struct catalog *base, const struct uuid *id, enum job_kind kind, unsigned *out);
 enum err catalog_event_count(struct catalog *base, const struct uuid *id, unsigned *out);
 
 /* catalog_rows.c */

@@ -49,8 +49,9 @@ void bucket_init(struct bucket *b)
 	assert(b->uploads);
 }
 
-static void upload_close(struct bucket_upload *u)
+static void upload_close(struct bucket *b, struct bucket_upload *u)
 {
+	b->open_uploads -= u->open;
 	for (unsigned i = 0; i < BUCKET_PARTS; i++)
 		free(u->parts[i].data);
 	*u = (struct bucket_upload){ 0 };
@@ -59,7 +60,7 @@ static void upload_close(struct bucket_upload *u)
 void bucket_release(struct bucket *b)
 {
 	for (unsigned i = 0; i < BUCKET_UPLOADS; i++)
-		upload_close(&b->uploads[i]);
+		upload_close(b, &b->uploads[i]);
 	free(b->uploads);
 	b->uploads = NULL;
 }
@@ -75,10 +76,7 @@ struct bucket_object *bucket_find(struct bucket *b, const char *key)
 
 unsigned bucket_open_uploads(const struct bucket *b)
 {
-	unsigned count = 0;
-	for (unsigned i = 0; i < BUCKET_UPLOADS; i++)
-		count += b->uploads[i].open;
-	return count;
+	return b->open_uploads;
 }
 
 static struct bucket_upload *upload_find(struct bucket *b, const char *key, const char *id)
@@ -130,6 +128,7 @@ static void do_create(struct bucket *b, const struct bucket_step *s, struct answ
 	struct bucket_upload *u = &b->uploads[b->upload_numbers++ % BUCKET_UPLOADS];
 	assert(!u->open);
 	u->open = true;
+	b->open_uploads++;
 	u->begun_ms = s->step.now_ms;
 	snprintf(u->id, sizeof u->id, "u%llu", (unsigned long long)b->upload_numbers);
 	snprintf(u->key, sizeof u->key, "%s", s->key);
@@ -209,7 +208,7 @@ static void do_complete(struct bucket *b, const struct bucket_step *s, struct an
 	}
 	object_make(b, s->key, u->sha256, data, bytes);
 	free(data);
-	upload_close(u);
+	upload_close(b, u);
 }
 
 static void do_head(struct bucket *b, const struct bucket_step *s, struct answer *a)
@@ -228,7 +227,7 @@ static void do_abort(struct bucket *b, const struct bucket_step *s, struct answe
 {
 	struct bucket_upload *u = upload_find(b, s->key, s->upload);
 	if (u)
-		upload_close(u);
+		upload_close(b, u);
 	else
 		a->err = ERR_UPLOAD_GONE;
 }

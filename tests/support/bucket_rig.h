@@ -7,7 +7,7 @@
 #include "core/model.h"
 #include "work/pusher.h"
 
-enum { BUCKET_OBJECTS = 128, BUCKET_UPLOADS = 512, BUCKET_PARTS = 64, BUCKET_VERBS = PUSH_UPLOADS + 1 };
+enum { BUCKET_OBJECTS = 128, BUCKET_UPLOADS = 256, BUCKET_PARTS = 256, BUCKET_VERBS = PUSH_UPLOADS + 1 };
 
 enum bucket_word {
 	BUCKET_DOES,
@@ -39,6 +39,7 @@ struct bucket {
 	struct bucket_object objects[BUCKET_OBJECTS];
 	unsigned object_count;
 	struct bucket_upload *uploads; /* owned: BUCKET_UPLOADS, the newest over the oldest */
+	unsigned open_uploads;
 	uint64_t upload_numbers, etags;
 	unsigned did[BUCKET_VERBS];   /* steps that had an effect or an answer */
 	unsigned sends[BUCKET_PARTS]; /* so often a part of this number came, from 0 */
