@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <shout/shout.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -294,6 +295,10 @@ static void release(struct relay *r)
 static void *run(void *arg)
 {
 	struct link l = { .r = arg };
+	sigset_t pipes; /* libshout writes to sockets that may have closed */
+	sigemptyset(&pipes);
+	sigaddset(&pipes, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &pipes, NULL);
 	while (wish_take(&l)) {
 		if (connect_shout(&l))
 			send_all(&l);
