@@ -17,12 +17,12 @@ struct push {
 	char *name; /* owned; NULL: none */
 	bool listed;
 	struct relay *relay;
-	struct broadcast *broadcast; /* held; NULL: not on air */
+	struct broadcast *broadcast;	/* held; NULL: not on air */
 	struct broadcast_reader reader; /* of what is sent */
 	struct broadcast_reader probe;	/* joined again at each look: a newer header shows there */
 	uint32_t title_version;
 	uint64_t retry_at_ms, wait_ms, connected_ms; /* connected_ms 0: it is not */
-	char said[RELAY_WHY];			      /* that it failed; "" when that was not said */
+	char said[RELAY_WHY];			     /* that it failed; "" when that was not said */
 	bool refused_said;
 };
 
@@ -56,7 +56,7 @@ static struct push *push_of(struct serve_icecast *s, const char *show)
 		free(p);
 		return NULL;
 	}
-	strcpy(p->show, show);
+	memcpy(p->show, show, strlen(show));
 	p->wait_ms = LIMIT_RELAY_WAIT_MIN_MS;
 	list_push(&s->pushes, &p->link);
 	s->count++;
@@ -74,7 +74,8 @@ static void on_shows(void *arg, enum err err, const char *text, size_t len)
 	for (struct list *l = s->pushes.next; l != &s->pushes; l = l->next)
 		list_entry(l, struct push, link)->listed = false;
 	object = json_loadb(text, len, 0, NULL);
-	json_array_foreach (json_object_get(object, "items"), i, item) {
+	json_array_foreach(json_object_get(object, "items"), i, item)
+	{
 		const char *show = json_string_value(json_object_get(item, "show"));
 		const char *name = json_string_value(json_object_get(item, "name"));
 		struct push *p = show ? push_of(s, show) : NULL;

@@ -53,5 +53,6 @@ void serve_source_close(struct serve_source *s)
 void serve_source_print(const char *host, uint16_t port)
 {
 	bool is_v6 = strchr(host, ':') != NULL;
-	printf("sources at icecast://source@%s%s%s:%u/SHOW\n", is_v6 ? "[" : "", *host ? host : "*", is_v6 ? "]" : "", port);
+	printf("sources at icecast://source@%s%s%s:%u/SHOW\n", is_v6 ? "[" : "", *host ? host : "*", is_v6 ? "]" : "",
+	       port);
 }

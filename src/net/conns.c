@@ -1,4 +1,5 @@
-/* Connections that the engine knows by an id, WebSockets and sources, and the engine's callbacks, which name that id. */
+/* Connections that the engine knows by an id, WebSockets and sources, and the engine's callbacks, which name that id.
+ */
 #include "net/private.h"
 
 static struct conn **bucket_of(struct net *n, uint64_t id)
@@ -52,6 +53,14 @@ void conn_gone(struct conn *c)
 struct conn *conn_of(const struct peer *p)
 {
 	return p->ws ? &p->ws->conn : p->mount ? &p->mount->conn : NULL;
+}
+
+void conn_forget(struct peer *p)
+{
+	if (p->ws)
+		ws_gone(p);
+	if (p->mount)
+		mount_gone(p);
 }
 
 /* The one that may still be spoken to, or NULL. */

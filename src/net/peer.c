@@ -449,10 +449,7 @@ static void peer_gone(struct peer *p)
 	p->doomed = true;
 	if (p->request)
 		request_orphan(p->request);
-	if (p->ws)
-		ws_gone(p);
-	if (p->mount)
-		mount_gone(p);
+	conn_forget(p);
 	secure_end(p);
 	chunks_free(p);
 	buf_release(&p->in);

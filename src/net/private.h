@@ -26,9 +26,9 @@ enum net_stop { NET_RUNNING, NET_FLUSHING, NET_DESTROYING, NET_HANDLES };
 
 /* What a listening socket speaks. */
 enum door {
-	DOOR_PLAIN, /* http, on loopback */
-	DOOR_TLS,   /* https only, with the operator's certificate */
-	DOOR_LAN,   /* both: the first byte decides. Only our own names are answered */
+	DOOR_PLAIN,  /* http, on loopback */
+	DOOR_TLS,    /* https only, with the operator's certificate */
+	DOOR_LAN,    /* both: the first byte decides. Only our own names are answered */
 	DOOR_SOURCE, /* Icecast's sources, with and without TLS: the first byte decides */
 	DOORS
 };
@@ -86,15 +86,15 @@ struct net {
 /* --- peer.c: a connection's bytes --- */
 
 enum peer_state {
-	PEER_HEAD,    /* a request's head is awaited */
-	PEER_BODY,    /* its body */
-	PEER_ANSWER,  /* it is being answered: nothing is read */
-	PEER_STREAM,  /* it is being told of events until it leaves: input is dropped */
-	PEER_WS,      /* frames */
-	PEER_WS_DONE, /* our close frame is on its way: frames are dropped until the peer's comes */
+	PEER_HEAD,	  /* a request's head is awaited */
+	PEER_BODY,	  /* its body */
+	PEER_ANSWER,	  /* it is being answered: nothing is read */
+	PEER_STREAM,	  /* it is being told of events until it leaves: input is dropped */
+	PEER_WS,	  /* frames */
+	PEER_WS_DONE,	  /* our close frame is on its way: frames are dropped until the peer's comes */
 	PEER_SOURCE_HEAD, /* a source's head is awaited */
 	PEER_SOURCE,	  /* its media, or what it is to be answered */
-	PEER_LINGER,  /* all is said: input is dropped until the peer closes, so that it gets to read the answer */
+	PEER_LINGER,	  /* all is said: input is dropped until the peer closes, so that it gets to read the answer */
 };
 
 /* Why reading stands still. */
@@ -335,6 +335,8 @@ struct conn {
 void conn_open(struct conn *c, struct peer *p, const struct grant *grant);
 /* Tells the engine that the connection is over. */
 void conn_gone(struct conn *c);
+/* The peer is gone, and so is what it has of these. */
+void conn_forget(struct peer *p);
 /* The peer's, or NULL. */
 struct conn *conn_of(const struct peer *p);
 

@@ -70,8 +70,8 @@ void net_lan(struct net *n, struct lan *lan, uint16_t port);
 /* Before net_listen: also listen for Icecast's sources (PUT, SOURCE, titles), which show the user "source" and their
  * show's password and are the principal "source". With TLS too where there is a certificate. */
 struct net_source {
-	const char *host; /* an address, "" for all; outlives net */
-	uint16_t port;	  /* 0: the system picks one; net_source_port tells */
+	const char *host;		/* an address, "" for all; outlives net */
+	uint16_t port;			/* 0: the system picks one; net_source_port tells */
 	const struct source_keys *keys; /* outlive net */
 };
 void net_source(struct net *n, const struct net_source *source);

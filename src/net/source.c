@@ -117,8 +117,8 @@ static size_t name_cut(const char *name)
 
 static char *start_text(const struct source_request *r)
 {
-	json_t *start = json_pack("{s:s, s:s, s:s, s:s, s:b}", "type", "start", "show", r->mount, "mime", r->mime, "ext",
-				  r->ext, "part", 1);
+	json_t *start = json_pack("{s:s, s:s, s:s, s:s, s:b}", "type", "start", "show", r->mount, "mime", r->mime,
+				  "ext", r->ext, "part", 1);
 	size_t len = name_cut(r->name);
 	if (start && len > 0)
 		json_object_set_new(start, "name", json_stringn(r->name, len));
@@ -258,7 +258,8 @@ static void media(struct mount *m, const uint8_t *data, size_t len, struct now n
 	if (len == 0)
 		return;
 	m->heard_ms = now.mono_ms;
-	engine_conn_media(m->conn.peer->net->engine, m->conn.id, (struct engine_media){ .data = data, .len = len }, now);
+	engine_conn_media(m->conn.peer->net->engine, m->conn.id, (struct engine_media){ .data = data, .len = len },
+			  now);
 }
 
 /* The body has come to its end: the show too. */
@@ -315,7 +316,8 @@ size_t source_input(struct peer *p, uint8_t *data, size_t len)
 	if (m->phase != MOUNT_ON_AIR)
 		return 0; /* it waits behind its gate */
 	size_t taken = body_input(m, data, len);
-	if (!m->conn.closing && m->request.body == SOURCE_BODY_CHUNKED) /* lines between chunks are signs of life, too */
+	if (!m->conn.closing &&
+	    m->request.body == SOURCE_BODY_CHUNKED) /* lines between chunks are signs of life, too */
 		engine_conn_alive(p->net->engine, m->conn.id, net_now(p->net));
 	return taken;
 }

@@ -12,7 +12,7 @@
 #include <time.h>
 
 enum {
-	STEP_MS = 20,	   /* between two looks at a connection that is busy */
+	STEP_MS = 20,	     /* between two looks at a connection that is busy */
 	PIECE_BYTES = 16384, /* taken from the queue at once */
 	NAME_BYTES = LIMIT_NAME_CHARS * 4 + 1,
 };

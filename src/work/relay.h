@@ -25,8 +25,8 @@ enum { RELAY_WHY = 256 };
 
 /* ERR_NO_MEMORY; ERR_INTERNAL: no thread. `url` is copied. `agent`: a static string, as which it is introduced. */
 enum err relay_new(const struct relay_url *url, const char *agent, struct relay **out);
-/* The thread ends when it can, and frees what is its own: it may hang for a while at a name that nobody resolves. Accepts
- * NULL. */
+/* The thread ends when it can, and frees what is its own: it may hang for a while at a name that nobody resolves.
+ * Accepts NULL. */
 void relay_free(struct relay *r);
 
 /* Is it a type that an Icecast takes from libshout? WebM, Ogg, MP3, AAC. */

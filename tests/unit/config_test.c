@@ -442,9 +442,9 @@ static void origins(void **state)
 static void test_sources_of_icecast(void **state)
 {
 	struct config c;
-	assert_int_equal(load(&c, CONFIG_SERVE, ARGV(DATA, ARG("--source-listen=:8000"), ARG("--source-password=a b")),
-			      NULL),
-			 CONFIG_GO);
+	assert_int_equal(
+		load(&c, CONFIG_SERVE, ARGV(DATA, ARG("--source-listen=:8000"), ARG("--source-password=a b")), NULL),
+		CONFIG_GO);
 	assert_string_equal(c.source_host, "");
 	assert_int_equal(c.source_port, 8000);
 	assert_string_equal(c.source_password, "a b");

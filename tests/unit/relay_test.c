@@ -26,9 +26,10 @@ static void addresses_are_read(void **state)
 		const char *text, *host, *user, *password, *mount, *of_morning;
 		uint16_t port;
 	} rows[] = {
-		{ "icecast://source:hackme@radio.example:8001/live.mp3", "radio.example", "source", "hackme", "/live.mp3",
-		  "/live.mp3", 8001 },
-		{ "icecast://:p%40s%3as@127.0.0.1/{show}", "127.0.0.1", "source", "p@s:s", "/{show}", "/morning", 8000 },
+		{ "icecast://source:hackme@radio.example:8001/live.mp3", "radio.example", "source", "hackme",
+		  "/live.mp3", "/live.mp3", 8001 },
+		{ "icecast://:p%40s%3as@127.0.0.1/{show}", "127.0.0.1", "source", "p@s:s", "/{show}", "/morning",
+		  8000 },
 		{ "icecast://dj:a:b@[::1]:9000/a/{show}.webm", "::1", "dj", "a:b", "/a/{show}.webm", "/a/morning.webm",
 		  9000 },
 		{ "icecast://source:a@b@host/x", "host", "source", "a@b", "/x", "/x", 8000 },
@@ -258,7 +259,7 @@ static void a_title_goes_on_its_own_way(void **state)
 	relay_title(r, "Bj\xc3\xb6rk - J\xc3\xb3ga & co");
 	int title = source_accept(head, sizeof head, "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n");
 	assert_non_null(strstr(head, "GET /admin/metadata?"));
-	assert_non_null(strstr(head, "song=Bj%C3%B6rk%20-%20J%C3%B3ga%20%26%20co"));
+	assert_non_null(strstr(head, "song=Bj%c3%b6rk%20%2d%20J%c3%b3ga%20%26%20co"));
 	close(title);
 	relay_free(r);
 	close(fd);

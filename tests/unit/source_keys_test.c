@@ -62,9 +62,8 @@ static void what_is_no_line_is_named_by_its_number(void **state)
 		const char *text;
 		unsigned line;
 	} rows[] = {
-		{ "morning", 1 },	      { "a b\n\nmorning \nc d", 3 }, { "a b\na c", 2 },
-		{ "* b\n* c", 2 },	      { ".a b", 1 },		     { "a/b c", 1 },
-		{ "a b\nm\xc3\xb6rning c", 2 }, { "a b\x01", 1 },		     { "** b", 1 },
+		{ "morning", 1 }, { "a b\n\nmorning \nc d", 3 },  { "a b\na c", 2 }, { "* b\n* c", 2 }, { ".a b", 1 },
+		{ "a/b c", 1 },	  { "a b\nm\xc3\xb6rning c", 2 }, { "a b\x01", 1 },  { "** b", 1 },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct source_keys *k;
