@@ -1,4 +1,5 @@
 /* Subscriptions: who follows what, and which changes are to be passed on. See subscriptions.h. */
+#include "engine/shows.h"
 #include "engine/subscriptions.h"
 
 #include <assert.h>
@@ -83,7 +84,7 @@ static bool watched(const struct engine *e, const struct uuid *id)
 	return w != NULL;
 }
 
-static struct follow *follow_of(struct engine *e, struct conn *c)
+struct follow *follow_of(struct engine *e, struct conn *c)
 {
 	if (c->follow)
 		return c->follow;
@@ -93,6 +94,7 @@ static struct follow *follow_of(struct engine *e, struct conn *c)
 	list_init(&f->ready);
 	list_init(&f->watches);
 	list_init(&f->askings);
+	list_init(&f->shows);
 	list_init(&f->changes);
 	list_init(&f->bytes);
 	list_init(&f->reading);
@@ -120,6 +122,8 @@ void follow_conn_closed(struct engine *e, struct conn *c)
 		follow_unwatch(e, list_entry(f->watches.next, struct watch, link));
 	while (list_pop(&f->askings))
 		; /* their answers come, and find nobody */
+	while (!list_empty(&f->shows))
+		follow_show_drop(e, list_entry(f->shows.next, struct show_watch, link));
 	list_remove(&f->all);
 	list_remove(&f->ready);
 	backlog_free(f);
@@ -281,6 +285,10 @@ void conn_subscribe(struct engine *e, struct conn *c, const struct message_subsc
 	}
 	struct grant grant;
 	enum err err = conn_grant(e, c, m->token, &grant);
+	if (!err && m->show) {
+		conn_subscribe_show(e, c, m, &grant);
+		return;
+	}
 	if (!err && !(grant.scopes & (SCOPE_RECORD | SCOPE_PLAY | SCOPE_ADMIN)))
 		err = ERR_FORBIDDEN_SCOPE;
 	if (err) {

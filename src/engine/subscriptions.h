@@ -9,6 +9,8 @@
 
 #include "engine/internal.h"
 
+struct show_watch;
+
 enum { WATCH_BUCKETS = 4096 };
 
 /* A connection follows a recording by its id. */
@@ -47,6 +49,7 @@ struct follow {
 	struct list ready;   /* in engine.following.ready */
 	struct list watches; /* struct watch */
 	struct list askings; /* those by id whose recording is being looked for */
+	struct list shows;   /* struct show_watch */
 	unsigned watch_count, asking;
 	bool follows_all;
 	struct grant grant; /* with follows_all */
@@ -74,6 +77,18 @@ void follow_unwatch(struct engine *e, struct watch *w);
 /* Asks the catalog for the newest; they and `subscribed` then come into the backlog. */
 void follow_list(struct engine *e, struct follow *f);
 void follow_arm(struct engine *e, uint64_t at_ms);
+
+/* What the connection follows, made if it follows nothing yet. */
+struct follow *follow_of(struct engine *e, struct conn *c);
+
+/* --- shows_told.c --- */
+
+void conn_subscribe_show(struct engine *e, struct conn *c, const struct message_subscribe *m,
+			 const struct grant *grant);
+void follow_show_drop(struct engine *e, struct show_watch *w);
+/* Is anything about a show to be told? Tells one thing of it. */
+bool follow_show_due(const struct follow *f);
+void follow_show_tell(struct engine *e, struct follow *f);
 
 /* --- telling.c --- */
 

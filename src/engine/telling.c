@@ -373,8 +373,8 @@ static enum progress follow_tell_some(struct engine *e, struct follow *f, unsign
 	enum progress progress = PROGRESS_TOLD;
 	for (unsigned i = 0; i < most && progress != PROGRESS_WAIT; i++) {
 		struct news *n = news_next(f);
-		bool figures = figures_due(e, f);
-		if (!figures && !n) {
+		bool figures = figures_due(e, f), show = follow_show_due(f);
+		if (!figures && !n && !show) {
 			progress = PROGRESS_WAIT;
 			break;
 		}
@@ -386,6 +386,8 @@ static enum progress follow_tell_some(struct engine *e, struct follow *f, unsign
 		progress = PROGRESS_TOLD;
 		if (figures)
 			tell_figures(e, f);
+		else if (show)
+			follow_show_tell(e, f);
 		else
 			progress = news_tell(e, f, n);
 		g->told += progress == PROGRESS_TOLD;

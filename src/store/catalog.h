@@ -30,6 +30,7 @@ struct catalog_seal {
 	const struct track_info *tracks; /* number, bytes, sha256, sealed, parts: all tracks */
 	uint32_t track_count;
 	const char *mime; /* known by now: of a row that has none; NULL: still not */
+	uint64_t shift;	  /* of a show's version, see recording_info */
 	enum err error;	  /* ERR_OK: to `queued` with a finalize job; else to `error` with this code, no job */
 	const char *error_message;
 	int64_t now_ms;

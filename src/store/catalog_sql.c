@@ -48,7 +48,8 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_TOUCH] = "UPDATE recordings SET bytes = ?2, updated_at = ?3 WHERE id = ?1 AND phase <> 'deleted'",
 	[STATEMENT_CLAIM] =
 		"UPDATE recordings SET phase = ?4, sealed_by = ?5, interrupted = ?6, revision = ?7, bytes = ?8, "
-		"error_code = ?9, error_message = ?10, updated_at = ?3, sealed_at = ?3, mime = coalesce(mime, ?11) "
+		"error_code = ?9, error_message = ?10, updated_at = ?3, sealed_at = ?3, mime = coalesce(mime, ?11), "
+		"show_shift = ?12 "
 		"WHERE id = ?1 AND phase = ?2",
 	[STATEMENT_REOPEN] = "UPDATE recordings SET phase = 'uploading', sealed_by = NULL, interrupted = 0, "
 			     "error_code = NULL, error_message = NULL, updated_at = ?3 WHERE id = ?1 AND phase = ?2",

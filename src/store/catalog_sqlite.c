@@ -157,6 +157,7 @@ static void bind_seal(sqlite3_stmt *stmt, const struct catalog_seal *seal, enum 
 		catalog_bind_text(stmt, 10, seal->error_message);
 	}
 	catalog_bind_text(stmt, 11, seal->mime);
+	sqlite3_bind_int64(stmt, 12, (sqlite3_int64)seal->shift);
 }
 
 /* Its job has just been tried as often as it may be: there is to be no new attempt before the window is over. */

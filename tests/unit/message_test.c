@@ -282,7 +282,7 @@ static void states_are_written(void **state)
 	message_subscribed(&out, &(struct message_subscribe){ .all = true });
 	assert_string_equal(out.data, "{\"type\":\"subscribed\",\"all\":true}");
 	out.len = 0;
-	message_subscribed(&out, &(struct message_subscribe){ .id = "a\"b" });
+	message_subscribed(&out, &(struct message_subscribe){ .id = (char[]){ "a\"b" } });
 	assert_string_equal(out.data, "{\"type\":\"subscribed\",\"id\":\"a\\\"b\"}");
 	out.len = 0;
 	message_status(&out, "recording", "{\"id\":1}");
