@@ -50,9 +50,9 @@ for (const [kind, { args, mime }] of Object.entries(TOOLS)) {
 			const name = `ffmpeg-${kind}-${legacy}`;
 			const port = await sourcePort(server);
 			const source = ffmpegSource(t, `icecast://source:${PASSWORD}@127.0.0.1:${port}/${name}.${kind}`,
-				['-t', '5', ...args, '-ice_name', 'Früh am Morgen', '-legacy_icecast', String(legacy)]);
+				['-t', '4', ...args, '-ice_name', 'Früh am Morgen', '-legacy_icecast', String(legacy)]);
 			await live(name);
-			const heard = await listen(`${server.url}/live/${name}`, 3000);
+			const heard = await listen(`${server.url}/live/${name}`, 20_000);
 			assert.equal(heard.status, 200);
 			assert.equal(heard.headers.get('content-type').split(';')[0], mime);
 			assertDecodes(heard.bytes, 'what was heard');
@@ -117,8 +117,7 @@ test('a source that comes back within the grace goes on with its recording', opt
 	const version = await onlyVersion('again');
 	assert.equal(version.interrupted, true);
 	assert.ok((await original(version.id)).equals(Buffer.concat([first, second])));
-	const kept = JSON.parse(readFileSync(join(server.dataDir, 'spool', version.id, 'recording.json')));
-	assert.deepEqual(JSON.stringify(kept).match(/"parts":\[(\d+)\]/)?.[1], String(first.length));
+	assert.deepEqual(version.tracks[0].parts, [first.length]);
 });
 
 test('who may not is told so in words that its tool knows, and the connection closes', options, async (t) => {
