@@ -69,7 +69,8 @@ static void state_format(const struct hf_take *take, const struct hf_progress *p
 		snprintf(out, 256, "%s", states[p->state]);
 }
 
-static void line_format(struct progress *s, const struct hf_take *take, const char *note, uint64_t now_ms, char out[1024])
+static void line_format(struct progress *s, const struct hf_take *take, const char *note, uint64_t now_ms,
+			char out[1024])
 {
 	struct hf_progress p;
 	char read[32], safe[32], speed[32], state[256], bar[BAR + 1];

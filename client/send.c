@@ -3,8 +3,8 @@
 #include "send.h"
 
 #include "guess.h"
-#include "send_options.h"
 #include "progress.h"
+#include "send_options.h"
 #include "take.h"
 
 #include <errno.h>
@@ -228,7 +228,7 @@ static void finish_leftover(struct send *s, struct leftover *l)
 	const char *label = l->source ? l->source : "an earlier standard input";
 	if (l->failed) {
 		progress_note(&s->show, "%s was given up by an earlier run (%s); session %s in %s", label, l->failed,
-			  l->session, s->options.spool);
+			      l->session, s->options.spool);
 		return;
 	}
 	int result = resume(s, l->session, &take);

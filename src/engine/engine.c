@@ -264,7 +264,8 @@ static void stop_pump(struct engine *e)
 	if (!e->stopping || !e->stopped || e->checkpoint.running || e->catalog_busy)
 		return;
 	bool busy = e->in_flight.count > 0 || e->spool_writes > 0 || !list_empty(&e->dirty) || e->space_reading;
-	bool work = !list_empty(&e->shows.due) || retention_busy(e) || !jobs_idle(e) || !fetching_idle(e) || !notifying_idle(e);
+	bool work = !list_empty(&e->shows.due) || retention_busy(e) || !jobs_idle(e) || !fetching_idle(e) ||
+		    !notifying_idle(e);
 	if (busy || work || journal_busy(e->journal) || !list_empty(&e->catalog_queue))
 		return;
 	bool behind = journal_durable(e->journal) > e->checkpoint.covered + 1;

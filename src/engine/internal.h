@@ -144,14 +144,14 @@ struct conn {
 	bool start_ready, start_resumed; /* `started` waits only for room to append to */
 	uint64_t start_bytes;
 	struct held *held, **held_tail;
-	size_t held_bytes;  /* of those */
-	struct air *air;    /* the show that it hosts, or asks to host; NULL: none */
-	bool hosting;	    /* it does: what it sends is on air … */
-	bool moving;	    /* … and is about to be recorded as another version */
-	bool host_part;	    /* its `start` said `part` */
-	bool stopping;	    /* it asked for the show's end, and hears of it */
-	uint64_t stream_at; /* so much of its stream has come … */
-	uint64_t stream_from; /* … and its take has it from here on: acks begin behind it */
+	size_t held_bytes;	  /* of those */
+	struct air *air;	  /* the show that it hosts, or asks to host; NULL: none */
+	bool hosting;		  /* it does: what it sends is on air … */
+	bool moving;		  /* … and is about to be recorded as another version */
+	bool host_part;		  /* its `start` said `part` */
+	bool stopping;		  /* it asked for the show's end, and hears of it */
+	uint64_t stream_at;	  /* so much of its stream has come … */
+	uint64_t stream_from;	  /* … and its take has it from here on: acks begin behind it */
 	struct waiter *starting;  /* its `start` that waits */
 	struct follow *follow;	  /* what it subscribed to, NULL: nothing */
 	struct fetch_slot *fetch; /* there is no peer: it is a fetch of our own, which hears what a peer would */

@@ -102,9 +102,9 @@ static void restore(struct air *air, const struct recording_info *info, const st
 		.principal = info->principal,
 		.session = first->session_id,
 		.since_ms = first->principal ? first->created_ms : info->created_ms,
-		.take = info->phase == PHASE_UPLOADING				   ? SHOW_TAKE_RECORDING
+		.take = info->phase == PHASE_UPLOADING				? SHOW_TAKE_RECORDING
 			: info->phase == PHASE_ERROR && failed == info->version ? SHOW_TAKE_FAILED
-										   : SHOW_TAKE_NONE,
+										: SHOW_TAKE_NONE,
 		.ended = grace ? SHOW_WHY_GRACE : SHOW_WHY_ELSEWHERE,
 		.error = info->error,
 	};

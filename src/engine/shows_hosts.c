@@ -302,11 +302,9 @@ static void move(struct engine *e, struct air *air, const struct show_effect *fx
 	uint16_t track;
 	if (!c || !c->hosting || c->air != air || !t || c->session.state != SESSION_OPEN)
 		return;
-	struct attach a = { .conn = c->id,
-			    .track = "main",
-			    .from = BYTES_UNKNOWN,
-			    .created = true,
-			    .wall_ms = engine_wall(e) };
+	struct attach a = {
+		.conn = c->id, .track = "main", .from = BYTES_UNKNOWN, .created = true, .wall_ms = engine_wall(e)
+	};
 	take_pin(t);
 	version_prefill(e, c, air, t, BYTES_UNKNOWN);
 	c->moving = true;
@@ -330,8 +328,8 @@ void shows_moved(struct engine *e, struct conn *c, struct take *t)
 
 bool shows_keep(struct engine *e, struct conn *c, const struct take *t, enum err err)
 {
-	bool storage = err == ERR_POISONED || err == ERR_STORAGE_FULL || err == ERR_STORAGE_SLOW ||
-		       err == ERR_WRITE_FAILED;
+	bool storage =
+		err == ERR_POISONED || err == ERR_STORAGE_FULL || err == ERR_STORAGE_SLOW || err == ERR_WRITE_FAILED;
 	if (!c->hosting || !storage || (c->attached && c->take != t))
 		return false;
 	c->attached = c->blocked = c->start_ready = c->moving = false;

@@ -57,10 +57,8 @@ static json_t *air_json(const struct engine *e, const struct air *air)
 	json_object_set_new(object, "owner", text_or_null(on ? s->principal : NULL));
 	json_object_set_new(object, "name", text_or_null(on ? air->name : NULL));
 	json_object_set_new(object, "mime", text_or_null(air->broadcast ? broadcast_mime(air->broadcast) : NULL));
-	json_object_set_new(object, "title",
-			    json_string(air->broadcast ? broadcast_title_text(air->broadcast) : ""));
-	json_object_set_new(object, "listeners",
-			    json_integer(air->broadcast ? broadcast_readers(air->broadcast) : 0));
+	json_object_set_new(object, "title", json_string(air->broadcast ? broadcast_title_text(air->broadcast) : ""));
+	json_object_set_new(object, "listeners", json_integer(air->broadcast ? broadcast_readers(air->broadcast) : 0));
 	return object;
 }
 

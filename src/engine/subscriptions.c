@@ -1,6 +1,6 @@
 /* Subscriptions: who follows what, and which changes are to be passed on. See subscriptions.h. */
-#include "engine/shows.h"
 #include "engine/subscriptions.h"
+#include "engine/shows.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -324,32 +324,10 @@ _Static_assert(LIMIT_SUBSCRIPTIONS == 32, "a sentence names it");
 
 /* --- what changed --- */
 
-static uint64_t mix(uint64_t h, uint64_t value)
-{
-	h = (h ^ value) * 0x9e3779b97f4a7c15ULL;
-	return h ^ h >> 29;
-}
-
-/* Of all that a take shows but its bytes and its name. */
-static uint64_t digest(const struct take *t)
-{
-	const struct recording *r = &t->rec;
-	uint64_t h = mix(r->info.track_count, (uint64_t)r->info.updated_ms);
-	h = mix(h, (uint64_t)r->info.phase << 32 | (uint64_t)r->info.error << 16 | r->info.interrupted);
-	h = mix(h, r->info.revision);
-	h = mix(h, r->idle_deadline ^ (r->frozen_ms != UINT64_MAX));
-	for (uint32_t i = 0; i < r->info.track_count; i++) {
-		bool sealed = r->tracks[i].stage == STAGE_SEALED;
-		h = mix(h,
-			(uint64_t)r->info.tracks[i].part_count << 2 | (uint64_t)sealed << 1 | (r->tracks[i].conn != 0));
-	}
-	return h;
-}
-
 void follow_seen(struct take *t)
 {
 	if (!t->loading)
-		t->shown = digest(t);
+		t->shown = follow_digest(t);
 }
 
 void follow_change(struct engine *e, struct take *t)
@@ -363,7 +341,7 @@ void follow_change(struct engine *e, struct take *t)
 
 void follow_compare(struct engine *e, struct take *t)
 {
-	if (t->shown != digest(t))
+	if (t->shown != follow_digest(t))
 		follow_change(e, t);
 }
 

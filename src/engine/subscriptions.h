@@ -98,6 +98,8 @@ void backlog_mark(struct engine *e, struct follow *f, enum news_kind kind, const
 void backlog_free(struct follow *f);
 /* The connection may have something to hear. */
 void follow_ready(struct engine *e, struct follow *f);
+/* A digest of all that a take shows but its bytes and its name. */
+uint64_t follow_digest(const struct take *t);
 /* Is all that the take shows durable? */
 bool follow_tellable(const struct engine *e, const struct take *t);
 /* Tells what there is room for. */

@@ -230,6 +230,27 @@ static void rows_ask(struct engine *e, struct follow *f)
 
 /* --- telling --- */
 
+static uint64_t mix(uint64_t h, uint64_t value)
+{
+	h = (h ^ value) * 0x9e3779b97f4a7c15ULL;
+	return h ^ h >> 29;
+}
+
+uint64_t follow_digest(const struct take *t)
+{
+	const struct recording *r = &t->rec;
+	uint64_t h = mix(r->info.track_count, (uint64_t)r->info.updated_ms);
+	h = mix(h, (uint64_t)r->info.phase << 32 | (uint64_t)r->info.error << 16 | r->info.interrupted);
+	h = mix(h, r->info.revision);
+	h = mix(h, r->idle_deadline ^ (r->frozen_ms != UINT64_MAX));
+	for (uint32_t i = 0; i < r->info.track_count; i++) {
+		bool sealed = r->tracks[i].stage == STAGE_SEALED;
+		h = mix(h,
+			(uint64_t)r->info.tracks[i].part_count << 2 | (uint64_t)sealed << 1 | (r->tracks[i].conn != 0));
+	}
+	return h;
+}
+
 void follow_ready(struct engine *e, struct follow *f)
 {
 	if (!f->blocked && list_empty(&f->ready))
