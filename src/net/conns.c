@@ -50,9 +50,11 @@ void conn_gone(struct conn *c)
 	engine_conn_closed(n->engine, c->id, net_now(n));
 }
 
-struct conn *conn_of(const struct peer *p)
+size_t conn_room(const struct peer *p)
 {
-	return p->ws ? &p->ws->conn : p->mount ? &p->mount->conn : NULL;
+	const struct conn *c = p->ws ? &p->ws->conn : p->mount ? &p->mount->conn : NULL;
+	bool reads = p->state == PEER_WS || p->state == PEER_SOURCE;
+	return c && reads && !c->closing && !p->gates && !p->doomed ? engine_conn_room(p->net->engine, c->id) : 0;
 }
 
 void conn_forget(struct peer *p)
