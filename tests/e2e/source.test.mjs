@@ -165,11 +165,12 @@ test('a mount that is in use is refused until it is free', options, async (t) =>
 	await api(server, '/api/shows/busy/stop', { method: 'POST' });
 	await one.over();
 	assert.equal((await show('busy')).state, 'off');
-	await browser.start({ show: 'busy' });
+	browser.send({ type: 'start', show: 'busy', mime: 'audio/webm', ext: 'webm' });
+	await browser.when(() => browser.inbox.find((message) => message.type === 'started'), 'started');
 	const third = await raw(t, port).send(put('/busy', 'Content-Type: audio/mpeg')).over();
 	assert.equal(third.status, 403); // a browser has it now
 	browser.send({ type: 'stop' });
-	await browser.next('stopped');
+	await browser.when(() => browser.inbox.find((message) => message.type === 'stopped'), 'stopped');
 });
 
 test('titles reach the show', options, async (t) => {
