@@ -111,7 +111,7 @@ static void state_set(struct link *l, enum relay_state state, const char *why)
 	pthread_mutex_lock(&r->lock);
 	if (current(l)) {
 		r->state = state;
-		snprintf(r->why, sizeof r->why, "%s", why ? why : "");
+		snprintf(r->why, sizeof r->why, "%s", why && *why ? why : "the connection broke");
 		if (state == RELAY_FAILED || state == RELAY_IDLE) {
 			r->wanted = false;
 			r->len = 0;
@@ -225,12 +225,13 @@ static bool piece_take(struct link *l, bool idle, struct piece *out)
 /* Gives libshout what it may still hold; false when nothing more can be sent. */
 static bool flush(struct link *l, ssize_t *queued, uint64_t *progress_ms)
 {
-	(void)!shout_send_raw(l->shout, NULL, 0);
+	static const unsigned char none[1];
+	bool lives = shout_send_raw(l->shout, none, 0) >= 0; /* where an error of the send before comes out */
 	ssize_t now = shout_queuelen(l->shout);
 	if (now < *queued || now == 0)
 		*progress_ms = clock_ms();
 	*queued = now;
-	if (shout_get_connected(l->shout) != SHOUTERR_CONNECTED)
+	if (!lives || shout_get_connected(l->shout) != SHOUTERR_CONNECTED)
 		fail(l, shout_get_error(l->shout));
 	else if (clock_ms() - *progress_ms > LIMIT_LISTEN_STALL_MS)
 		fail(l, "it takes no more");

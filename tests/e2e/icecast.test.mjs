@@ -13,9 +13,22 @@ const options = { timeout: 90_000 };
 const url = (port, mount = '/{show}') => `icecast://source:${PASSWORD}@127.0.0.1:${port}${mount}`;
 const count = (text, pattern) => [...text.matchAll(pattern)].length;
 
-function assertDecodes(bytes, what) {
+function assertDecodes(bytes, what, but = /^$/) {
 	const { status, stderr } = spawnSync('ffmpeg', ['-nostdin', '-v', 'error', '-i', 'pipe:0', '-f', 'null', '-'], { input: bytes, encoding: 'utf8' });
-	assert.equal(`${status} ${stderr}`, '0 ', what);
+	const said = stderr.split('\n').filter((line) => line && !but.test(line)).join('\n');
+	assert.equal(`${status} ${said}`, '0 ', what);
+}
+
+/** Up to the end of the last frame that is whole: an Icecast cuts a stream's end anywhere. */
+function wholeFrames(adts) {
+	let at = 0;
+	while (at + 7 <= adts.length) {
+		assert.equal(adts.readUInt16BE(at) & 0xfff6, 0xfff0, `a frame begins at ${at}`);
+		const length = (adts.readUIntBE(at + 3, 3) >> 5) & 0x1fff;
+		if (at + length > adts.length) break;
+		at += length;
+	}
+	return adts.subarray(0, at);
 }
 
 /** ffmpeg on air with `show` for so long. */
@@ -41,7 +54,7 @@ test('a real Icecast has every show that is on air, in every format', options, a
 		assert.equal(mounts[`/${kind}`].server_name, `The ${kind}`);
 		const { bytes, headers } = await listen(`${icecast.url}/${kind}`, 30_000); // to its end
 		assert.ok(bytes.length > 30_000, `${kind}: ${bytes.length}`);
-		assertDecodes(bytes, `${kind}, ${headers.get('content-type')}`);
+		assertDecodes(kind === 'aac' ? wholeFrames(bytes) : bytes, `${kind}, ${headers.get('content-type')}`, /File ended prematurely/); // in a cluster
 	}));
 	await until(async () => Object.keys(await icecast.mounts()).length === 0, 30_000, 'all are off');
 	assert.doesNotMatch(server.output, new RegExp(PASSWORD));
@@ -100,10 +113,10 @@ test('libshout at our own port: one server pushes to another', options, async (t
 	await until(async () => (await api(far, '/api/shows/far-morning')).body.state === 'live', 10_000, 'on air there');
 	assert.equal((await api(far, '/api/shows/far-morning')).body.name, 'Morning');
 	host.send({ type: 'stop' });
-	await host.next('stopped');
+	await host.when(() => host.inbox.find((message) => message.type === 'stopped'), 'stopped');
 	await until(async () => (await api(far, '/api/shows/far-morning')).body.state === 'off', 10_000, 'off there');
 	const [version] = (await api(far, '/api/recordings?show=far-morning')).body.items;
 	const { bytes: got } = await api(far, `/api/recordings/${version.id}/original`);
 	assertDecodes(got, 'what came there');
-	assert.ok(got.length > 0);
+	assert.ok(got.subarray(-2000).equals(bytes.subarray(-2000)), 'all of it came');
 });
