@@ -150,6 +150,7 @@ struct conn {
 	bool moving;		  /* … and is about to be recorded as another version */
 	bool host_part;		  /* its `start` said `part` */
 	bool stopping;		  /* it asked for the show's end, and hears of it */
+	bool off_air;		  /* its show was ended: what it sends until its next `start` is dropped */
 	uint64_t stream_at;	  /* so much of its stream has come … */
 	uint64_t stream_from;	  /* … and its take has it from here on: acks begin behind it */
 	struct waiter *starting;  /* its `start` that waits */

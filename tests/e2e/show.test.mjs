@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { diskOrSkip } from './support/disk.mjs';
 import { sharedServer, startServer, until } from './support/server.mjs';
-import { assertOriginal, hostWire, isSealed, media, recording, sessionId, sha256, wire, WebSocket } from './support/wire.mjs';
+import { api, assertOriginal, hostWire, isSealed, media, recording, sessionId, sha256, wire, WebSocket } from './support/wire.mjs';
 
 const GRACE_MS = 1500;
 const server = sharedServer({ args: ['--grace', `${GRACE_MS}ms`] });
@@ -109,6 +109,29 @@ test('a restart gives a show its grace, and the host goes on', options, async (t
 	const sealed = await ended(own, id);
 	assert.deepEqual([sealed.interrupted, sealed.revision], [true, 1]);
 	await assertOriginal(own, id, media(1000));
+});
+
+test('a stop over HTTP ends a show whose host goes on sending', options, async (t) => {
+	const name = show();
+	const host = await hostWire(t, server);
+	const { id } = await host.start({ show: name, sessionId: sessionId() });
+	const timer = setInterval(() => host.binary(media(2000)), 5);
+	t.after(() => clearInterval(timer));
+	await host.untilAcked(20_000);
+	const answers = await Promise.all([1, 2, 3].map(() => api(server, `/api/shows/${name}/stop`, { method: 'POST' })));
+	for (const { status, body } of answers) assert.deepEqual([status, body.stopped], [200, { show: name, version: 1, id }]);
+	const saved = await host.next('saved');
+	assert.ok(saved.bytes >= 20_000);
+	assert.deepEqual(host.inbox, []);
+	assert.equal((await ended(server, id)).revision, 1);
+	const again = await api(server, '/api/stream/stop', { method: 'POST' });
+	assert.deepEqual([again.status, again.body], [200, { stopped: null }]);
+	const never = await api(server, `/api/shows/${show()}/stop`, { method: 'POST' });
+	assert.deepEqual([never.status, never.body], [200, { stopped: null }]);
+	const off = await api(server, `/api/shows/${name}`);
+	assert.deepEqual([off.body.state, off.body.version, off.body.id], ['off', 1, id]);
+	const versions = await api(server, `/api/recordings?show=${name}`);
+	assert.deepEqual(versions.body.items.map((item) => [item.id, item.version]), [[id, 1]]);
 });
 
 test('names of shows are judged, and a show is one stream', options, async (t) => {
