@@ -79,6 +79,9 @@ const mayRecord = () => page.able === 'live' && show !== '' && ['ok', 'away', 'p
 
 // --- what is on the screen ---
 
+/** Too little to be kept: of a show that did not go on air, or was ended from elsewhere. */
+const forgotten = (live) => live.take?.state.link === 'released';
+
 const LIGHTS = { sending: 'good', saved: 'good', released: 'good', waiting: 'warn', connecting: 'warn', stopped: 'bad' };
 
 function render() {
@@ -86,10 +89,10 @@ function render() {
 	if (live === null) return;
 	document.body.dataset.state = live.stage;
 	document.body.dataset.link = live.state?.link ?? 'idle';
-	ui.take.hidden = live.take === null;
+	ui.take.hidden = live.take === null || forgotten(live) && live.state.id === null;
 	ui.setup.hidden = page.able !== 'live' || live.busy && live.stage !== 'asking' || live.stage === 'interrupted';
 	ui.source.disabled = live.busy;
-	ui.files.hidden = live.busy || live.stage === 'interrupted';
+	ui.files.hidden = show !== null || live.busy || live.stage === 'interrupted';
 	renderAccess(live);
 	renderControls(live);
 	if (live.take !== null) {
@@ -127,8 +130,9 @@ function renderFigures(live) {
 	setText(ui.part, texts.take.part(live.part));
 	ui.part.hidden = live.part < 2;
 	setText(ui.recorded, bytesText(live.emitted));
-	setText(ui.safe, bytesText(state.safeBytes));
-	ui.progress.value = live.emitted === 0 ? 0 : state.safeBytes / live.emitted;
+	const safe = state.safeBytes - state.unrecordedBytes;
+	setText(ui.safe, bytesText(safe));
+	ui.progress.value = live.emitted === 0 ? 0 : safe / live.emitted;
 }
 
 function renderLink(live) {
@@ -151,7 +155,7 @@ function renderResult(live) {
 	setText(ui.original, ready ? texts.page.play : texts.page.result);
 	document.body.dataset.finish = page.watch?.waiting.state ?? '';
 	const left = state.emittedBytes > state.safeBytes;
-	ui.local.hidden = !left || live.busy || !STALLED.has(state.link);
+	ui.local.hidden = !left || forgotten(live) || live.busy || !STALLED.has(state.link);
 }
 
 function renderNotices(live) {

@@ -9,7 +9,7 @@ const FIRST_MS = 5_000; // without an answer the person decides
 
 /** What the page says instead of what it says of a recording. */
 export const airTexts = (show) => ({ heading: texts.heading(show), record: texts.go, goOn: texts.row.goOn, stop: texts.end, takeHeading: texts.takeHeading,
-	what: texts.what, name: texts.title, preview: texts.preview });
+	what: texts.what, name: texts.title, preview: texts.preview, recorded: texts.captured, safe: texts.safe, share: texts.share });
 
 /** The show in the address: null if there is none, '' if that is no name of one. */
 export function showInAddress({ search }) {

@@ -10,6 +10,9 @@ export const air = {
 	what: 'What to broadcast',
 	preview: 'What is being broadcast',
 	title: 'Title',
+	captured: 'Captured here',
+	safe: 'Recorded on the server',
+	share: 'Share of it that is recorded on the server',
 	listenPage: 'What listeners see',
 	elsewhere: 'Another tab of this browser is on air with this show. Go on there.',
 

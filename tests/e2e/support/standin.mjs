@@ -82,7 +82,7 @@ export class Standin {
 		this.http = http.createServer((request, response) => this.#answer(request, response));
 		const sockets = new WebSocketServer({ noServer: true, handleProtocols: () => 'holdfast.v1' });
 		this.http.on('upgrade', (request, socket, head) => sockets.handleUpgrade(request, socket, head, (ws) => {
-			ws.on('message', (data, isBinary) => this.shows.message(ws, data, isBinary) || this.#heard(ws, JSON.parse(data)));
+			ws.on('message', (data, isBinary) => this.#refusesShow(ws, data, isBinary) || this.shows.message(ws, data, isBinary) || this.#heard(ws, JSON.parse(data)));
 			ws.on('close', () => {
 				this.#subscribers.delete(ws);
 				this.shows.gone(ws);
@@ -148,6 +148,14 @@ export class Standin {
 	#tell(message, id) {
 		for (const [ws, wanted] of [...this.#subscribers].map((one) => [one, one.wanted]))
 			if (wanted === 'all' || (id !== undefined && wanted === id)) ws.send(JSON.stringify(message));
+	}
+
+	/** A show is not followed by whom it knows by no token. */
+	#refusesShow(ws, data, isBinary) {
+		const { type, show } = isBinary ? {} : JSON.parse(data);
+		if (!this.refuse || type !== 'subscribe' || show === undefined) return false;
+		ws.send(JSON.stringify({ type: 'error', of: 'subscription', code: this.refuse[1], message: this.refuse[2], retry: false, show }));
+		return true;
 	}
 
 	#heard(ws, message) {
