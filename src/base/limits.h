@@ -66,7 +66,8 @@ enum {
 	LIMIT_LISTEN_QUEUE_BYTES = 512 * 1024, /* behind what is newest: half a minute of 128 kbit/s */
 	LIMIT_LISTEN_STALL_MS = 10 * 1000,     /* with a full queue and no progress: it is dropped */
 	LIMIT_LISTEN_RING_BYTES = 4 * 1024 * 1024, /* kept for a join: a keyframe may be 4 s back at 8 Mbit/s */
-	LIMIT_SHOW_HELD_BYTES = 16 * 1024 * 1024,  /* of a host, that storage has no room for yet: 16 s at 8 Mbit/s */
+	LIMIT_LISTEN_CHUNK_BYTES = 16 * 1024,	  /* what readers share: a second of 128 kbit/s, one piece of a write */
+	LIMIT_SHOW_HELD_BYTES = 16 * 1024 * 1024, /* of a host, that storage has no room for yet: 16 s at 8 Mbit/s */
 
 	/* Who may do what */
 	LIMIT_TOKEN_ID_CHARS = 22,	      /* 128 random bits in base64url: of a token, of a pairing token */

@@ -148,7 +148,7 @@ void recording_info_release(struct recording_info *info)
 {
 	char *const texts[] = { info->principal, info->session_id, info->ref,		info->name,
 				info->mime,	 info->ext,	   info->error_message, info->abort_reason,
-				info->warnings,	 info->source_url };
+				info->warnings,	 info->source_url, info->show };
 	job_info_release(&info->job);
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		free(texts[i]);
@@ -199,6 +199,7 @@ static bool copy_texts(struct recording_info *out, const struct recording_info *
 	ok &= copy_text(&out->abort_reason, from->abort_reason);
 	ok &= copy_text(&out->warnings, from->warnings);
 	ok &= copy_text(&out->source_url, from->source_url);
+	ok &= copy_text(&out->show, from->show);
 	ok &= job_info_copy(&out->job, &from->job) == ERR_OK;
 	return ok;
 }
@@ -250,8 +251,9 @@ enum err recording_info_copy(struct recording_info *out, const struct recording_
 
 bool recording_info_broken(const struct recording_info *info)
 {
-	return info->phase == PHASE_ERROR &&
-	       (info->error == ERR_POISONED || info->error == ERR_QUARANTINED || info->error == ERR_CORRUPT);
+	bool unwritten = info->show && info->sealed_by == SEALED_BY_NONE; /* a version that storage had no room for */
+	return info->phase == PHASE_ERROR && (info->error == ERR_POISONED || info->error == ERR_QUARANTINED ||
+					      info->error == ERR_CORRUPT || unwritten);
 }
 
 uint64_t recording_info_bytes(const struct recording_info *info)

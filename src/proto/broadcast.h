@@ -3,9 +3,10 @@
  *
  * Who feeds never waits and knows nothing of readers. A reader holds the chunk that it is at, a chunk holds the next
  * one: what the slowest reader has left behind frees itself, and what nobody reads is kept no longer than a latecomer
- * may want it. A reader begins with the container's header and the newest place where a latecomer may join
- * (container.h), which lies at most LIMIT_LISTEN_BURST_BYTES back where there is one so near, else as near as there is
- * one in the ring. How far a reader may fall behind is its owner's to judge (broadcast_behind). */
+ * may want it. A reader begins with the container's header and a place where a latecomer may join (container.h): of
+ * those at most LIMIT_LISTEN_BURST_BYTES back the oldest, so that players have something to begin with, else the newest
+ * one in the ring. How far a reader may fall behind is its owner's to judge (broadcast_behind).
+ */
 #ifndef HOLDFAST_PROTO_BROADCAST_H
 #define HOLDFAST_PROTO_BROADCAST_H
 
@@ -54,8 +55,8 @@ struct broadcast_reader {
 	uint64_t position; /* of the next byte behind the header, counted as joined_at */
 };
 
-/* Joins: with the header and the newest boundary. False: nothing can be played yet (no header came, or no boundary);
- * to be asked again when more was fed. A container that is not known is joined at the beginning of a chunk. */
+/* Joins, see above. False: nothing can be played yet (no header came, or no boundary); to be asked again when more was
+ * fed. A container that is not known is joined where something that was fed began. */
 bool broadcast_join(struct broadcast *b, struct broadcast_reader *r);
 /* The next bytes, at most `max` pieces; how many there are of them. 0: all was read (more may come). */
 int broadcast_peek(const struct broadcast_reader *r, struct iovec *iov, int max);
@@ -63,8 +64,10 @@ int broadcast_peek(const struct broadcast_reader *r, struct iovec *iov, int max)
 void broadcast_take(struct broadcast_reader *r, size_t len);
 /* Bytes that it has not read. */
 uint64_t broadcast_behind(const struct broadcast_reader *r);
-/* Leaves out what it has not read up to the newest boundary of the same header; false: there is none ahead of it. It
- * must be where a boundary is no tear: the owner sends nothing of a half-read chunk behind it. */
+/* So many bytes on there is a boundary, 0: it is at one. UINT64_MAX: none is known, or it still reads the header. */
+uint64_t broadcast_to_boundary(const struct broadcast_reader *r);
+/* At a boundary: leaves out what it has not read up to the newest one of the same header, or, where a newer header
+ * follows, up to that; nothing is torn. False: it is at no boundary, or there is none ahead of it. */
 bool broadcast_skip(struct broadcast_reader *r);
 void broadcast_leave(struct broadcast_reader *r); /* also of one that does not read */
 unsigned broadcast_readers(const struct broadcast *b);

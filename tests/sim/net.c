@@ -515,7 +515,13 @@ static void on_fatal(void *arg, enum err err, const char *what)
 
 void net_callbacks(struct world *w, struct engine_callbacks *out)
 {
-	*out = (struct engine_callbacks){ on_send, on_close, on_pause, on_ping, on_roomy, NULL, on_fatal, w };
+	*out = (struct engine_callbacks){ .send = on_send,
+					  .close = on_close,
+					  .pause = on_pause,
+					  .ping = on_ping,
+					  .roomy = on_roomy,
+					  .fatal = on_fatal,
+					  .arg = w };
 }
 
 void net_crashed(struct world *w)

@@ -1,0 +1,121 @@
+// Shows on the wire: on air by `start`, one recording over lost links, versions, hosts, stops.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { sharedServer, startServer, until } from './support/server.mjs';
+import { assertOriginal, hostWire, isSealed, media, recording, sessionId, wire } from './support/wire.mjs';
+
+const GRACE_MS = 1500;
+const server = sharedServer({ args: ['--grace', `${GRACE_MS}ms`] });
+const options = { timeout: 60_000 };
+let shows = 0;
+const show = () => `show-${++shows}`;
+
+const ended = (at, id) => until(async () => {
+	const state = await recording(at, id);
+	return isSealed(state) && state;
+}, 10_000, 'sealed');
+
+test('a show is on air and recorded from its first byte', options, async (t) => {
+	const name = show();
+	const follower = await wire(t, server);
+	follower.send({ type: 'subscribe', show: name });
+	const off = await follower.next('status');
+	assert.deepEqual([off.of, off.show, off.state, off.version, off.id], ['show', name, 'off', 0, null]);
+	assert.equal((await follower.next('subscribed')).show, name);
+
+	const host = await hostWire(t, server);
+	const started = await host.start({ show: name, sessionId: sessionId(), mime: 'audio/webm', name: 'Morning' });
+	assert.deepEqual([started.show, started.version, started.bytes, started.resumed], [name, 1, 0, false]);
+	const live = await follower.next('status');
+	assert.deepEqual([live.state, live.version, live.id, live.recording, live.name], ['live', 1, started.id, 'recording', 'Morning']);
+	host.binary(media(1000));
+	await host.untilAcked(1000);
+	host.send({ type: 'end', totalBytes: 1000 });
+	await host.next('saved');
+	const over = await until(async () => { const s = await follower.next('status'); return s.state === 'off' && s; }, 5000, 'off');
+	assert.deepEqual([over.version, over.id], [1, started.id]);
+	const state = await ended(server, started.id);
+	assert.deepEqual([state.show, state.version, state.interrupted], [name, 1, false]);
+	await assertOriginal(server, started.id, media(1000));
+});
+
+test('a lost link goes on in the same recording, with and without a name for the take', options, async (t) => {
+	for (const session of [sessionId(), undefined]) {
+		const name = show();
+		const first = await hostWire(t, server);
+		const { id } = await first.start({ show: name, sessionId: session });
+		first.binary(media(1000).subarray(0, 400));
+		await first.untilAcked(400);
+		await first.cut();
+		const again = await hostWire(t, server);
+		const started = await again.start({ show: name, sessionId: session, from: 400 });
+		assert.deepEqual([started.id, started.version, started.bytes, started.resumed], [id, 1, 400, true]);
+		again.binary(media(1000).subarray(400));
+		await again.untilAcked(1000);
+		again.send({ type: 'stop' });
+		const stopped = await again.next('stopped');
+		assert.deepEqual([stopped.show, stopped.version, stopped.id], [name, 1, id]);
+		assert.equal((await ended(server, id)).revision, 1);
+		await assertOriginal(server, id, media(1000));
+	}
+});
+
+test('grace ends a show; the same take goes on with its version, another gets the next', options, async (t) => {
+	const name = show(), session = sessionId();
+	const first = await hostWire(t, server);
+	const { id } = await first.start({ show: name, sessionId: session });
+	first.binary(media(1000).subarray(0, 400));
+	await first.untilAcked(400);
+	await first.cut();
+	const sealed = await ended(server, id);
+	assert.equal(sealed.interrupted, true);
+	const late = await hostWire(t, server);
+	const started = await late.start({ show: name, sessionId: session, from: 400 });
+	assert.deepEqual([started.id, started.version, started.bytes], [id, 1, 400]);
+	late.binary(media(1000).subarray(400));
+	await late.untilAcked(1000);
+	const other = await hostWire(t, server);
+	const next = await other.start({ show: name, sessionId: sessionId() });
+	assert.deepEqual([next.version, next.bytes, next.resumed], [2, 0, false]);
+	assert.notEqual(next.id, id);
+	assert.equal((await late.next('error')).code, 'taken_over');
+	assert.equal((await ended(server, id)).revision, 2);
+	await assertOriginal(server, id, media(1000));
+});
+
+test('a restart gives a show its grace, and the host goes on', options, async (t) => {
+	const own = await startServer(t, { args: ['--grace', `${GRACE_MS}ms`] });
+	const name = show(), session = sessionId();
+	const host = await hostWire(t, own);
+	const { id } = await host.start({ show: name, sessionId: session });
+	host.binary(media(1000).subarray(0, 400));
+	await host.untilAcked(400);
+	await own.kill();
+	await own.start();
+	const follower = await wire(t, own);
+	follower.send({ type: 'subscribe', show: name });
+	const waiting = await follower.next('status');
+	assert.deepEqual([waiting.state, waiting.version, waiting.recording], ['waiting', 1, 'recording']);
+	const again = await hostWire(t, own);
+	const started = await again.start({ show: name, sessionId: session, from: 400 });
+	assert.deepEqual([started.id, started.version, started.bytes], [id, 1, 400]);
+	again.binary(media(1000).subarray(400));
+	await again.untilAcked(1000);
+	await again.cut();
+	const sealed = await ended(own, id);
+	assert.deepEqual([sealed.interrupted, sealed.revision], [true, 1]);
+	await assertOriginal(own, id, media(1000));
+});
+
+test('names of shows are judged, and a show is one stream', options, async (t) => {
+	for (const bad of ['', 'a b', '../x', '.', 'ä', 'x'.repeat(101)]) {
+		const w = await wire(t, server);
+		w.send({ type: 'start', show: bad, sessionId: sessionId() });
+		assert.equal((await w.next('error')).code, 'bad_field', bad);
+	}
+	const w = await wire(t, server);
+	w.send({ type: 'start', show: show(), track: 'video', sessionId: sessionId() });
+	assert.equal((await w.next('error')).code, 'bad_field');
+	w.send({ type: 'stop' });
+	assert.equal((await w.next('error')).code, 'no_session');
+});
