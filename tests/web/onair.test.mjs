@@ -88,8 +88,8 @@ test('recorded again: what lies between is let go of, and counting goes on', () 
 	assert.equal(driver.row.unrecorded, 499_000, 'the device knows it, too');
 	driver.hears({ type: 'ack', bytes: 700_000 });
 	assert.equal(driver.machine.view().safeBytes, 700_000);
-	driver.feed({ type: 'end' }).hears({ type: 'saved', id: 'id4', bytes: 549_000, sha256: '', url: '' });
-	assert.deepEqual([driver.link, driver.machine.view().safeBytes], ['saved', 1000 + MB], 'its version counts from its own beginning');
+	driver.feed({ type: 'end' }).hears({ type: 'saved', id: 'id4', bytes: 1000 + MB, sha256: '', url: '' });
+	assert.deepEqual([driver.link, driver.machine.view().safeBytes], ['saved', 1000 + MB]);
 });
 
 test('a place for the next version that was never sent is no place', () => {
@@ -103,6 +103,13 @@ test('back on the link while it is still not recorded: sending goes on, nothing 
 	driver.started(4000, HELLO);
 	assert.equal(driver.machine.view().safeBytes, 1000);
 	assert.equal(driver.last, 2000);
+});
+
+test('back on the link, and it is recorded again: the gap is known', () => {
+	const driver = onAir(1000).hears(failed).write(5000).feed({ type: 'closed', reason: 'network' });
+	driver.feed({ type: 'connect' }).started(4000, { ...HELLO, version: 4 });
+	const { safeBytes, unrecordedBytes, version } = driver.machine.view();
+	assert.deepEqual([safeBytes, unrecordedBytes, version], [4000, 3000, 4]);
 });
 
 test('an end while it is not recorded is a stop, and what is not recorded stays here', () => {

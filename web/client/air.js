@@ -33,14 +33,13 @@ export class Air {
 		return this.wanted && this.status?.recording === 'recording_failed';
 	}
 
-	/** True: its bytes are counted from another beginning than this take's. */
-	get moved() {
-		return this.unrecorded > 0;
-	}
-
-	/** `started` came. True: its `bytes` is no news, because what follows the last acknowledged one is in no recording. */
-	started({ version = null, graceMs = 0, heartbeatMs }) {
+	/**
+	 * `started` came; `safe`: so much was acknowledged. True: its `bytes` is no news, because what follows the last acknowledged one is in no
+	 * recording.
+	 */
+	started({ version = null, bytes, graceMs = 0, heartbeatMs }, safe) {
 		const failed = this.failed && version === this.version;
+		if (this.failed && !failed) this.moves({ version }, Math.max(0, bytes - safe));
 		this.version = version;
 		this.#graceMs = graceMs;
 		this.#heartbeatMs = heartbeatMs || HEARTBEAT_MS;
@@ -81,12 +80,11 @@ export class Air {
 }
 
 /**
- * What `saved` means for a take: the code of the problem, or null: all of it is there. `asked`: an `end` of ours was answered.
- * `written`: by this page, so more may come of its recorder.
+ * What `saved` means for a take: the code of the problem, or null: all of it is there. `written`: by this page, so more may come of its
+ * recorder.
  */
-export function savedProblem({ bytes, total, overrun, ended, asked, written, show, moved }) {
+export function savedProblem({ bytes, total, overrun, ended, written, show }) {
 	if (show && !ended && written) return 'show_ended';
-	if (moved && ended && asked) return null;
 	if (bytes < total) return 'saved_short';
 	if (bytes > total && !overrun) return 'server_has_more';
 	return !ended && written ? 'sealed' : null; // what the recorder still gives is kept here

@@ -309,7 +309,8 @@ export interface Show {
 	/** `recording_failed`: on air all the same; `error` says why. */
 	recording: 'recording' | 'none' | 'recording_failed';
 	error: { code: Code; message: string } | null;
-	owner: string;
+	/** Off air it has none of these. */
+	owner: string | null;
 	name: string | null;
 	mime: string | null;
 	/** Of what plays; '' if nobody said. */

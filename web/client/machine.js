@@ -241,7 +241,7 @@ export class TakeMachine {
 			this.#note();
 		}
 		this.#conn.attached(heartbeatMs);
-		const unrecorded = this.air.started(message);
+		const unrecorded = this.air.started(message, this.safe);
 		this.#final = null;
 		this.#reader.forget();
 		this.link = 'sending';
@@ -300,8 +300,8 @@ export class TakeMachine {
 		this.saved = { id, bytes, sha256, url };
 		this.id = id;
 		this.safe = Math.min(bytes, this.ledger.total);
-		this.#over(savedProblem({ bytes, total: this.ledger.total, overrun: this.#overrun, ended: this.ended, asked: this.#final === 'end', written: this.#written,
-			show: this.#meta.start.show !== undefined, moved: this.air.moved }), '', bytes);
+		this.#over(savedProblem({ bytes, total: this.ledger.total, overrun: this.#overrun, ended: this.ended, written: this.#written,
+			show: this.#meta.start.show !== undefined }), '', bytes);
 	}
 
 	/** The server is done with it; `problem`: if not as it should be. */
@@ -315,8 +315,8 @@ export class TakeMachine {
 	#moved(message) {
 		const { id, from } = message;
 		if (this.#conn.stage !== 'attached') return;
-		if (!(from >= this.safe && from <= this.#next)) return this.#unlink('protocol', '');
-		this.air.moves(message, from - this.safe);
+		if (!(from >= this.ledger.heldFrom && from <= this.#next)) return this.#unlink('protocol', '');
+		this.air.moves(message, Math.max(0, from - this.safe));
 		this.id = id;
 		this.#progress(from);
 		this.#note();
@@ -371,7 +371,6 @@ export class TakeMachine {
 		this.link = link;
 		this.problem = null;
 		if (link === 'released') return;
-		if (link === 'saved') this.safe = this.ledger.total;
 		this.ledger.forget();
 		this.#out.push({ type: 'remove' });
 	}
