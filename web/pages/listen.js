@@ -36,7 +36,7 @@ const titleOf = (show) => show?.name?.trim() || name;
 function settle() {
 	radio.still(view.show?.state === 'waiting');
 	if (!onAir() && radio.on && radio.state !== 'playing') radio.stop(); // else what there is left is played to its end
-	if (onAir() && wanted && radio.state !== 'blocked' && radio.state !== 'unplayable') radio.play({ kind: kindOf(view.show), label: titleOf(view.show) });
+	if (onAir() && wanted && (radio.on || radio.state === 'off')) radio.play({ kind: kindOf(view.show), label: titleOf(view.show) });
 }
 
 function draw() {

@@ -6,12 +6,13 @@ const RETRY_MOST_MS = 15_000;
 const STALL_MS = 8_000; // nothing was played for so long, although there is something to play
 const CONNECT_MS = 15_000; // until the first sound
 const LOOK_MS = 1_000;
+const IDLE = new Set(['off', 'paused', 'blocked', 'unplayable']);
 const TRIES = 3; // a stream that is there and still can't be played is none for this browser
 
 export class Radio {
 	/**
-	 * off, connecting, playing, buffering, again (waits for the next attempt), full (the same: the server has no room), blocked (the
-	 * browser wants a click first), unplayable
+	 * off, connecting, playing, buffering, again (waits for the next attempt), full (the same: the server has no room), paused (by the system:
+	 * a call, a headset), blocked (the browser wants a click first), unplayable
 	 */
 	state = 'off';
 	volume = 1;
@@ -49,7 +50,7 @@ export class Radio {
 	}
 
 	get on() {
-		return this.state !== 'off' && this.state !== 'blocked' && this.state !== 'unplayable';
+		return !IDLE.has(this.state);
 	}
 
 	/** Plays; `kind`: audio or video. To be called in a click where the browser demands one. */
@@ -104,7 +105,7 @@ export class Radio {
 			waiting: () => this.state === 'playing' && this.#to('buffering'),
 			ended: () => this.#lost(),
 			error: () => this.#failed(media.error),
-			pause: () => media.ended || this.#turn === 0 || this.state === 'connecting' || this.#leave('off'), // by the system, or a headset's button
+			pause: () => media.ended || this.state === 'connecting' || this.#leave('paused'),
 		};
 		for (const [name, handle] of Object.entries(events)) media.addEventListener(name, mine(handle));
 		Object.assign(media, { volume: this.volume, muted: this.muted });

@@ -18,6 +18,7 @@ function playerSentence(radio, show, wanted) {
 	case 'full': return texts.full;
 	case 'blocked': return texts.press;
 	case 'unplayable': return texts.cannotPlay(show.mime?.split(';')[0] ?? '');
+	case 'paused': return texts.stopped;
 	case 'off': return wanted ? '' : texts.stopped;
 	default: return '';
 	}
