@@ -77,6 +77,8 @@ void air_await(struct engine *e, struct air *air, struct take *t);
 /* The effects that are about connections. */
 void air_to_conn(struct engine *e, struct air *air, const struct show_effect *fx);
 void air_off(struct engine *e, struct air *air);
+/* A new host's `start` says what it is called. */
+void air_called(struct engine *e, struct air *air);
 
 /* --- shows_told.c --- */
 

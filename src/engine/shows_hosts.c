@@ -202,6 +202,18 @@ static void text_set(char **out, const char *text)
 	*out = text ? must(strdup(text)) : NULL;
 }
 
+void air_called(struct engine *e, struct air *air)
+{
+	const struct conn *c = conn_find(e, air->show.conn);
+	const struct start *s = c ? start_of(c) : NULL;
+	if (!s || air->turn == air->show.turn)
+		return; /* the same host goes on */
+	text_set(&air->name, s->name);
+	text_set(&air->mime, s->mime);
+	text_set(&air->ext, s->ext);
+	air->ts = s->ts;
+}
+
 /* The version follows one that failed, and nothing is in it yet: it begins with the header of the stream that is on
  * air, and with the newest place where that can be played. And with all since then, when the host does not
  * have any more (`from` BYTES_UNKNOWN); else it is told to go on from there. */
@@ -216,7 +228,7 @@ static void version_prefill(struct engine *e, struct conn *c, struct air *air, s
 	uint64_t back = broadcast_fed(air->broadcast) - r.joined_at, header = r.header_len;
 	uint64_t at = air->aired > back ? air->aired - back : 0;
 	t->rec.info.shift = at > header ? at - header : 0;
-	c->stream_from = to_now ? air->aired : at;
+	c->stream_from = at;
 	while (broadcast_peek(&r, &iov, 1) > 0 && (to_now || header > 0)) {
 		size_t len = iov.iov_len < LIMIT_INPUT_BYTES ? iov.iov_len : LIMIT_INPUT_BYTES;
 		if (!to_now && len > header)
@@ -269,12 +281,7 @@ static void hosted(struct engine *e, struct air *air, const struct show_effect *
 	if (!s)
 		return;
 	c->hosting = true;
-	if (air->turn != air->show.turn) {
-		text_set(&air->name, s->name);
-		text_set(&air->mime, s->mime);
-		text_set(&air->ext, s->ext);
-		air->ts = s->ts;
-	}
+	air_called(e, air);
 	struct take *t = fx->recording ? take_by_id(e, &fx->id) : NULL;
 	if (!t || t->loading || t->rec.info.phase != PHASE_UPLOADING) {
 		start_unrecorded(e, c, air);
@@ -283,6 +290,8 @@ static void hosted(struct engine *e, struct air *air, const struct show_effect *
 	c->host_part = s->part;
 	if (version_fresh(t)) {
 		version_prefill(e, c, air, t, s->from);
+		if (s->from == BYTES_UNKNOWN)
+			c->stream_from = air->aired; /* it sends what comes next */
 		s->from = BYTES_UNKNOWN; /* it was judged */
 	} else {
 		c->stream_from = t->rec.info.shift;

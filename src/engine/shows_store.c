@@ -64,6 +64,7 @@ static void begin_new(struct engine *e, struct air *air, const struct show_effec
 		begin_failed(e, air, ERR_STORAGE_FULL);
 		return;
 	}
+	air_called(e, air);
 	struct begin_op *o = must(calloc(1, sizeof *o));
 	e->config.random(e->config.random_arg, random, sizeof random);
 	o->op.run = begin_run;

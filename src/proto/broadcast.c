@@ -247,6 +247,11 @@ const char *broadcast_mime(const struct broadcast *b)
 	return *said ? said : "application/octet-stream";
 }
 
+uint64_t broadcast_header_at(const struct broadcast *b)
+{
+	return b->header_at;
+}
+
 void broadcast_title_set(struct broadcast *b, const char *title)
 {
 	source_text_clean(title, strlen(title), false, b->title_text, sizeof b->title_text);

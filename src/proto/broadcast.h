@@ -40,6 +40,9 @@ uint64_t broadcast_fed(const struct broadcast *b);
 /* Judged from the bytes, else as begin had it, else "application/octet-stream". Good until the next begin or feed. */
 const char *broadcast_mime(const struct broadcast *b);
 
+/* Where the header that was told last begins, counted as broadcast_fed; 0 without one. */
+uint64_t broadcast_header_at(const struct broadcast *b);
+
 /* The title of what plays ("" none; cut as icy_title_set does), and the text of it ("" none). */
 void broadcast_title_set(struct broadcast *b, const char *title);
 const struct icy_title *broadcast_title(const struct broadcast *b);

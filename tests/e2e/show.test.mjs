@@ -1,8 +1,12 @@
 // Shows on the wire: on air by `start`, one recording over lost links, versions, hosts, stops.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { diskOrSkip } from './support/disk.mjs';
 import { sharedServer, startServer, until } from './support/server.mjs';
-import { assertOriginal, hostWire, isSealed, media, recording, sessionId, wire } from './support/wire.mjs';
+import { assertOriginal, hostWire, isSealed, media, recording, sessionId, sha256, wire, WebSocket } from './support/wire.mjs';
 
 const GRACE_MS = 1500;
 const server = sharedServer({ args: ['--grace', `${GRACE_MS}ms`] });
@@ -118,4 +122,72 @@ test('names of shows are judged, and a show is one stream', options, async (t) =
 	assert.equal((await w.next('error')).code, 'bad_field');
 	w.send({ type: 'stop' });
 	assert.equal((await w.next('error')).code, 'no_session');
+});
+
+test('/ws/stream is on air by its query', options, async (t) => {
+	const name = show();
+	const socket = new WebSocket(`${server.url.replace('http', 'ws')}/ws/stream?show_id=${name}&mime=audio%2Fmpeg&name=Night`);
+	t.after(() => socket.terminate());
+	const inbox = [];
+	socket.on('message', (data) => inbox.push(JSON.parse(data)));
+	const heard = (type) => until(() => inbox.find((m) => m.type === type), 5000, type);
+	const started = await heard('started');
+	assert.deepEqual([started.show, started.version, started.bytes, started.sessionId], [name, 1, 0, null]);
+	socket.send(media(500));
+	await until(() => inbox.some((m) => m.type === 'ack' && m.bytes === 500), 5000, 'acked');
+	const state = await recording(server, started.id);
+	assert.deepEqual([state.name, state.mime, state.bytes, state.show], ['Night', 'audio/mpeg', 500, name]);
+	socket.send(JSON.stringify({ type: 'stop' }));
+	assert.equal((await heard('stopped')).id, started.id);
+	const bad = new WebSocket(`${server.url.replace('http', 'ws')}/ws/stream`);
+	const [, response] = await new Promise((resolve) => bad.on('unexpected-response', (...all) => resolve(all)));
+	assert.equal(response.statusCode, 400);
+	bad.on('error', () => {});
+	bad.terminate();
+});
+
+test('a full disk fails the version, not the show; the next version begins when there is space', { timeout: 120_000 }, async (t) => {
+	const disk = diskOrSkip(t, 500);
+	if (!disk) return;
+	const ballast = join(disk.path, 'ballast');
+	const own = await startServer(t, { dataDir: join(disk.path, 'data'), args: ['--grace', '2s'] });
+	const free = Number(execFileSync('df', ['--output=avail', '-B1', disk.path]).toString().split('\n')[1]);
+	execFileSync('fallocate', ['-l', String(free - 60_000_000), ballast]);
+	const name = show(), session = sessionId();
+	const host = await hostWire(t, own);
+	const first = await host.start({ show: name, sessionId: session });
+	const sent = [];
+	let position = 0;
+	const push = (bytes) => {
+		const piece = media(bytes, sent.length + 1);
+		sent.push(piece);
+		position += bytes;
+		host.binary(piece);
+	};
+	const timer = setInterval(() => push(500_000), 10);
+	t.after(() => clearInterval(timer));
+	const failed = await until(() => host.statuses.find((s) => s.recording === 'recording_failed'), 30_000, 'recording_failed');
+	assert.deepEqual([failed.state, failed.version, failed.error.code], ['live', 1, 'storage_full']);
+	assert.match(own.output, / error recording_failed .*code=storage_full/);
+	const state = await until(async () => { const s = await recording(own, first.id); return s.phase === 'error' && s; }, 5000, 'error');
+	assert.deepEqual([state.error.code, state.version], ['storage_full', 1]);
+	clearInterval(timer);
+	const slow = setInterval(() => push(50_000), 100);
+	t.after(() => clearInterval(slow));
+	rmSync(ballast);
+	const moved = await host.next('moved', 30_000);
+	assert.deepEqual([moved.show, moved.version], [name, 2]);
+	assert.ok(moved.from > host.acked, `${moved.from} ${host.acked}`);
+	await until(() => host.acked > moved.from + 500_000, 10_000, 'acks go on');
+	clearInterval(slow);
+	host.send({ type: 'end', totalBytes: position });
+	const saved = await host.next('saved', 10_000);
+	assert.deepEqual([saved.id, saved.bytes], [moved.id, position]);
+	const all = Buffer.concat(sent);
+	const second = await recording(own, moved.id);
+	assert.equal(second.sha256, sha256(all.subarray(moved.from)));
+	assert.deepEqual([second.version, second.sessionId], [2, null]);
+	const before = await recording(own, first.id);
+	await assertOriginal(own, first.id, all.subarray(0, before.bytes));
+	assert.ok(before.bytes >= 1_000_000);
 });
