@@ -3,6 +3,7 @@
  *   shows.c        shows in memory, from the catalog and back; effects in their order
  *   shows_store.c  versions begin and end
  *   shows_hosts.c  connections as hosts: start, media to the broadcast, what they are told
+ *   shows_prime.c  a broadcast that goes on amid its stream
  *   shows_told.c   what a show shows, to whom
  *
  * Whatever happens calls the show machine at once and leaves its effects to the end of the turn (shows_turn), so that
@@ -79,6 +80,12 @@ void air_to_conn(struct engine *e, struct air *air, const struct show_effect *fx
 void air_off(struct engine *e, struct air *air);
 /* A new host's `start` says what it is called. */
 void air_called(struct engine *e, struct air *air);
+
+/* --- shows_prime.c --- */
+
+/* Makes its broadcast, with the header that its version has; what the host sends until then is not heard by anybody,
+ * because nobody can be there yet. */
+void air_prime(struct engine *e, struct air *air, const struct take *t);
 
 /* --- shows_told.c --- */
 

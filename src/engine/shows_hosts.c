@@ -292,7 +292,7 @@ static void hosted(struct engine *e, struct air *air, const struct show_effect *
 		version_prefill(e, c, air, t, s->from);
 		if (s->from == BYTES_UNKNOWN)
 			c->stream_from = air->aired; /* it sends what comes next */
-		s->from = BYTES_UNKNOWN; /* it was judged */
+		s->from = BYTES_UNKNOWN;	     /* it was judged */
 	} else {
 		c->stream_from = t->rec.info.shift;
 		if (s->from != BYTES_UNKNOWN)
@@ -369,9 +369,12 @@ void shows_started(struct engine *e, struct conn *c, uint64_t at)
 	if (!air || !c->hosting)
 		return;
 	bool fresh = !air->broadcast || air->turn != air->show.turn;
-	if (!air->broadcast)
+	bool amid = !air->broadcast && at > 0 && !c->host_part && c->take && c->take->rec.info.track_count > 0;
+	if (amid)
+		air_prime(e, air, c->take);
+	else if (!air->broadcast)
 		air->broadcast = must(broadcast_new());
-	if (fresh || c->host_part)
+	if (air->broadcast && (fresh || c->host_part))
 		broadcast_begin(air->broadcast, air->mime);
 	if (fresh || c->host_part || air->aired < at)
 		air->aired = at;

@@ -289,7 +289,7 @@ void access_url_answer(struct request *r, const struct auth_url *what);
 void shows_list(struct request *r);
 void shows_get(struct request *r);
 void shows_sign(struct request *r);
-void shows_stop(struct request *r);
+void shows_end(struct request *r);
 void stream_stop(struct request *r);
 void listen_run(struct request *r);
 void api_list(struct request *r);

@@ -27,7 +27,7 @@ static const struct route routes[] = {
 	{ "GET", "/api/shows", ROUTE_SHOW, shows_list },
 	{ "GET", "/api/shows/{id}", ROUTE_SHOW, shows_get },
 	{ "POST", "/api/shows/{id}/sign", ROUTE_BODY, shows_sign },
-	{ "POST", "/api/shows/{id}/stop", ROUTE_BODY, shows_stop },
+	{ "POST", "/api/shows/{id}/stop", ROUTE_BODY, shows_end },
 	{ "POST", "/api/stream/stop", ROUTE_BODY, stream_stop },
 	{ "GET", "/api/events", 0, events_run },
 	{ "POST", "/api/webhooks/retry", 0, api_unpark },

@@ -19,7 +19,7 @@ void shows_get(struct request *r)
 	engine_show(r->net->engine, r->id, &r->grant, api_answered, r);
 }
 
-void shows_stop(struct request *r)
+void shows_end(struct request *r)
 {
 	r->pending = true;
 	engine_show_stop(r->net->engine, r->id, &r->grant, api_answered, r);

@@ -34,6 +34,7 @@ struct broadcast {
 	unsigned refs, readers;
 	bool ended;
 	uint64_t fed;
+	uint64_t primed; /* so many bytes had the scan before the first one that was fed */
 	struct broadcast_chunk *oldest, *newest; /* held; NULL: nothing came yet */
 	struct broadcast_chunk *header;		 /* held; NULL: none was told yet */
 	uint64_t header_at;			 /* where it begins in the stream */
@@ -112,10 +113,11 @@ static void header_told(struct broadcast *b, uint64_t at)
 static void marked(void *arg, enum container_mark what, uint64_t at)
 {
 	struct broadcast *b = arg;
+	bool before = at < b->primed;
 	if (what == CONTAINER_MARK_HEADER)
-		header_told(b, at);
-	else
-		join_add(b, at);
+		header_told(b, before ? 0 : at - b->primed);
+	else if (!before)
+		join_add(b, at - b->primed);
 }
 
 struct broadcast *broadcast_new(void)
@@ -154,6 +156,13 @@ void broadcast_begin(struct broadcast *b, const char *mime)
 	if (len > 0)
 		memcpy(b->mime_begun, mime, len);
 	container_scan_part(&b->scan);
+}
+
+void broadcast_prime(struct broadcast *b, const void *data, size_t len)
+{
+	assert(b->fed == 0);
+	b->primed += len; /* before: what is told of it lies in front of the stream */
+	container_scan_feed(&b->scan, data, len);
 }
 
 /* A chunk with room at the end of the chain. */

@@ -29,6 +29,9 @@ void broadcast_release(struct broadcast *b); /* accepts NULL */
 /* What is fed from here on has a header of its own: another recorder, source or host. `mime`: as its sender calls it,
  * may be NULL; it counts where the bytes are of no known container. Readers get the new header in the stream itself. */
 void broadcast_begin(struct broadcast *b, const char *mime);
+/* Before the first feed, behind begin: what is fed goes on amid a stream that begins with `data`. Only its header is
+ * taken from there. */
+void broadcast_prime(struct broadcast *b, const void *data, size_t len);
 /* Copies the bytes, unmasked (base/mask.h; zeros: they are not masked). Out of memory ends the process, as elsewhere.
  */
 void broadcast_feed(struct broadcast *b, const void *data, size_t len, const uint8_t mask[4]);
