@@ -56,7 +56,7 @@ class FakeMedia extends EventTarget {
 async function radio(t, { status = 200, refuse = null, plays = true } = {}) {
 	t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
 	FakeMedia.refuse = refuse;
-	const it = { now: 0, made: [], asked: 0, states: [], status };
+	const it = { now: 0, made: [], asked: 0, heard: () => {}, status };
 	it.radio = new Radio({
 		stage: { replaceChildren() {} }, now: () => it.now, probe: async () => it.status,
 		address: async () => `/live/morning?${++it.asked}`,
@@ -64,7 +64,7 @@ async function radio(t, { status = 200, refuse = null, plays = true } = {}) {
 			it.made.push(new FakeMedia(kind));
 			return it.made.at(-1);
 		},
-		onchange: ({ state }) => it.states.push(state),
+		onchange: ({ state }) => it.heard(state),
 	});
 	it.media = () => it.made.at(-1);
 	it.later = async (ms) => {
@@ -107,6 +107,19 @@ test('a stream that ends is opened again, with growing waits until it plays', as
 	it.media().tell('ended');
 	await it.later(1_000);
 	assert.equal(it.asked, 4, 'from the beginning again');
+	it.media().tell('timeupdate', { currentTime: 1 });
+	await it.later(6_000);
+	it.media().tell('ended');
+	await it.later(500);
+	assert.equal(it.asked, 5, 'at once, when it had played for a while');
+});
+
+test('who stops it when it hears that the stream is lost has stopped it', async (t) => {
+	const it = await radio(t);
+	it.heard = (state) => state === 'again' && it.radio.stop();
+	it.media().tell('ended');
+	await it.later(5_000);
+	assert.deepEqual([it.radio.state, it.asked], ['off', 1]);
 });
 
 test('a stream that stands still is opened again; not while its sender is away', async (t) => {

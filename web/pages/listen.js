@@ -24,7 +24,7 @@ async function address() {
 }
 
 const radio = new Radio({
-	stage: at('stage'), address, onchange: draw,
+	stage: at('stage'), address, onchange: heard,
 	make: (kind) => element(kind, { id: 'media', preload: 'none', playsinline: true, 'aria-label': texts.page.playerLabel }),
 	probe: async (url) => (await fetch(url, { method: 'HEAD', cache: 'no-store' })).status,
 });
@@ -32,10 +32,17 @@ const radio = new Radio({
 const onAir = () => view.show !== null && view.show.state !== 'off';
 const titleOf = (show) => show?.name?.trim() || name;
 
+const SOUNDS = new Set(['playing', 'buffering']);
+
+function heard() {
+	if (view.show?.state === 'off' && radio.on && !SOUNDS.has(radio.state)) radio.stop(); // what there is left is played to its end
+	draw();
+}
+
 /** The player does what the show and the person want. */
 function settle() {
 	radio.still(view.show?.state === 'waiting');
-	if (!onAir() && radio.on && radio.state !== 'playing') radio.stop(); // else what there is left is played to its end
+	heard();
 	if (onAir() && wanted && (radio.on || radio.state === 'off')) radio.play({ kind: kindOf(view.show), label: titleOf(view.show) });
 }
 

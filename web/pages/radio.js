@@ -3,6 +3,7 @@
 
 const RETRY_FIRST_MS = 1_000;
 const RETRY_MOST_MS = 15_000;
+const SOUND_MS = 5_000; // who has played so long is connected again at once: another recorder began, and this browser takes that for the end
 const STALL_MS = 8_000; // nothing was played for so long, although there is something to play
 const CONNECT_MS = 15_000; // until the first sound
 const LOOK_MS = 1_000;
@@ -28,6 +29,7 @@ export class Radio {
 	#kind = null;
 	#label = '';
 	#turn = 0; // of connections: what an earlier one still says counts for nothing
+	#beganAt = 0; // this connection
 	#movedAt = 0; // when it last played on, or began to
 	#at = 0; // its time then
 	#played = false; // this connection
@@ -117,12 +119,13 @@ export class Radio {
 
 	async #connect(kind) {
 		this.#leave('connecting');
+		if (this.state !== 'connecting') return;
 		const media = this.#element(kind);
 		const turn = this.#turn;
 		Object.assign(media, { title: this.#label });
 		this.#played = false;
 		this.#at = 0;
-		this.#movedAt = this.#now();
+		this.#beganAt = this.#movedAt = this.#now();
 		try {
 			const url = await this.#address();
 			if (turn !== this.#turn) return;
@@ -161,9 +164,11 @@ export class Radio {
 	}
 
 	#lost(state = 'again') {
-		const wait = Math.min(RETRY_MOST_MS, RETRY_FIRST_MS * 2 ** this.#attempts);
+		const sound = this.#played && this.#now() - this.#beganAt > SOUND_MS;
+		const wait = sound ? 0 : Math.min(RETRY_MOST_MS, RETRY_FIRST_MS * 2 ** this.#attempts);
 		this.#attempts += 1;
 		this.#leave(state);
+		if (this.state !== state) return; // who heard of it has stopped it
 		this.#timer = setTimeout(() => this.#connect(this.#kind), wait);
 	}
 }
