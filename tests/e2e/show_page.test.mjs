@@ -206,7 +206,7 @@ test('a listener who comes late sees a picture, and one who stops is none', opti
 	const name = show();
 	const page = await host(t, server, name, { idle: true, init: [() => localStorage.setItem('holdfast.source', 'camera')] });
 	await onAir(page);
-	await page.untilSafe(500_000);
+	await page.untilSafe(150_000);
 	const seen = await listener(t, server, name);
 	await seen.plays();
 	assert.ok(await seen.page.evaluate(() => document.querySelector('video').videoWidth) > 0);
