@@ -13,6 +13,7 @@
  *   catalogue.c   transactions in groups         json.c        what the API shows
  *   granting.c    what grants let pass           retention.c   what is kept for how long
  *   fetching*.c   what is fetched by URL         notifying.c   webhooks
+ *   pushing*.c    what goes to a bucket
  *   jobs*.c       workers and their leases       events.c      the outbox, read
  *   subscriptions.c, telling.c   who follows what, and what they are told when
  *   shows*.c      shows on air, see shows.h
@@ -150,6 +151,7 @@ struct conn {
 	bool moving;		  /* … and is about to be recorded as another version */
 	bool host_part;		  /* its `start` said `part` */
 	bool stopping;		  /* it asked for the show's end, and hears of it */
+	bool off_air;		  /* its show was ended: what it sends until its next `start` is dropped */
 	uint64_t stream_at;	  /* so much of its stream has come … */
 	uint64_t stream_from;	  /* … and its take has it from here on: acks begin behind it */
 	struct waiter *starting;  /* its `start` that waits */
@@ -193,11 +195,8 @@ enum {
 	TIMER_FOLLOW,
 	TIMER_SLOT,
 	TIMER_JOBS,
-	TIMER_RETENTION,
-	TIMER_FETCH_SLOT,
-	TIMER_FETCHES,
-	TIMER_NOTIFIES,
-	TIMER_AIR
+	TIMER_AIR,
+	TIMER_RETENTION /* and those of outside.h */
 };
 
 struct checkpoint {
@@ -267,6 +266,7 @@ struct engine {
 	struct jobs jobs;
 	struct fetching fetching;
 	struct notifying notifying;
+	struct pushing *pushing;   /* owned */
 	struct list event_watches; /* struct engine_watch: who hears of new events */
 	int64_t event_last;	   /* sequence of the newest event that they heard of */
 	struct retention retention;

@@ -10,6 +10,8 @@
 static bool take_binary(struct engine *e, struct conn *c, struct engine_media media)
 {
 	size_t len = media.len;
+	if (c->off_air) /* it was on the way when the show was stopped */
+		return true;
 	if (c->session.state == SESSION_OPEN && c->attached && len > 0) {
 		struct take *t = c->take;
 		struct track_io *io = take_io(e, t, c->track);

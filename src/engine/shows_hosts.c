@@ -429,6 +429,7 @@ static void released(struct engine *e, struct air *air, const struct show_effect
 		return;
 	c->air = NULL;
 	c->hosting = c->moving = false;
+	c->off_air = !fx->err;
 	conn_unblock(e, c);
 	if (fx->err) {
 		conn_error(e, c, fx->err, NULL, UINT64_MAX);

@@ -106,6 +106,7 @@ struct start *start_new(struct conn *c, const struct message_start *m, const str
 	s->ts = m->ts;
 	c->named = false;
 	c->starting = &s->waiter;
+	c->off_air = false;
 	c->work = *grant;
 	return s;
 }

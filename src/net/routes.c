@@ -31,6 +31,7 @@ static const struct route routes[] = {
 	{ "POST", "/api/stream/stop", ROUTE_BODY, stream_stop },
 	{ "GET", "/api/events", 0, events_run },
 	{ "POST", "/api/webhooks/retry", 0, api_unpark },
+	{ "POST", "/api/push/retry", 0, api_push_retry },
 	{ "POST", "/api/pair", ROUTE_BODY | ROUTE_OPEN, access_pair },
 	{ "GET", "/api/server", 0, access_server },
 	{ "GET", "/api/lan", 0, lan_run },

@@ -34,7 +34,7 @@ struct broadcast {
 	unsigned refs, readers;
 	bool ended;
 	uint64_t fed;
-	uint64_t primed; /* so many bytes had the scan before the first one that was fed */
+	uint64_t primed;			 /* so many bytes had the scan before the first one that was fed */
 	struct broadcast_chunk *oldest, *newest; /* held; NULL: nothing came yet */
 	struct broadcast_chunk *header;		 /* held; NULL: none was told yet */
 	uint64_t header_at;			 /* where it begins in the stream */

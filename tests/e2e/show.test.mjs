@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { diskOrSkip } from './support/disk.mjs';
 import { sharedServer, startServer, until } from './support/server.mjs';
-import { assertOriginal, hostWire, isSealed, media, recording, sessionId, sha256, wire, WebSocket } from './support/wire.mjs';
+import { mint, stranger } from './support/tokens.mjs';
+import { api, assertOriginal, hostWire, isSealed, media, recording, sessionId, sha256, wire, WebSocket } from './support/wire.mjs';
 
 const GRACE_MS = 1500;
 const server = sharedServer({ args: ['--grace', `${GRACE_MS}ms`] });
@@ -111,6 +112,29 @@ test('a restart gives a show its grace, and the host goes on', options, async (t
 	await assertOriginal(own, id, media(1000));
 });
 
+test('a stop over HTTP ends a show whose host goes on sending', options, async (t) => {
+	const name = show();
+	const host = await hostWire(t, server);
+	const { id } = await host.start({ show: name, sessionId: sessionId() });
+	const timer = setInterval(() => host.binary(media(2000)), 5);
+	t.after(() => clearInterval(timer));
+	await host.untilAcked(20_000);
+	const answers = await Promise.all([1, 2, 3].map(() => api(server, `/api/shows/${name}/stop`, { method: 'POST' })));
+	for (const { status, body } of answers) assert.deepEqual([status, body.stopped], [200, { show: name, version: 1, id }]);
+	const saved = await host.next('saved');
+	assert.ok(saved.bytes >= 20_000);
+	assert.deepEqual(host.inbox, []);
+	assert.equal((await ended(server, id)).revision, 1);
+	const again = await api(server, '/api/stream/stop', { method: 'POST' });
+	assert.deepEqual([again.status, again.body], [200, { stopped: null }]);
+	const never = await api(server, `/api/shows/${show()}/stop`, { method: 'POST' });
+	assert.deepEqual([never.status, never.body], [200, { stopped: null }]);
+	const off = await api(server, `/api/shows/${name}`);
+	assert.deepEqual([off.body.state, off.body.version, off.body.id], ['off', 1, id]);
+	const versions = await api(server, `/api/recordings?show=${name}`);
+	assert.deepEqual(versions.body.items.map((item) => [item.id, item.version]), [[id, 1]]);
+});
+
 test('names of shows are judged, and a show is one stream', options, async (t) => {
 	for (const bad of ['', 'a b', '../x', '.', 'ä', 'x'.repeat(101)]) {
 		const w = await wire(t, server);
@@ -190,4 +214,38 @@ test('a full disk fails the version, not the show; the next version begins when 
 	const before = await recording(own, first.id);
 	await assertOriginal(own, first.id, all.subarray(0, before.bytes));
 	assert.ok(before.bytes >= 1_000_000);
+});
+
+test('who is not the host is refused, or takes over as the next version; listening has its own scope', options, async (t) => {
+	for (const takeover of [false, true]) {
+		const own = await startServer(t, { args: ['--grace', '2s', ...(takeover ? ['--takeover'] : [])] });
+		const anna = mint(own, 'record').token, bert = mint(own, 'record').token, ear = mint(own, 'listen').token;
+		const far = { headers: { host: 'studio.example' } };
+		const host = await hostWire(t, own, far);
+		const first = await host.start({ show: 'morning', sessionId: sessionId(), token: anna });
+		host.binary(media(1000));
+		await host.untilAcked(1000);
+		const other = await hostWire(t, own, far);
+		other.send({ type: 'start', show: 'morning', token: bert });
+		if (takeover) {
+			const second = await other.next('started');
+			assert.deepEqual([second.version, second.bytes], [2, 0]);
+			assert.equal((await host.next('error')).code, 'taken_over');
+			other.binary(media(500, 9));
+			await other.untilAcked(500);
+			assert.equal((await recording(own, second.id)).bytes, 500);
+		} else {
+			assert.deepEqual(await other.next('error').then(({ code, retry }) => [code, retry]), ['show_on_air', false]);
+			host.binary(media(1000));
+			await host.untilAcked(2000);
+		}
+		assert.equal((await recording(own, first.id)).bytes, takeover ? 1000 : 2000);
+		const head = (token) => stranger(own, '/live/morning', token ? `Authorization: Bearer ${token}\r\n` : '', 'HEAD');
+		assert.equal((await head()).status, 401);
+		assert.equal((await head(ear)).status, 200);
+		const stop = (token) => stranger(own, '/api/shows/morning/stop', `Authorization: Bearer ${token}\r\n`, 'POST');
+		assert.equal((await stop(ear)).status, 403);
+		assert.equal((await stop(takeover ? anna : bert)).status, 403);
+		assert.equal((await stop(takeover ? bert : anna)).status, 200);
+	}
 });

@@ -373,6 +373,8 @@ export interface Recording {
 	warnings: { code: Code; message: string }[];
 	sourceUrl: string | null;
 	fetch: 'now' | 'on_demand' | null;
+	/** Its way to a bucket; `key` is the object's name there, `error` of the last attempt. null: none is asked for. */
+	push: { state: 'queued' | 'pushing' | 'done' | 'failed'; revision: number; key: string | null; error: { code: Code; message: string } | null } | null;
 	originalRemoved: boolean;
 	/** The show that it is a version of. */
 	show: string | null;
