@@ -282,10 +282,13 @@ static void to_conn(struct engine *e, struct take *t, const struct effect *fx)
 		conn_send_started(e, c);
 		break;
 	case EFFECT_ACK:
-		if (c->session.state == SESSION_OPEN && !c->fetch &&
-		    (!c->hosting || fx->bytes + t->rec.info.shift > c->stream_from))
+		if (c->session.state == SESSION_OPEN && !c->fetch && !c->moving &&
+		    (!c->hosting || fx->bytes + t->rec.info.shift > c->stream_from)) {
+			if (c->hosting)
+				replies_release(e); /* a `moved` that this commit lets go was said before */
 			reply_ack(e, c->id, fx->bytes + t->rec.info.shift,
 				  (struct position){ journal_durable(e->journal) });
+		}
 		break;
 	case EFFECT_SAVED:
 		conn_send_saved(e, c, t, fx->track);

@@ -113,7 +113,7 @@ static void restore(struct air *air, const struct recording_info *info, const st
 		return;
 	free(air->name);
 	free(air->mime);
-	air->reached = info->shift + recording_info_bytes(info);
+	air->aired = info->shift + recording_info_bytes(info);
 	air->name = info->name ? must(strdup(info->name)) : NULL;
 	air->mime = info->mime ? must(strdup(info->mime)) : NULL;
 }
@@ -215,6 +215,17 @@ static struct take *next_unfinished(const struct engine *e, const char *name, ui
 	return next;
 }
 
+/* Nothing is in the version yet: its host's stream goes on where the one before it failed. */
+static enum err recover_reach(struct catalog *c, struct air *air, uint32_t version)
+{
+	struct recording_info before = { 0 };
+	enum err err = c->ops->show_version(c, air->show.name, version, &before);
+	if (!err && before.shift + recording_info_bytes(&before) > air->aired)
+		air->aired = before.shift + recording_info_bytes(&before);
+	recording_info_release(&before);
+	return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
 static enum err recover_show(void *arg, const char *name)
 {
 	struct engine *e = arg;
@@ -235,6 +246,8 @@ static enum err recover_show(void *arg, const char *name)
 		if (!err)
 			restore(air, info, info->first == info->version ? info : &first, f.counts.failed);
 		recording_info_release(&first);
+		if (!err && info->first != info->version && recording_info_bytes(info) == 0)
+			err = recover_reach(c, air, info->version - 1);
 	}
 	if (!err)
 		restore_newest(air, &f);
@@ -297,8 +310,8 @@ bool shows_failed(struct engine *e, struct take *t, enum err err)
 	uuid_format(&t->rec.info.id, id);
 	log_event(LOG_ERROR, "recording_failed", "show", air->show.name, "version", log_number(air->show.version), "id",
 		  id, "code", err_code(err), NULL);
-	if (t->rec.info.track_count)
-		air->reached = t->rec.info.shift + t->rec.tracks[0].durable;
+	air->reached = t->rec.info.shift + (t->rec.info.track_count ? t->rec.tracks[0].durable : 0);
+	air->reached_turn = air->show.turn;
 	show_recording_failed(&air->show, air->show.version, err, e->now.mono_ms, &air->fx);
 	air_due(e, air);
 	return true;
