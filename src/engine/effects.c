@@ -119,7 +119,9 @@ static enum err take_op_run(struct catalog *c, struct catalog_op *op)
 		if (!err)
 			err = c->ops->fail(c, &info->id, info->error, err_text(info->error), info->updated_ms,
 					   &o->outcome, &o->row);
-		return err || !o->on_air ? err : c->ops->show_failed(c, info->show, info->version);
+		/* one that only brings the row more bytes comes later, perhaps behind the end of the show */
+		bool first = o->on_air && o->outcome == CATALOG_CHANGED;
+		return err || !first ? err : c->ops->show_failed(c, info->show, info->version);
 	}
 	default:
 		assert(!"an effect that is no transaction");
