@@ -150,7 +150,7 @@ void conns_unread(struct engine *e, struct take *t)
 void conn_send_started(struct engine *e, struct conn *c)
 {
 	struct take *t = c->take;
-	if (!c->start_ready || !c->attached)
+	if (!c->start_ready || !c->attached || c->off_air)
 		return;
 	const struct track_io *io = take_io(e, t, c->track);
 	if (!io->file || io->reserved < c->start_bytes + LIMIT_INPUT_BYTES)

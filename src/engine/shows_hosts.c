@@ -451,6 +451,7 @@ static void released(struct engine *e, struct air *air, const struct show_effect
 	c->air = NULL;
 	c->hosting = c->moving = false;
 	c->off_air = !fx->err;
+	c->reply_epoch++; /* a `started` that still waits is no longer true */
 	conn_unblock(e, c);
 	if (fx->err) {
 		conn_error(e, c, fx->err, NULL, UINT64_MAX);
