@@ -383,7 +383,11 @@ static void host_watch(void *arg, uint64_t x)
 		h->heard_us = link_heard_us(h->link);
 	bool stuck = h->state != HOST_WAITING && w->sim.now_us - h->heard_us > patience;
 	bool storm = !w->calm && h->state == HOST_SENDING && rng_chance(&h->rng, 10);
-	if ((stuck || storm) && h->link) { /* a storm: back before the server knows that it had left */
+	bool long_gone = !storm && !w->calm && h->state == HOST_SENDING && rng_chance(&h->rng, 8);
+	if (long_gone) { /* behind the grace, or just within it */
+		link_hang_up(h->link);
+		again(h, (uint64_t)w->plan.grace_ms * MS * rng_between(&h->rng, 80, 150) / 100);
+	} else if ((stuck || storm) && h->link) { /* a storm: back before the server knows that it had left */
 		if (stuck || rng_chance(&h->rng, 50))
 			link_hang_up(h->link);
 		h->heard_us = w->sim.now_us;
