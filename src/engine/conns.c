@@ -334,6 +334,10 @@ static void on_abort(struct engine *e, struct conn *c, const char *reason)
 {
 	if (session_abort(&c->session, &e->fx) != SESSION_PASS)
 		return;
+	if (!c->take) { /* on air, and not recorded */
+		shows_stop(e, c);
+		return;
+	}
 	struct abortion *a = must(calloc(1, sizeof *a));
 	a->waiter.go = abort_go;
 	a->conn = c->id;
