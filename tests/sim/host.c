@@ -31,6 +31,7 @@ struct host {
 	struct air_take *take; /* NULL: it names none, and was not told yet */
 	bool names, twin;      /* it names its take; another one sends the same */
 	uint64_t generation;
+	uint64_t promised; /* acked of this take */
 	uint64_t acked, sent, window, message_max, rate;
 	uint64_t made, made_us; /* its recorder had made so much then */
 	uint64_t heard_us, leave_us, stop_us;
@@ -72,7 +73,7 @@ static void round_begin(struct host *h)
 	snprintf(session, sizeof session, "air-%u-%u-%06x", h->number, h->rounds, (unsigned)rng_below(rng, 1 << 24));
 	h->take = h->names ? air_take_new(h->w, h->show, h->grant.subject, session) : NULL;
 	h->fate = (enum host_fate)rng_below(rng, HOST_FATES);
-	h->acked = h->sent = h->made = h->starts = h->version = 0;
+	h->acked = h->promised = h->sent = h->made = h->starts = h->version = 0;
 	h->failed = h->end_sent = h->stop_sent = false;
 	h->abort_at = h->fate == HOST_ABORTS ? rng_below(rng, 100 * KIB) : BYTES_UNKNOWN;
 	h->stop_us = 0;
@@ -231,9 +232,11 @@ static void started(struct host *h, struct link *link, const struct message_in *
 {
 	struct air_take *take = link_air(link)->take; /* as the server sees it */
 	uint64_t now = h->w->sim.now_us;
-	if (h->take == take && m->bytes < h->acked)
+	if (h->take == take && m->bytes < h->promised)
 		sim_fail(&h->w->sim, "offsets never go back",
-			 "host %u had %" PRIu64 " acked, started says %" PRIu64, h->number, h->acked, m->bytes);
+			 "host %u had %" PRIu64 " acked, started says %" PRIu64, h->number, h->promised, m->bytes);
+	if (h->take != take)
+		h->promised = 0;
 	if (h->take != take || h->made_us == 0 || m->bytes > recorded(h)) { /* a recorder that begins here */
 		h->made = m->bytes;
 		h->made_us = now;
@@ -314,7 +317,7 @@ static void on_message(void *arg, struct link *link, const struct message_in *m)
 		if (m->bytes > h->sent)
 			sim_fail(&h->w->sim, "offsets never go back", "host %u: ack %" PRIu64 ", sent %" PRIu64,
 				 h->number, m->bytes, h->sent);
-		h->acked = m->bytes > h->acked ? m->bytes : h->acked;
+		h->acked = h->promised = m->bytes > h->acked ? m->bytes : h->acked;
 		break;
 	case SAID_MOVED:
 		h->failed = false;

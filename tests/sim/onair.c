@@ -490,7 +490,7 @@ void onair_delivered(struct world *w, struct link *link, const struct air_piece 
 		feed_add(show, take, piece->off + piece->len - more, more);
 	const struct air_feed *last = show->feed_count > 0 ? &show->feeds[show->feed_count - 1] : NULL;
 	uint64_t heard = last && last->take == take ? last->off + last->len : 0;
-	bool alone = *link_told(link) && air->version == show->newest && show->on_air && !air->ordinary && !ended && show->attached == 1 && !show->may_be_off && air->starts == 0;
+	bool alone = *link_told(link) && (air->version == 0 || air->version == show->newest) && show->on_air && !air->ordinary && !ended && show->attached == 1 && !show->may_be_off && air->starts == 0;
 	if (alone && piece->len > 0 && heard < piece->off + piece->len && !w->fatal && !disk_dead(w->disk) &&
 	    !w->stopping)
 		sim_fail(&w->sim, "what listeners hear", "%s is on air: %" PRIu64 " came, %" PRIu64 " were heard",

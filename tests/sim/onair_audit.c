@@ -74,7 +74,7 @@ static void check_ended(struct show_truth *show, struct version_truth *v, const 
 /* A version is begun once, and again by each late resume of its own take, which said its name. */
 static void check_revisions(struct show_truth *show, const struct version_truth *v, const struct recording_info *row)
 {
-	unsigned most = row->session_id && v->whose ? v->whose->starts : 1;
+	unsigned most = v->whose && v->whose->session[0] ? v->whose->starts : 1;
 	if (row->revision > (most > 1 ? most : 1))
 		sim_fail(&show->w->sim, "finished once", "%s has revision %" PRIu32 ", its take started %u times",
 			 v->take.session, row->revision, most);
