@@ -317,7 +317,8 @@ static void on_message(void *arg, struct link *link, const struct message_in *m)
 		if (m->bytes > h->sent)
 			sim_fail(&h->w->sim, "offsets never go back", "host %u: ack %" PRIu64 ", sent %" PRIu64,
 				 h->number, m->bytes, h->sent);
-		h->acked = h->promised = m->bytes > h->acked ? m->bytes : h->acked;
+		h->acked = m->bytes > h->acked ? m->bytes : h->acked;
+		h->promised = m->bytes > h->promised ? m->bytes : h->promised;
 		break;
 	case SAID_MOVED:
 		h->failed = false;

@@ -358,7 +358,8 @@ void onair_sent(struct world *w, struct link *link, const struct message_in *m)
 		sent_started(w, link, m);
 		break;
 	case SAID_ACK:
-		if (!*link_told(link) || !air->version)
+		if (!*link_told(link) || !air->version ||
+		    air_version(host_show(air->host), air->version)->take.in_error)
 			sim_fail(&w->sim, "acks belong to a start", "%s", host_show(air->host)->name);
 		promise(w, air_version(host_show(air->host), air->version), m->bytes);
 		break;
