@@ -297,11 +297,14 @@ static int open_engine(struct serve *s)
 		.fetcher = s->web.fetcher,
 		.fetch_ms = c->fetch_timeout_ms,
 		.notifier = s->web.notifier,
+		.pusher = s->web.pusher,
+		.push_part_bytes = c->push_part,
 		.pump = pump,
 		.pump_arg = s,
 	};
 	net_callbacks(s->net, &config.callbacks);
 	s->catalog->webhooks = s->web.notifier != NULL;
+	s->catalog->pushes = s->web.pusher != NULL;
 	s->catalog = NULL;
 	enum err err = engine_open(&config, net_now(s->net), &s->engine);
 	if (err != ERR_OK)

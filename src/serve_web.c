@@ -1,9 +1,10 @@
-/* Fetching and webhooks as the options say, see serve_web.h. */
+/* Fetching, webhooks and pushing as the options say, see serve_web.h. */
 #include "serve_web.h"
 
 #include "base/limits.h"
 #include "work/fetcher_curl.h"
 #include "work/notifier_curl.h"
+#include "work/pusher_s3.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -116,16 +117,63 @@ static int open_notifier(struct serve_web *w, uv_loop_t *loop, const struct conf
 	return err ? 1 : 0;
 }
 
+static bool read_keys(const char *path, struct s3_keys *out)
+{
+	unsigned line;
+	const char *problem;
+	if (!path && s3_keys_environment(out, &problem))
+		return true;
+	if (!path) {
+		fprintf(stderr, "holdfast: --push-credentials is missing, and of the environment: %s\n", problem);
+		return false;
+	}
+	char *text = secret_read(path, LIMIT_CREDENTIALS_BYTES);
+	if (!text)
+		return false;
+	size_t len = strlen(text);
+	bool ok = s3_keys_parse(text, out, &line, &problem);
+	explicit_bzero(text, len);
+	free(text);
+	if (!ok)
+		fprintf(stderr, "holdfast: %s:%u: %s\n", path, line, problem);
+	return ok;
+}
+
+static int open_pusher(struct serve_web *w, uv_loop_t *loop, const struct config *c)
+{
+	const char *problem;
+	struct s3_target target;
+	struct s3_keys keys;
+	if (!c->push)
+		return 0;
+	if (!s3_url_parse(c->push, c->push_http, &target, &problem)) {
+		complain("--push", problem);
+		return 1;
+	}
+	if (!readable(c->push_ca) || !read_keys(c->push_credentials, &keys))
+		return 1;
+	struct pusher_s3_config config = {
+		.loop = loop, .target = &target, .keys = &keys, .ca_file = c->push_ca, .agent = agent
+	};
+	enum err err = pusher_s3_new(&config, &w->pusher);
+	s3_keys_forget(&keys);
+	if (err)
+		complain("pushing", err_text(err));
+	return err ? 1 : 0;
+}
+
 int serve_web_open(struct serve_web *w, uv_loop_t *loop, const struct config *config)
 {
 	if (!readable(config->fetch_ca) || open_fetcher(w, loop, config) != 0)
 		return 1;
-	return open_notifier(w, loop, config);
+	int status = open_notifier(w, loop, config);
+	return status == 0 ? open_pusher(w, loop, config) : status;
 }
 
 void serve_web_close(struct serve_web *w)
 {
 	fetcher_curl_close(w->fetcher, NULL, NULL);
 	notifier_curl_close(w->notifier, NULL, NULL);
+	pusher_s3_close(w->pusher, NULL, NULL);
 	*w = (struct serve_web){ 0 };
 }

@@ -134,6 +134,7 @@ static void draw_work(struct screen *s, const json_t *work)
 	draw_queue(s, work, "finalize", "finishing", lack);
 	draw_queue(s, work, "fetch", "fetching", "");
 	draw_queue(s, work, "notify", "webhooks", "");
+	draw_queue(s, work, "push", "pushing", "");
 	const json_t *last = json_object_get(work, "lastError");
 	if (last)
 		line(s, "last error, of %s: %s", text_of(last, "id", "?"), text_of(last, "message", "?"));

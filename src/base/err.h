@@ -61,6 +61,8 @@ enum err_class { ERR_CLASS_NONE, ERR_CLASS_CALLER, ERR_CLASS_CONFLICT, ERR_CLASS
 	X(SOURCE_TOO_LARGE, "source_too_large", CONFLICT, 500, "The source sent more than the limit.")                 \
 	X(SOURCE_CHANGED, "source_changed", CONFLICT, 500, "The source changed while it was being fetched.")           \
 	X(ENDPOINT_GONE, "endpoint_gone", CONFLICT, 502, "The webhook's receiver says that it is gone.")               \
+	X(BUCKET_REFUSED, "bucket_refused", CONFLICT, 502, "The bucket refused the recording.")                        \
+	X(UPLOAD_GONE, "upload_gone", CONFLICT, 409, "The bucket knows nothing of this upload any more.")              \
 	X(MEDIA_UNREADABLE, "media_unreadable", CONFLICT, 500, "The media could not be read.")                         \
 	X(MEDIA_LIMIT, "media_limit", CONFLICT, 500, "The media needs more time, memory or space than allowed.")       \
 	/* passing */                                                                                                  \
@@ -75,6 +77,7 @@ enum err_class { ERR_CLASS_NONE, ERR_CLASS_CALLER, ERR_CLASS_CONFLICT, ERR_CLASS
 	X(CHECK_FAILED, "check_failed", TRANSIENT, 500, "The finished file did not pass its check.")                   \
 	X(SOURCE_FAILED, "source_failed", TRANSIENT, 500, "The source could not be reached, or it failed.")            \
 	X(ENDPOINT_FAILED, "endpoint_failed", TRANSIENT, 502, "The webhook's receiver did not accept the event.")      \
+	X(BUCKET_FAILED, "bucket_failed", TRANSIENT, 502, "The bucket could not be reached, or it failed.")            \
 	/* the server's own trouble with one take */                                                                   \
 	X(WRITE_FAILED, "write_failed", TRANSIENT, 500, "Writing to storage failed; nothing of it was acknowledged.")  \
 	X(READ_FAILED, "read_failed", TRANSIENT, 500, "Reading from storage failed.")                                  \

@@ -214,6 +214,13 @@ enum {
 	LIMIT_FETCH_WAIT_MAX_MS = 3 * 60 * 1000, /* … or what the source asks for, but no more */
 	LIMIT_NOTIFIES = 4,			 /* at a time */
 	LIMIT_URL_CHARS = 2000,
+	LIMIT_PUSHES = 2,		  /* at a time: the uplink is one, and what is recorded comes first */
+	LIMIT_PUSH_RETRY_FIRST_MS = 2000, /* before a push is tried again; then three times as long, for ever … */
+	LIMIT_PUSH_RETRY_MAX_MS = 5 * 60 * 1000, /* … but at most this: a bucket that is back is noticed soon */
+	LIMIT_PUSH_HASH_BYTES = 8 * 1024 * 1024, /* hashed with one task: others wait for the lane, too */
+	LIMIT_PUSH_SWEEP_MS =
+		15 * 60 * 1000, /* until an upload that may just be beginning is looked for, and between tries */
+	LIMIT_PUSH_QUEUE = 256, /* older recordings queued with one transaction: who records waits for the same lane */
 	LIMIT_EVENT_TYPE_CHARS = 40,	     /* "recording.interrupted" */
 	LIMIT_EVENTS_ALIVE_MS = 15 * 1000,   /* a stream that says nothing for longer is taken for dead by proxies */
 	LIMIT_EVENTS_PAGE = 100,	     /* read from the outbox at a time */
@@ -291,6 +298,35 @@ enum {
 	LIMIT_NOTIFY_ANSWER_BYTES = 64 * 1024, /* of it read, so that its connection serves again */
 	LIMIT_SECRET_MIN_BYTES = 16,	       /* a webhook's secret: what can't be guessed … */
 	LIMIT_SECRET_BYTES = 128,	       /* … and no whole file */
+
+	/* Pushing to a bucket; what S3 allows is AWS's, the narrowest of those that are in use */
+	LIMIT_PUSH_PART_BYTES = 16 * 1024 * 1024,    /* a part: sent again whole when its connection drops … */
+	LIMIT_PUSH_PART_MIN_BYTES = 5 * 1024 * 1024, /* … and S3's own lowest, but for the last one */
+	LIMIT_PUSH_PARTS = 10000,		     /* S3's own: larger files get larger parts */
+	LIMIT_PUSH_EXPECT_BYTES =
+		1024 * 1024,		/* a body so large asks first; not every server answers, then 1 s is lost */
+	LIMIT_PUSH_ETAG_CHARS = 128,	/* 32 hexadecimal digits, a count and quotes are usual */
+	LIMIT_PUSH_UPLOAD_CHARS = 1024, /* an upload's id: AWS's have about 130 */
+	LIMIT_PUSH_LIST_PARTS = 1000,	/* a page of a list of parts: S3's own … */
+	LIMIT_PUSH_LIST_UPLOADS = 500,	/* … and of uploads, whose names are longer */
+	LIMIT_PUSH_ANSWER_BYTES = 4 * 1024 * 1024, /* 500 names of 1,024 characters, each escaped, and their ids */
+	LIMIT_PUSH_ERROR_BYTES = 64 * 1024,	   /* of an answer that is not expected to hold more than a few lines */
+	LIMIT_PUSH_HEADERS_BYTES = 64 * 1024,	   /* of all answers of one request together */
+	LIMIT_PUSH_CONNECT_MS = 15 * 1000,	   /* name, address and TLS */
+	LIMIT_PUSH_WAIT_MS = 60 * 1000,		   /* for a whole answer to a request that sends no media … */
+	LIMIT_PUSH_COMPLETE_MS = 10 * 60 * 1000,   /* … but completing: the bucket may copy all parts first */
+	LIMIT_PUSH_STALL_S = 60,		   /* while media is sent, or its answer awaited … */
+	LIMIT_PUSH_SLOW_BYTES = 512,		   /* … fewer bytes a second than this */
+	LIMIT_PUSH_SKEW_S = 5 * 60,	 /* clocks so far apart explain a refusal: S3 itself allows 15 minutes */
+	LIMIT_S3_KEY_BYTES = 1024,	 /* an object's name: S3's own */
+	LIMIT_S3_BUCKET_CHARS = 63,	 /* S3's own */
+	LIMIT_S3_REGION_CHARS = 63,	 /* "ap-southeast-2" */
+	LIMIT_S3_ACCESS_CHARS = 128,	 /* an access key: AWS's, which have 20 now */
+	LIMIT_S3_SECRET_CHARS = 256,	 /* a secret key: 40 are usual */
+	LIMIT_S3_TOKEN_CHARS = 8 * 1024, /* a session's token: AWS names no limit, 2 KiB were seen */
+	LIMIT_S3_XML_DEPTH = 8,		 /* elements in elements: lists of uploads have four */
+	LIMIT_S3_XML_NAME_CHARS = 48,	 /* "CompleteMultipartUploadResult" */
+	LIMIT_S3_CODE_CHARS = 64,	 /* an error's name */
 
 	/* Settings: what an option may be; beyond it a typing error is likelier than a wish */
 	LIMIT_CONFIG_BYTES = 64 * 1024, /* the ini file */

@@ -90,6 +90,16 @@ static const struct row rows[] = {
 	  "where events are sent, as in Standard Webhooks" },
 	{ "webhook-secret-file", "FILE", KIND_TEXT, CONFIG_SERVE, AT(webhook_secret_file), NULL, 0, 0,
 	  "holds whsec_...: what they are signed with" },
+	{ "push", "s3://BUCKET/PREFIX", KIND_TEXT, CONFIG_SERVE, AT(push), NULL, 0, 0,
+	  "where finished recordings go, too; ?endpoint=URL&region=NAME" },
+	{ "push-credentials", "FILE", KIND_TEXT, CONFIG_SERVE, AT(push_credentials), NULL, 0, 0,
+	  "its access key; without it AWS_... of the environment" },
+	{ "push-http", NULL, KIND_SWITCH, CONFIG_SERVE, AT(push_http), NULL, 0, 0,
+	  "by plain http, too; on this machine that is always allowed" },
+	{ "push-ca", "FILE", KIND_TEXT, CONFIG_SERVE, AT(push_ca), NULL, 0, 0,
+	  "trust these certificates (PEM) instead of the system's" },
+	{ "push-part", "SIZE", KIND_SIZE, CONFIG_SERVE, AT(push_part), "16M", LIMIT_PUSH_PART_MIN_BYTES, GIB,
+	  "larger files go in parts of this size" },
 	{ "log-level", "error|warn|info|debug", KIND_CHOICE, ALL, AT(log_level), "info", 0, 0,
 	  "what is written to standard error" },
 	{ "rebuild", NULL, KIND_FLAG, CONFIG_VERIFY, AT(rebuild), NULL, 0, 0,
@@ -370,6 +380,10 @@ static int judge_whole(const struct load *l)
 			c->webhook ? "-secret-file" : "");
 		return EXIT_USAGE;
 	}
+	if (!c->push && (c->push_credentials || c->push_ca || c->push_http)) {
+		fprintf(stderr, "holdfast: --push is missing: it says where to push to\n");
+		return EXIT_USAGE;
+	}
 	bool source_key = c->source_password || c->source_passwords;
 	if (!c->source_host != !source_key) {
 		fprintf(stderr, "holdfast: --source-%s is missing: sources are let in with a password, or not at all\n",
@@ -453,6 +467,9 @@ void config_release(struct config *c)
 	free(c->fetch_credentials);
 	free(c->webhook);
 	free(c->webhook_secret_file);
+	free(c->push);
+	free(c->push_credentials);
+	free(c->push_ca);
 	free(c->tls_cert);
 	free(c->tls_key);
 	*c = (struct config){ 0 };

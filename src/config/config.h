@@ -44,6 +44,10 @@ struct config {
 	uint64_t fetch_max, fetch_timeout_ms;
 	char *fetch_ca, *fetch_credentials;  /* owned: files */
 	char *webhook, *webhook_secret_file; /* owned; both or neither */
+	char *push;			     /* owned: s3://…; NULL: nothing is pushed */
+	char *push_credentials, *push_ca;    /* owned: files */
+	bool push_http;
+	uint64_t push_part;
 	enum log_level log_level;
 	bool rebuild; /* verify only */
 	bool json;    /* not serve */

@@ -50,6 +50,11 @@ void recording_row_take(struct recording *r, const struct recording_info *row)
 	r->info.media = row->media;
 	job_info_release(&r->info.job);
 	job_info_copy(&r->info.job, &row->job); /* without memory its message is missing, no more */
+	free(r->info.push.key);
+	free(r->info.push.error_message);
+	r->info.push = row->push;
+	r->info.push.key = row->push.key ? strdup(row->push.key) : NULL;
+	r->info.push.error_message = row->push.error_message ? strdup(row->push.error_message) : NULL;
 }
 
 void recording_worked(struct recording *r, const struct recording_info *row)

@@ -19,6 +19,8 @@ static int64_t longest_wait_ms(enum job_kind kind)
 		return LIMIT_NOTIFY_MAX_MS;
 	if (kind == JOB_FETCH)
 		return LIMIT_FETCH_WAIT_MAX_MS;
+	if (kind == JOB_PUSH)
+		return LIMIT_PUSH_RETRY_MAX_MS;
 	for (int i = 1; i < LIMIT_ATTEMPTS; i++)
 		wait_ms *= 4;
 	return wait_ms;
@@ -33,6 +35,7 @@ static int64_t wait_ms(enum job_kind kind, uint32_t attempt)
 		[JOB_FINALIZE] = { LIMIT_RETRY_FIRST_MS, 4 },
 		[JOB_FETCH] = { LIMIT_FETCH_WAIT_FIRST_MS, 8 },
 		[JOB_NOTIFY] = { LIMIT_NOTIFY_FIRST_MS, 6 },
+		[JOB_PUSH] = { LIMIT_PUSH_RETRY_FIRST_MS, 3 },
 	};
 	int64_t wait_ms = waits[kind].first_ms, most_ms = longest_wait_ms(kind);
 	for (uint32_t i = 1; i < attempt && wait_ms < most_ms; i++)
@@ -42,7 +45,15 @@ static int64_t wait_ms(enum job_kind kind, uint32_t attempt)
 
 static uint32_t attempts_of(enum job_kind kind)
 {
+	if (kind == JOB_PUSH)
+		return UINT32_MAX; /* a bucket that is down comes back */
 	return kind == JOB_NOTIFY ? LIMIT_NOTIFY_ATTEMPTS : LIMIT_ATTEMPTS;
+}
+
+/* Its attempts are those of a window; the others' are those of one event, or since something went on. */
+static bool windowed(enum job_kind kind)
+{
+	return kind == JOB_FINALIZE || kind == JOB_FETCH;
 }
 
 bool job_due(const struct job_info *job, int64_t now_ms)
@@ -53,12 +64,11 @@ bool job_due(const struct job_info *job, int64_t now_ms)
 	       job->not_before_ms - job->queued_ms > longest_wait_ms(job->kind);
 }
 
-/* A webhook has no window: its attempts are those of one event. */
 static bool window_over(const struct job_info *job, int64_t now_ms)
 {
 	if (job->window_ms == 0)
 		return true;
-	return job->kind != JOB_NOTIFY && (job->window_ms > now_ms || now_ms - job->window_ms >= LIMIT_ATTEMPTS_MS);
+	return windowed(job->kind) && (job->window_ms > now_ms || now_ms - job->window_ms >= LIMIT_ATTEMPTS_MS);
 }
 
 void job_lease(struct job_info *job, int64_t now_ms, int64_t lease_until_ms)
@@ -146,7 +156,7 @@ enum err job_failed(struct job_info *job, enum err error, const char *message, i
 	if (again)
 		job->state = JOB_QUEUED;
 	else
-		job->state = job->kind == JOB_NOTIFY ? JOB_PARKED : JOB_FAILED;
+		job->state = windowed(job->kind) ? JOB_FAILED : JOB_PARKED;
 	job->lease_until_ms = 0;
 	job->progress = 0;
 	job->queued_ms = now_ms;
@@ -172,20 +182,25 @@ void job_succeeded(struct job_info *job)
 	forget_error(job);
 }
 
-void job_delivered(struct job_info *job, int64_t seq, int64_t lease_until_ms)
+void job_went_on(struct job_info *job, int64_t lease_until_ms)
 {
-	assert(job->kind == JOB_NOTIFY);
-	job->delivered = seq > job->delivered ? seq : job->delivered;
 	job->lease_until_ms = lease_until_ms;
 	job->attempt = 1;
 	forget_error(job);
 }
 
+void job_delivered(struct job_info *job, int64_t seq, int64_t lease_until_ms)
+{
+	assert(job->kind == JOB_NOTIFY);
+	job->delivered = seq > job->delivered ? seq : job->delivered;
+	job_went_on(job, lease_until_ms);
+}
+
 void job_requeue(struct job_info *job, int64_t now_ms)
 {
 	assert(!running_or_queued(job));
-	/* the attempts of a webhook count for one event, and it begins anew with this one */
-	if (job->kind == JOB_NOTIFY || window_over(job, now_ms)) {
+	/* the attempts of a webhook count for one event, and it begins anew with this one; likewise a push */
+	if (!windowed(job->kind) || window_over(job, now_ms)) {
 		job->window_ms = 0;
 		job->attempt = 0;
 		forget_error(job);

@@ -4,7 +4,8 @@
  * An attempt is one lease taken. LIMIT_ATTEMPTS of them within LIMIT_ATTEMPTS_MS, not counting how long the attempts
  * themselves took, and the job has failed for good until the window is over; a failure that repeats by nature (any
  * err_class but TRANSIENT) ends it at once. Webhooks (JOB_NOTIFY) are tried longer, LIMIT_NOTIFY_ATTEMPTS for each
- * event, with a backoff, and then parked. Times are wall clock ms; a clock that jumps makes a wait wrong at most once:
+ * event, with a backoff, and then parked; a push (JOB_PUSH) for as long as it takes, and parked only by a failure that
+ * repeats by nature. Times are wall clock ms; a clock that jumps makes a wait wrong at most once:
  * a window or a wait that would begin in the future, or last longer than it can, counts as over. */
 #ifndef HOLDFAST_CORE_JOB_H
 #define HOLDFAST_CORE_JOB_H
@@ -23,6 +24,8 @@ enum err job_failed(struct job_info *job, enum err error, const char *message, i
 void job_succeeded(struct job_info *job);
 /* A webhook took the event `seq`: the lease goes on, and the attempts of the next event begin. */
 void job_delivered(struct job_info *job, int64_t seq, int64_t lease_until_ms);
+/* A push is at work and part of it is in the bucket: the lease goes on, and a failure behind it is the first one. */
+void job_went_on(struct job_info *job, int64_t lease_until_ms);
 /* It is claimed again by `complete` (or asked for again): a fresh window if the old one is over. It is neither queued
  * nor running. */
 void job_requeue(struct job_info *job, int64_t now_ms);

@@ -2,6 +2,7 @@
 #include "core/model.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,6 +79,7 @@ static const char *const job_kind_names[JOB_KIND_COUNT] = {
 	[JOB_FINALIZE] = "finalize",
 	[JOB_FETCH] = "fetch",
 	[JOB_NOTIFY] = "notify",
+	[JOB_PUSH] = "push",
 };
 
 static const char *const job_state_names[JOB_STATE_COUNT] = {
@@ -150,6 +152,8 @@ void recording_info_release(struct recording_info *info)
 				info->mime,	 info->ext,	   info->error_message, info->abort_reason,
 				info->warnings,	 info->source_url, info->show };
 	job_info_release(&info->job);
+	free(info->push.key);
+	free(info->push.error_message);
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		free(texts[i]);
 	for (uint32_t i = 0; i < info->declared_count; i++)
@@ -201,6 +205,8 @@ static bool copy_texts(struct recording_info *out, const struct recording_info *
 	ok &= copy_text(&out->source_url, from->source_url);
 	ok &= copy_text(&out->show, from->show);
 	ok &= job_info_copy(&out->job, &from->job) == ERR_OK;
+	ok &= copy_text(&out->push.key, from->push.key);
+	ok &= copy_text(&out->push.error_message, from->push.error_message);
 	return ok;
 }
 
@@ -247,6 +253,14 @@ enum err recording_info_copy(struct recording_info *out, const struct recording_
 		return ERR_OK;
 	recording_info_release(out);
 	return ERR_NO_MEMORY;
+}
+
+void recording_info_push_key(const struct recording_info *info, char out[PUSH_KEY])
+{
+	char id[UUID_TEXT];
+	const struct media_info *media = &info->media;
+	uuid_format(&info->id, id);
+	snprintf(out, PUSH_KEY, "recordings/%s-r%u%s%s", id, media->revision, media->ext[0] ? "." : "", media->ext);
 }
 
 bool recording_info_broken(const struct recording_info *info)

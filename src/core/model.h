@@ -86,11 +86,12 @@ struct track_info {
 	uint32_t part_count;
 };
 
-/* Durable work on a recording. */
+/* Durable work on a recording. Push jobs are parked and not failed: what refuses them is put right by a person. */
 enum job_kind {
 	JOB_FINALIZE, /* by a worker: the published file, thumbnail, waveform */
 	JOB_FETCH,    /* the bytes come from source_url */
 	JOB_NOTIFY,   /* its events go to the webhook, in order */
+	JOB_PUSH,     /* the published file of a revision goes to a bucket */
 	JOB_KIND_COUNT
 };
 
@@ -115,7 +116,7 @@ struct job_info {
 	struct uuid recording;
 	enum job_kind kind;
 	enum job_state state;
-	uint32_t revision; /* of what it makes; 0 for fetch and notify */
+	uint32_t revision; /* of what it makes or pushes; 0 for fetch and notify */
 	uint32_t epoch;	   /* raised by each lease and each cancellation: results of an older one change nothing */
 	uint32_t attempt;  /* leases taken in the window … */
 	int64_t window_ms; /* … that began then */
@@ -142,6 +143,15 @@ struct media_info {
 	int64_t published_ms;		 /* wall clock */
 };
 
+/* How the push of its newest published revision stands, as the catalog last showed it. */
+struct push_info {
+	uint32_t revision;    /* 0: none was asked for, or a later revision made it pointless */
+	enum job_state state; /* QUEUED, RUNNING, DONE or PARKED */
+	char *key;	      /* owned; the object's name, behind the bucket's prefix */
+	enum err error;	      /* the last failure while it is not done, ERR_OK if none … */
+	char *error_message;  /* … owned; its sentence */
+};
+
 /* Strings are owned, NULL when absent. */
 struct recording_info {
 	struct uuid id;
@@ -165,7 +175,8 @@ struct recording_info {
 	uint32_t version, first; /* of the show; the version that its host's name belongs to (core/show.h) */
 	uint64_t shift;		 /* its byte 0 is this one of what its host sends: more than 0 behind a failure */
 	struct media_info media;
-	struct job_info job;	   /* its newest finalize or fetch job, as the catalog last showed it; id 0: none */
+	struct job_info job; /* its newest finalize or fetch job, as the catalog last showed it; id 0: none */
+	struct push_info push;
 	struct track_info *tracks; /* owned array; numbers are indices */
 	uint32_t track_count;
 };
@@ -173,6 +184,10 @@ struct recording_info {
 void recording_info_release(struct recording_info *info);
 /* A deep copy; ERR_NO_MEMORY leaves *out empty. */
 enum err recording_info_copy(struct recording_info *out, const struct recording_info *from);
+/* The name of its published file in a bucket, behind the prefix: it names the recording and the revision, and never
+ * changes. */
+enum { PUSH_KEY = 160 };
+void recording_info_push_key(const struct recording_info *info, char out[PUSH_KEY]);
 /* In `error` because storage failed under it, or it was moved to quarantine: there is nothing that could go on. */
 bool recording_info_broken(const struct recording_info *info);
 /* Sum of the tracks' bytes. */

@@ -133,6 +133,7 @@ static void init(struct engine *e, const struct engine_config *config, struct no
 	fetching_init(e);
 	notifying_init(e);
 	shows_init(e);
+	pushing_init(e);
 	for (int i = 0; i < SIZE_CLASSES; i++)
 		list_init(&e->spoolable[i]);
 	e->space_timer.kind = TIMER_SPACE;
@@ -196,6 +197,7 @@ void engine_listening(struct engine *e, struct now now)
 	retention_listen(e);
 	fetching_listening(e);
 	notifying_listening(e);
+	pushing_listening(e);
 	space_check(e);
 }
 
@@ -255,6 +257,15 @@ static void on_timer(struct engine *e, struct timer *timer)
 	case TIMER_AIR:
 		shows_timer(e, timer);
 		break;
+	case TIMER_PUSHES:
+		pushing_timer(e);
+		break;
+	case TIMER_PUSH_SLOT:
+		pushing_slot_timer(timer);
+		break;
+	case TIMER_PUSH_SWEEP:
+		pushing_sweep_timer(e);
+		break;
 	}
 }
 
@@ -265,7 +276,7 @@ static void stop_pump(struct engine *e)
 		return;
 	bool busy = e->in_flight.count > 0 || e->spool_writes > 0 || !list_empty(&e->dirty) || e->space_reading;
 	bool work = !list_empty(&e->shows.due) || retention_busy(e) || !jobs_idle(e) || !fetching_idle(e) ||
-		    !notifying_idle(e);
+		    !notifying_idle(e) || !pushing_idle(e);
 	if (busy || work || journal_busy(e->journal) || !list_empty(&e->catalog_queue))
 		return;
 	bool behind = journal_durable(e->journal) > e->checkpoint.covered + 1;
@@ -296,6 +307,7 @@ void engine_turn(struct engine *e, struct now now)
 	fetching_turn(e);
 	notifying_turn(e);
 	shows_turn(e);
+	pushing_turn(e);
 	catalog_pump(e);
 	append_pump(e);
 	spool_pump(e);
@@ -358,6 +370,7 @@ void engine_stop(struct engine *e, struct now now, void (*done)(void *arg), void
 	jobs_stop(e);
 	fetching_stop(e);
 	notifying_stop(e);
+	pushing_stop(e);
 	journal_quiet(e->journal);
 }
 
@@ -368,6 +381,7 @@ void engine_close(struct engine *e)
 	struct list *link;
 	fetching_release(e);
 	notifying_release(e);
+	pushing_release(e);
 	while (!list_empty(&e->conns)) {
 		struct conn *c = list_entry(e->conns.next, struct conn, link);
 		engine_conn_closed(e, c->id, e->now);
@@ -394,6 +408,7 @@ void engine_close(struct engine *e)
 		free(list_entry(link, struct deletion, link));
 	shows_release(e);
 	jobs_release(e);
+	pushing_free(e);
 	journal_close(e->journal);
 	catalog_close(e->config.catalog);
 	effects_release(&e->fx);

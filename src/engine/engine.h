@@ -22,6 +22,7 @@ struct broadcast;
 struct engine;
 struct fetcher;
 struct notifier;
+struct pusher;
 struct workers;
 
 /* The time, read once per loop turn: monotonic for timers, wall clock for people. */
@@ -85,6 +86,8 @@ struct engine_config {
 	struct fetcher *fetcher;      /* NULL: recordings by URL are refused with NOT_SUPPORTED */
 	uint64_t fetch_ms;	      /* an attempt to fetch takes no longer; 0: LIMIT_FETCH_MS */
 	struct notifier *notifier;    /* NULL: there is no webhook */
+	struct pusher *pusher;	      /* NULL: nothing is pushed. work/pusher.h */
+	uint64_t push_part_bytes;     /* 0: LIMIT_PUSH_PART_BYTES */
 	uint32_t lease_ms;	      /* 0: LIMIT_LEASE_MS */
 	uint32_t queue_wait_ms;	      /* 0: LIMIT_QUEUE_WAIT_MS */
 	uint64_t retain_originals_ms; /* after completion; UINT64_MAX: for ever */
@@ -253,8 +256,9 @@ struct engine_watch {
 void engine_events_watch(struct engine *e, struct engine_watch *watch); /* caller-owned */
 void engine_events_unwatch(struct engine_watch *watch);
 
-/* Parked webhooks go on now; answers when that is durable. */
-void engine_unpark(struct engine *e, void (*done)(void *arg, enum err err), void *arg);
+/* Parked webhooks (JOB_NOTIFY) or pushes (JOB_PUSH) go on now; answers when that is durable. NOT_SUPPORTED: there is
+ * no webhook, no bucket. */
+void engine_unpark(struct engine *e, enum job_kind kind, void (*done)(void *arg, enum err err), void *arg);
 
 struct engine_queue { /* of one kind of job */
 	unsigned queued, running, failed, parked;

@@ -13,6 +13,7 @@
  *   catalogue.c   transactions in groups         json.c        what the API shows
  *   granting.c    what grants let pass           retention.c   what is kept for how long
  *   fetching*.c   what is fetched by URL         notifying.c   webhooks
+ *   pushing*.c    what goes to a bucket
  *   jobs*.c       workers and their leases       events.c      the outbox, read
  *   subscriptions.c, telling.c   who follows what, and what they are told when
  *   shows*.c      shows on air, see shows.h
@@ -194,11 +195,8 @@ enum {
 	TIMER_FOLLOW,
 	TIMER_SLOT,
 	TIMER_JOBS,
-	TIMER_RETENTION,
-	TIMER_FETCH_SLOT,
-	TIMER_FETCHES,
-	TIMER_NOTIFIES,
-	TIMER_AIR
+	TIMER_AIR,
+	TIMER_RETENTION /* and those of outside.h */
 };
 
 struct checkpoint {
@@ -268,6 +266,7 @@ struct engine {
 	struct jobs jobs;
 	struct fetching fetching;
 	struct notifying notifying;
+	struct pushing *pushing;   /* owned */
 	struct list event_watches; /* struct engine_watch: who hears of new events */
 	int64_t event_last;	   /* sequence of the newest event that they heard of */
 	struct retention retention;

@@ -322,7 +322,7 @@ void jobs_init(struct engine *e)
 void jobs_listening(struct engine *e)
 {
 	e->jobs.alive_ms = e->now.mono_ms;
-	if (e->config.workers || e->config.fetcher || e->config.notifier)
+	if (e->config.workers || e->config.fetcher || e->config.notifier || e->config.pusher)
 		jobs_look_soon(e);
 	e->jobs.wanted = e->jobs.slot_count > 0;
 }
@@ -336,6 +336,7 @@ void jobs_wanted(struct engine *e)
 void jobs_fence(struct engine *e, const struct uuid *recording)
 {
 	struct jobs *j = &e->jobs;
+	pushing_fence(e, recording);
 	for (struct list *at = j->leases.next; at != &j->leases; at = at->next) {
 		struct lease *l = list_entry(at, struct lease, link);
 		if (!uuid_equal(&l->info.id, recording) || l->stage == LEASE_OVER)

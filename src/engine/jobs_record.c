@@ -142,6 +142,7 @@ static void done_done(struct engine *e, struct catalog_op *op)
 	if (settle(e, o)) {
 		o->lease->stage = LEASE_OVER;
 		lease_advance(o->lease);
+		pushing_published(e);
 	}
 	op_free(o);
 }

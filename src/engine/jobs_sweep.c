@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 /* At most so many running jobs of one look: all that slots, fetches and notifications can be, and as many lost ones. */
-enum { LOOK_RUNNING = 2 * LIMIT_WORKERS + LIMIT_FETCHES + LIMIT_NOTIFIES };
+enum { LOOK_RUNNING = 2 * LIMIT_WORKERS + LIMIT_FETCHES + LIMIT_NOTIFIES + LIMIT_PUSHES };
 
 struct look_op {
 	struct catalog_op op;
@@ -128,7 +128,7 @@ static void look_submit(struct engine *e)
 void jobs_look_soon(struct engine *e)
 {
 	struct jobs *j = &e->jobs;
-	if (!e->config.workers && !e->config.fetcher && !e->config.notifier)
+	if (!e->config.workers && !e->config.fetcher && !e->config.notifier && !e->config.pusher)
 		return;
 	uint64_t at = j->looked_ms ? j->looked_ms + LIMIT_LOOK_MS : e->now.mono_ms;
 	if (at < j->look_ms)
@@ -196,9 +196,9 @@ enum err jobs_recover(struct engine *e)
 	for (size_t i = 0; i < found.count && !err; i++) {
 		struct job_info job = { 0 };
 		struct recording_info row = { 0 };
-		/* that an event was on its way says nothing of its receiver: it is no attempt */
-		bool notify = found.jobs[i].kind == JOB_NOTIFY;
-		err = c->ops->job_fail(c, &found.jobs[i].key, notify ? ERR_SHUTTING_DOWN : ERR_WORKER_DIED,
+		/* that something was on its way says nothing of its receiver: it is no attempt */
+		bool outgoing = found.jobs[i].kind == JOB_NOTIFY || found.jobs[i].kind == JOB_PUSH;
+		err = c->ops->job_fail(c, &found.jobs[i].key, outgoing ? ERR_SHUTTING_DOWN : ERR_WORKER_DIED,
 				       "The server ended while it worked on it.", e->now.wall_ms, &job, &row);
 		if (!err && job.kind == JOB_FINALIZE && media_remove(e->config.vfs, &row.id, row.media.revision))
 			jobs_log("media_left", &row.id); /* what the attempt had made by then */

@@ -90,6 +90,23 @@ static json_t *file_json(const struct recording_info *info)
 			 (int)media->has_waveform);
 }
 
+/* Its way to the bucket. */
+static json_t *push_json(const struct recording_info *info)
+{
+	static const char *const states[JOB_STATE_COUNT] = {
+		[JOB_QUEUED] = "queued", [JOB_RUNNING] = "pushing", [JOB_DONE] = "done",
+		[JOB_FAILED] = "failed", [JOB_PARKED] = "failed",
+	};
+	const struct push_info *push = &info->push;
+	if (push->revision == 0 || !states[push->state])
+		return json_null();
+	json_t *error = push->error ? json_pack("{s:s, s:s}", "code", err_code(push->error), "message",
+						push->error_message ? push->error_message : err_text(push->error))
+				    : json_null();
+	return json_pack("{s:s, s:i, s:o, s:o}", "state", states[push->state], "revision", (int)push->revision, "key",
+			 text_or_null(push->key), "error", error);
+}
+
 static void add_work(const struct engine *e, json_t *object, const struct recording_info *info, bool may_change)
 {
 	json_object_set_new(object, "duration", duration_json(&info->media));
@@ -105,6 +122,7 @@ static void add_work(const struct engine *e, json_t *object, const struct record
 			    text_or_null(!info->source_url ? NULL
 					 : info->on_demand ? "on_demand"
 							   : "now"));
+	json_object_set_new(object, "push", push_json(info));
 	json_object_set_new(object, "originalRemoved", json_boolean(info->original_removed));
 }
 

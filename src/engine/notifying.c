@@ -328,6 +328,7 @@ void notifying_release(struct engine *e)
 
 struct unpark_op {
 	struct catalog_op op;
+	enum job_kind kind;
 	int64_t now_ms;
 	void (*done)(void *arg, enum err err);
 	void *arg;
@@ -335,27 +336,32 @@ struct unpark_op {
 
 static enum err unpark_run(struct catalog *c, struct catalog_op *op)
 {
-	return c->ops->unpark(c, ((struct unpark_op *)op)->now_ms);
+	const struct unpark_op *o = (struct unpark_op *)op;
+	return c->ops->unpark(c, o->kind, o->now_ms);
 }
 
 static void unpark_done(struct engine *e, struct catalog_op *op)
 {
 	struct unpark_op *o = (struct unpark_op *)op;
-	e->notifying.wanted = true;
+	if (o->kind == JOB_NOTIFY)
+		e->notifying.wanted = true;
+	else
+		pushing_retry(e);
 	jobs_wanted(e);
 	o->done(o->arg, op->err);
 	free(o);
 }
 
-void engine_unpark(struct engine *e, void (*done)(void *arg, enum err err), void *arg)
+void engine_unpark(struct engine *e, enum job_kind kind, void (*done)(void *arg, enum err err), void *arg)
 {
-	if (!e->config.notifier) {
+	if (kind == JOB_NOTIFY ? !e->config.notifier : kind != JOB_PUSH || !e->config.pusher) {
 		done(arg, ERR_NOT_SUPPORTED);
 		return;
 	}
 	struct unpark_op *o = must(calloc(1, sizeof *o));
 	o->op.run = unpark_run;
 	o->op.done = unpark_done;
+	o->kind = kind;
 	o->now_ms = engine_wall(e);
 	o->done = done;
 	o->arg = arg;

@@ -1,4 +1,4 @@
-/* What the rest of the engine sees of fetching.c and notifying.c: its work with the outside world. */
+/* What the rest of the engine sees of fetching.c, notifying.c and pushing.c: its work with the outside world. */
 #ifndef HOLDFAST_ENGINE_OUTSIDE_H
 #define HOLDFAST_ENGINE_OUTSIDE_H
 
@@ -7,6 +7,8 @@
 #include "engine/engine.h"
 
 struct conn;
+
+enum { TIMER_FETCH_SLOT = 100, TIMER_FETCHES, TIMER_NOTIFIES, TIMER_PUSHES, TIMER_PUSH_SLOT, TIMER_PUSH_SWEEP };
 
 /* What a fetch does next, when its timer is due. */
 enum fetch_next {
@@ -80,6 +82,8 @@ struct notifying {
 	struct timer timer;
 };
 
+struct pushing;
+
 /* fetching.c */
 void fetching_init(struct engine *e);
 void fetching_release(struct engine *e);
@@ -109,5 +113,23 @@ void notifying_stop(struct engine *e);
 bool notifying_idle(const struct engine *e);
 void notifying_turn(struct engine *e);
 void notifying_timer(struct engine *e);
+
+/* pushing.c */
+void pushing_init(struct engine *e);
+void pushing_release(struct engine *e);
+void pushing_free(struct engine *e);
+void pushing_listening(struct engine *e);
+void pushing_stop(struct engine *e);
+bool pushing_idle(const struct engine *e);
+/* What was parked is queued again. */
+void pushing_retry(struct engine *e);
+/* What was published may have a push job. */
+void pushing_published(struct engine *e);
+/* The catalog cancelled the recording's pushes (late resume, deletion). */
+void pushing_fence(struct engine *e, const struct uuid *recording);
+void pushing_turn(struct engine *e);
+void pushing_slot_timer(struct timer *timer);
+void pushing_timer(struct engine *e);
+void pushing_sweep_timer(struct engine *e);
 
 #endif

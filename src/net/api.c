@@ -251,19 +251,29 @@ void api_register(struct request *r)
 	json_decref(body);
 }
 
-/* --- POST /api/webhooks/retry --- */
+/* --- POST /api/webhooks/retry, POST /api/push/retry --- */
 
 static void unparked(void *arg, enum err err)
 {
 	json_answer(arg, 204, err, (struct iovec){ 0 });
 }
 
-void api_unpark(struct request *r)
+static void unpark(struct request *r, enum job_kind kind)
 {
 	if (!(r->grant.scopes & SCOPE_ADMIN)) {
 		request_problem(r, ERR_FORBIDDEN_SCOPE, NULL, NULL);
 		return;
 	}
 	r->pending = true;
-	engine_unpark(r->net->engine, unparked, r);
+	engine_unpark(r->net->engine, kind, unparked, r);
+}
+
+void api_unpark(struct request *r)
+{
+	unpark(r, JOB_NOTIFY);
+}
+
+void api_push_retry(struct request *r)
+{
+	unpark(r, JOB_PUSH);
 }

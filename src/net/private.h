@@ -325,6 +325,7 @@ void trust_profile_run(struct request *r);
 void asset_run(struct request *r);
 void api_register(struct request *r);
 void api_unpark(struct request *r);
+void api_push_retry(struct request *r);
 void download_run(struct request *r);
 void events_run(struct request *r);
 

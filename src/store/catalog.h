@@ -69,7 +69,34 @@ struct catalog_event_filter {
 	unsigned limit;
 };
 
-/* What retention may take. */
+/* A part of an upload, as the bucket has it. */
+struct catalog_push_part {
+	unsigned number; /* from 1 */
+	uint64_t bytes;
+	char etag[LIMIT_PUSH_ETAG_CHARS + 1];
+	char sha256[65]; /* hexadecimal */
+};
+
+/* How far the push of a revision has come. */
+struct catalog_push {
+	uint32_t revision;
+	char *key;	     /* owned, as the rest: the object's name */
+	char *sha256;	     /* of the whole file; NULL: not known yet */
+	uint64_t part_bytes; /* 0: it was not begun, or goes in one piece */
+	char *upload;	     /* NULL: none, or its id never came back */
+	struct catalog_push_part *parts;
+	size_t part_count;
+};
+void catalog_push_release(struct catalog_push *push);
+
+/* Uploads of this key are to be aborted: nobody goes on with them. */
+struct catalog_sweep {
+	int64_t id;
+	char key[PUSH_KEY];
+	int64_t due_ms;
+};
+
+/* What retention may take; while `pushes` is on, nothing that the bucket has not confirmed. */
 enum catalog_expiry {
 	EXPIRY_ORIGINALS,  /* complete, published as a file of its own (not as_is), original there; sealed by end or
 			      complete,  or beyond its late resume */
@@ -155,7 +182,8 @@ struct catalog_ops {
 				const char *warnings, int64_t now_ms, enum err (*place)(void *arg), void *arg,
 				struct recording_info *row);
 	/* finalize: media (thumbnail, waveform) and warnings as they are now, phase to `complete`. fetch: only the job
-	 * is done; the seal is the engine's. notify: done, unless events wait, then queued again. */
+	 * is done; the seal is the engine's. notify: done, unless events wait, then queued again. push: the bucket has
+	 * confirmed it. */
 	enum err (*job_done)(struct catalog *c, const struct job_key *key, const struct media_info *media,
 			     const char *warnings, int64_t now_ms, struct recording_info *row);
 	/* The attempt failed or its lease was lost: queued again, failed for good (phase to `error`, one event), or
@@ -172,8 +200,25 @@ struct catalog_ops {
 	/* The validator (ETag …) of what was fetched so far. */
 	enum err (*put_validator)(struct catalog *c, const struct uuid *id, const char *validator);
 	enum err (*get_validator)(struct catalog *c, const struct uuid *id, char **out); /* to be freed; NULL if none */
-	/* Parked webhooks go on. */
-	enum err (*unpark)(struct catalog *c, int64_t now_ms);
+	/* Parked jobs of the kind (notify, push) go on. */
+	enum err (*unpark)(struct catalog *c, enum job_kind kind, int64_t now_ms);
+
+	/* Pushing. While `pushes` is on, the end of a finalize job queues the push of what it published (unless that is
+	 * empty). A late resume and a deletion cancel what is not done, and leave a sweep for its upload. */
+
+	/* Queues what is complete and has no push yet: of before there was a bucket, or of a catalog that was lost. At
+	 * most `limit`; *count: so many. */
+	enum err (*push_missing)(struct catalog *c, int64_t now_ms, unsigned limit, unsigned *count);
+	enum err (*push_get)(struct catalog *c, const struct uuid *id, uint32_t revision, struct catalog_push *out);
+	/* Writes sha256, part_bytes and upload, and forgets all parts. Both: NOT_FOUND if the lease is another's. */
+	enum err (*push_begin)(struct catalog *c, const struct job_key *key, const struct catalog_push *push,
+			       int64_t lease_until_ms);
+	enum err (*push_part)(struct catalog *c, const struct job_key *key, const struct catalog_push_part *part,
+			      int64_t lease_until_ms);
+	/* The one that is due first, due or not; NOT_FOUND: none. */
+	enum err (*sweep_next)(struct catalog *c, struct catalog_sweep *out);
+	/* It was swept, or (again_ms) could not be and is due anew then. */
+	enum err (*sweep_end)(struct catalog *c, int64_t id, int64_t again_ms);
 	/* When the next queued job of the kind is due; NOT_FOUND: none is queued. A clock that was set back since then
 	 * makes job_claim give it earlier. */
 	enum err (*job_next)(struct catalog *c, enum job_kind kind, int64_t *due_ms);
@@ -204,7 +249,7 @@ struct catalog_ops {
 				     struct recording_info *row);
 
 	/* For tests. */
-	enum err (*job_count)(struct catalog *c, const struct uuid *id, unsigned *out);
+	enum err (*job_count)(struct catalog *c, const struct uuid *id, enum job_kind kind, unsigned *out);
 	enum err (*event_count)(struct catalog *c, const struct uuid *id, unsigned *out);
 	void (*close)(struct catalog *c);
 };
@@ -212,6 +257,7 @@ struct catalog_ops {
 struct catalog {
 	const struct catalog_ops *ops;
 	bool webhooks; /* set by the owner before use: events are to be delivered */
+	bool pushes;   /* likewise: what is published is to be pushed */
 };
 
 /* catalog.db in the vfs: WAL, synchronous=FULL, locking_mode=EXCLUSIVE, one connection, through a SQLite VFS that

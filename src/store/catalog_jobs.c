@@ -245,18 +245,19 @@ enum err catalog_each_troubled(struct catalog *base, unsigned limit,
 	struct job_list list = { 0 };
 	enum err err = ERR_OK;
 	for (int kind = 0; err == ERR_OK && kind < JOB_KIND_COUNT; kind++)
-		err = gather_in(c, kind == JOB_NOTIFY ? JOB_PARKED : JOB_FAILED, (enum job_kind)kind, limit, &list);
+		err = gather_in(c, kind == JOB_NOTIFY || kind == JOB_PUSH ? JOB_PARKED : JOB_FAILED,
+				(enum job_kind)kind, limit, &list);
 	if (list.count > 0)
 		qsort(list.jobs, list.count, sizeof *list.jobs, newer_first);
 	return call_each(&list, limit, err, callback, arg);
 }
 
-enum err catalog_unpark(struct catalog *base, int64_t now_ms)
+enum err catalog_unpark(struct catalog *base, enum job_kind kind, int64_t now_ms)
 {
 	struct catalog_sqlite *c = catalog_self(base);
 	struct job_list list = { 0 };
 	assert(c->open);
-	enum err err = gather_in(c, JOB_PARKED, JOB_NOTIFY, -1, &list);
+	enum err err = gather_in(c, JOB_PARKED, kind, -1, &list);
 	for (size_t i = 0; i < list.count; i++) {
 		if (err == ERR_OK) {
 			job_requeue(&list.jobs[i], now_ms);

@@ -24,8 +24,7 @@ static enum err load_keyed(struct catalog_sqlite *c, const struct job_key *key, 
 	return ERR_NOT_FOUND;
 }
 
-/* The job whose lease this is. */
-static enum err load_held(struct catalog_sqlite *c, const struct job_key *key, struct job_info *job)
+enum err catalog_job_held(struct catalog_sqlite *c, const struct job_key *key, struct job_info *job)
 {
 	return load_keyed(c, key, JOB_RUNNING, job);
 }
@@ -57,7 +56,8 @@ static enum err find_due(struct catalog_sqlite *c, enum job_kind kind, int64_t n
 	return ERR_NOT_FOUND;
 }
 
-/* A fetch whose bytes are sealed has nothing left to do, and a row that went another way has no use for its file. */
+/* A fetch whose bytes are sealed has nothing left to do, and a row that went another way has no use for its file, nor a
+ * bucket for one of an older revision. */
 static bool serves(const struct job_info *job, const struct recording_info *row)
 {
 	switch (job->kind) {
@@ -65,6 +65,8 @@ static bool serves(const struct job_info *job, const struct recording_info *row)
 		return row->phase == PHASE_QUEUED && row->revision == job->revision;
 	case JOB_FETCH:
 		return row->phase == PHASE_UPLOADING;
+	case JOB_PUSH:
+		return row->phase == PHASE_COMPLETE && row->media.revision == job->revision;
 	default:
 		return true;
 	}
@@ -98,6 +100,8 @@ enum err catalog_job_claim(struct catalog *base, enum job_kind kind, int64_t now
 		recording_info_release(row);
 		job_cancel(job);
 		err = catalog_store_job(m.c, job);
+		if (err == ERR_OK && kind == JOB_PUSH)
+			err = catalog_push_drop(m.c, &job->recording, now_ms);
 		job_info_release(job);
 		if (err != ERR_OK)
 			break;
@@ -144,7 +148,7 @@ enum err catalog_job_publish(struct catalog *base, const struct job_key *key, co
 	struct catalog_move m = { .c = catalog_self(base), .row = row, .now_ms = now_ms };
 	struct job_info job;
 	*row = (struct recording_info){ 0 };
-	enum err err = load_held(m.c, key, &job);
+	enum err err = catalog_job_held(m.c, key, &job);
 	if (err != ERR_OK)
 		return err;
 	err = catalog_move_look(&m, &job.recording, PHASE_GENERATING_THUMBNAIL);
@@ -192,6 +196,10 @@ static enum err done_finalize(struct catalog_move *m, struct job_info *job, cons
 	job_succeeded(job);
 	if (err == ERR_OK)
 		err = catalog_store_job(m->c, job);
+	if (err == ERR_OK && m->c->base.pushes) {
+		m->row->media = kept;
+		err = catalog_queue_push(m->c, m->row, m->now_ms);
+	}
 	return err == ERR_OK ? catalog_move_to(m, PHASE_COMPLETE, ERR_OK, NULL) : err;
 }
 
@@ -201,7 +209,7 @@ enum err catalog_job_done(struct catalog *base, const struct job_key *key, const
 	struct catalog_move m = { .c = catalog_self(base), .row = row, .now_ms = now_ms };
 	struct job_info job;
 	*row = (struct recording_info){ 0 };
-	enum err err = load_held(m.c, key, &job);
+	enum err err = catalog_job_held(m.c, key, &job);
 	if (err != ERR_OK)
 		return err;
 	if (job.kind == JOB_FINALIZE) {
@@ -213,6 +221,8 @@ enum err catalog_job_done(struct catalog *base, const struct job_key *key, const
 			err = done_notify(m.c, &job, now_ms);
 		else
 			job_succeeded(&job);
+		if (err == ERR_OK && job.kind == JOB_PUSH)
+			err = catalog_push_done(m.c, &job, now_ms);
 		if (err == ERR_OK)
 			err = catalog_store_job(m.c, &job);
 		if (err == ERR_OK)
@@ -240,7 +250,7 @@ enum err catalog_job_fail(struct catalog *base, const struct job_key *key, enum 
 {
 	struct catalog_move m = { .c = catalog_self(base), .row = row, .now_ms = now_ms };
 	*row = (struct recording_info){ 0 };
-	enum err err = load_held(m.c, key, job);
+	enum err err = catalog_job_held(m.c, key, job);
 	if (err != ERR_OK)
 		return err;
 	err = catalog_fail(m.c, job_failed(job, error, message, now_ms));
@@ -283,7 +293,7 @@ enum err catalog_job_delivered(struct catalog *base, const struct job_key *key, 
 {
 	struct catalog_sqlite *c = catalog_self(base);
 	struct job_info job;
-	enum err err = load_held(c, key, &job);
+	enum err err = catalog_job_held(c, key, &job);
 	if (err == ERR_OK && job.kind != JOB_NOTIFY)
 		err = ERR_NOT_FOUND;
 	if (err == ERR_OK) {

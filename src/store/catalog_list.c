@@ -82,13 +82,17 @@ enum err catalog_each_unfinished(struct catalog *base, enum err (*row)(void *arg
 	return err == ERR_OK ? each(c, stmt, PHASE_UPLOADING, row, arg) : err;
 }
 
-static enum err count_for(struct catalog_sqlite *c, enum catalog_statement which, const struct uuid *id, unsigned *out)
+/* `kind` NULL: it names none. */
+static enum err count_for(struct catalog_sqlite *c, enum catalog_statement which, const struct uuid *id,
+			  const char *kind, unsigned *out)
 {
 	sqlite3_stmt *stmt;
 	*out = 0;
 	enum err err = catalog_statement_for(c, which, id, &stmt);
 	if (err != ERR_OK)
 		return err;
+	if (kind)
+		catalog_bind_text(stmt, 2, kind);
 	int rc = sqlite3_step(stmt);
 	err = catalog_error(c, rc);
 	if (rc == SQLITE_ROW)
@@ -97,12 +101,12 @@ static enum err count_for(struct catalog_sqlite *c, enum catalog_statement which
 	return err;
 }
 
-enum err catalog_job_count(struct catalog *base, const struct uuid *id, unsigned *out)
+enum err catalog_job_count(struct catalog *base, const struct uuid *id, enum job_kind kind, unsigned *out)
 {
-	return count_for(catalog_self(base), STATEMENT_COUNT_JOBS, id, out);
+	return count_for(catalog_self(base), STATEMENT_COUNT_JOBS, id, job_kind_name(kind), out);
 }
 
 enum err catalog_event_count(struct catalog *base, const struct uuid *id, unsigned *out)
 {
-	return count_for(catalog_self(base), STATEMENT_COUNT_EVENTS, id, out);
+	return count_for(catalog_self(base), STATEMENT_COUNT_EVENTS, id, NULL, out);
 }

@@ -41,6 +41,7 @@ enum err catalog_expired(struct catalog *base, enum catalog_expiry what, int64_t
 		sqlite3_bind_int64(stmt, 1, before_ms);
 		sqlite3_bind_int64(stmt, 2, late_before_ms);
 		sqlite3_bind_int64(stmt, 3, limit);
+		sqlite3_bind_int(stmt, 4, c->base.pushes);
 		while (err == ERR_OK && count < limit && (rc = sqlite3_step(stmt)) != SQLITE_DONE)
 			err = rc == SQLITE_ROW ? catalog_column_id(stmt, 0, &ids[count++]) : catalog_error(c, rc);
 		catalog_done(stmt);

@@ -239,8 +239,7 @@ static enum err load_texts(sqlite3_stmt *stmt, struct recording_info *row)
 	return err;
 }
 
-/* Into a fixed buffer; what does not fit was not written by us. */
-static enum err column_copy(sqlite3_stmt *stmt, int at, char *out, size_t size)
+enum err catalog_column_copy(sqlite3_stmt *stmt, int at, char *out, size_t size)
 {
 	const char *text = (const char *)sqlite3_column_text(stmt, at);
 	size_t len = text ? strlen(text) : 0;
@@ -261,8 +260,8 @@ static enum err load_media(sqlite3_stmt *stmt, struct media_info *media)
 	media->bytes = (uint64_t)sqlite3_column_int64(stmt, COLUMN_media_bytes);
 	media->duration_ms = sqlite3_column_int64(stmt, COLUMN_media_duration);
 	media->published_ms = sqlite3_column_int64(stmt, COLUMN_published_at);
-	enum err err = column_copy(stmt, COLUMN_media_mime, media->mime, sizeof media->mime);
-	return err == ERR_OK ? column_copy(stmt, COLUMN_media_ext, media->ext, sizeof media->ext) : err;
+	enum err err = catalog_column_copy(stmt, COLUMN_media_mime, media->mime, sizeof media->mime);
+	return err == ERR_OK ? catalog_column_copy(stmt, COLUMN_media_ext, media->ext, sizeof media->ext) : err;
 }
 
 static enum err load_columns(sqlite3_stmt *stmt, struct recording_info *row)
@@ -313,6 +312,8 @@ enum err catalog_load(struct catalog_sqlite *c, sqlite3_stmt *stmt, struct recor
 		err = load_tracks(c, row);
 	if (err == ERR_OK)
 		err = load_job(c, row);
+	if (err == ERR_OK)
+		err = catalog_load_push(c, row);
 	if (err != ERR_OK)
 		recording_info_release(row);
 	return catalog_fail(c, err);

@@ -93,6 +93,20 @@ static const char *const migrations[] = {
 	" name TEXT PRIMARY KEY NOT NULL, version INTEGER NOT NULL, failed INTEGER NOT NULL DEFAULT 0)"
 	" STRICT, WITHOUT ROWID;"
 	"CREATE INDEX shows_failed ON shows (name) WHERE failed > 0;",
+	/* pushing to a bucket */
+	"CREATE TABLE pushes ("
+	" recording BLOB NOT NULL REFERENCES recordings (id) ON DELETE CASCADE, revision INTEGER NOT NULL,"
+	" key TEXT NOT NULL, sha256 TEXT, part_bytes INTEGER NOT NULL DEFAULT 0, upload TEXT,"
+	" done_at INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (recording, revision)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE push_parts ("
+	" recording BLOB NOT NULL, revision INTEGER NOT NULL, number INTEGER NOT NULL, bytes INTEGER NOT NULL,"
+	" etag TEXT NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (recording, revision, number),"
+	" FOREIGN KEY (recording, revision) REFERENCES pushes (recording, revision) ON DELETE CASCADE)"
+	" STRICT, WITHOUT ROWID;"
+	/* of what was given up: uploads of these keys are aborted */
+	"CREATE TABLE push_sweeps ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, due_at INTEGER NOT NULL) STRICT;"
+	"CREATE INDEX push_sweeps_due ON push_sweeps (due_at);",
 };
 
 enum { SCHEMA_VERSION = sizeof migrations / sizeof *migrations };

@@ -12,12 +12,16 @@
 #define JOB_SELECT   "SELECT " CATALOG_JOB_COLUMNS(NAME) "error_message FROM jobs WHERE "
 #define QUEUED	     JOB_SELECT "state = 'queued' AND kind = ?1 "
 #define EVENT_SELECT "SELECT seq, recording, principal, type, phase, revision, at FROM events WHERE seq > ?1 "
+/* with ?4: and the bucket has confirmed it, or is not to have it */
+#define PUSHED                                                                                                         \
+	"AND (?4 = 0 OR NOT EXISTS (SELECT 1 FROM jobs WHERE recording = recordings.id AND kind = 'push' "             \
+	"AND state NOT IN ('done', 'cancelled'))) "
 /* oldest first, of those that a late resume can't change any more; both halves come in the order of their index */
 #define EXPIRED(index, where)                                                                                          \
 	"SELECT id, published_at FROM recordings INDEXED BY " index " WHERE " where                                    \
-	" AND interrupted = 0 AND published_at < ?1 "                                                                  \
+	" AND interrupted = 0 AND published_at < ?1 " PUSHED                                                           \
 	"UNION ALL SELECT id, published_at FROM recordings INDEXED BY " index " WHERE " where                          \
-	" AND interrupted = 1 AND published_at < min(?1, ?2) ORDER BY published_at LIMIT ?3"
+	" AND interrupted = 1 AND published_at < min(?1, ?2) " PUSHED "ORDER BY published_at LIMIT ?3"
 #define PUBLISHED "phase = 'complete' AND media_revision > 0"
 #define ORIGINALS PUBLISHED " AND media_as_is = 0 AND original_removed < 2"
 #define LIST_WHERE                                                                                                     \
@@ -94,10 +98,13 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_JOBS_RUNNING] = JOB_SELECT "state = 'running' ORDER BY id",
 	[STATEMENT_JOBS_IN] = JOB_SELECT "state = ?1 AND kind = ?2 ORDER BY not_before DESC LIMIT ?3",
 	[STATEMENT_TALLY] = "SELECT count(*) FROM jobs WHERE state = ?1 AND kind = ?2",
-	/* job_cancel: no result of an older epoch counts, and no worker takes them any more */
-	[STATEMENT_FENCE_JOBS] = "UPDATE jobs SET epoch = epoch + 1, lease_until = 0, "
-				 "state = CASE WHEN state IN ('queued', 'running') THEN 'cancelled' ELSE state END "
-				 "WHERE recording = ?1 AND kind <> 'notify'",
+	/* job_cancel: no result of an older epoch counts, and no worker takes them any more; of a later revision it
+	 * is a later push, so that one that was refused is not asked for again either */
+	[STATEMENT_FENCE_JOBS] =
+		"UPDATE jobs SET epoch = epoch + 1, lease_until = 0, "
+		"state = CASE WHEN state IN ('queued', 'running', 'parked') THEN 'cancelled' ELSE state END "
+		"WHERE recording = ?1 AND kind <> 'notify'",
+	[STATEMENT_PUSH_DROP] = "DELETE FROM pushes WHERE recording = ?1 AND done_at = 0",
 	/* the webhook is still to hear of the end */
 	[STATEMENT_DROP_JOBS] = "DELETE FROM jobs WHERE recording = ?1 AND kind <> 'notify'",
 	[STATEMENT_EVENT] = "INSERT INTO events (recording, type, phase, revision, at, principal) "
@@ -113,6 +120,33 @@ static const char *const texts[STATEMENT_COUNT] = {
 		"DELETE FROM events WHERE seq IN (SELECT seq FROM events AS e WHERE newest = 0 AND at < ?1 "
 		"AND NOT EXISTS (SELECT 1 FROM jobs WHERE recording = e.recording AND kind = 'notify' "
 		"AND delivered < e.seq) ORDER BY at LIMIT ?2)",
+	[STATEMENT_PUSH_INSERT] =
+		"INSERT INTO pushes (recording, revision, key) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+	[STATEMENT_PUSH_MISSING] =
+		"SELECT id FROM recordings INDEXED BY recordings_published WHERE " PUBLISHED " AND media_bytes > 0 "
+		"AND NOT EXISTS (SELECT 1 FROM jobs WHERE recording = recordings.id AND kind = 'push' "
+		"AND revision = media_revision) LIMIT ?1",
+	[STATEMENT_PUSH_GET] =
+		"SELECT key, sha256, upload, part_bytes FROM pushes WHERE recording = ?1 AND revision = ?2",
+	[STATEMENT_PUSH_PARTS] = "SELECT number, bytes, etag, sha256 FROM push_parts "
+				 "WHERE recording = ?1 AND revision = ?2 ORDER BY number",
+	[STATEMENT_PUSH_FORGET_PARTS] = "DELETE FROM push_parts WHERE recording = ?1 AND revision = ?2",
+	[STATEMENT_PUSH_BEGIN] = "UPDATE pushes SET sha256 = ?3, part_bytes = ?4, upload = ?5 "
+				 "WHERE recording = ?1 AND revision = ?2",
+	[STATEMENT_PUSH_PART] = "INSERT INTO push_parts (recording, revision, number, bytes, etag, sha256) "
+				"VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (recording, revision, number) "
+				"DO UPDATE SET bytes = excluded.bytes, etag = excluded.etag, sha256 = excluded.sha256",
+	[STATEMENT_PUSH_DONE] = "UPDATE pushes SET done_at = ?3, upload = NULL WHERE recording = ?1 AND revision = ?2",
+	/* an upload that is not written down may just be beginning: it is looked for later */
+	[STATEMENT_PUSH_SWEEP] = "INSERT INTO push_sweeps (key, due_at) SELECT key, iif(upload IS NULL, ?3, ?2) "
+				 "FROM pushes WHERE recording = ?1 AND done_at = 0 AND part_bytes > 0",
+	[STATEMENT_PUSH_SHOWN] =
+		"SELECT jobs.revision, state, error_code, error_message, key FROM jobs LEFT JOIN pushes "
+		"ON pushes.recording = jobs.recording AND pushes.revision = jobs.revision "
+		"WHERE jobs.recording = ?1 AND kind = 'push' ORDER BY jobs.revision DESC LIMIT 1",
+	[STATEMENT_SWEEP_NEXT] = "SELECT id, key, due_at FROM push_sweeps ORDER BY due_at, id LIMIT 1",
+	[STATEMENT_SWEEP_DONE] = "DELETE FROM push_sweeps WHERE id = ?1",
+	[STATEMENT_SWEEP_LATER] = "UPDATE push_sweeps SET due_at = ?2 WHERE id = ?1",
 	[STATEMENT_LIST] = "SELECT id FROM recordings WHERE phase <> 'deleted' AND " LIST_WHERE,
 	[STATEMENT_LIST_PHASE] = "SELECT id FROM recordings WHERE phase = ?5 AND " LIST_WHERE,
 	[STATEMENT_SHOW_PUT] = "INSERT INTO shows (name, version) VALUES (?1, ?2) "
@@ -123,7 +157,7 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_SHOW_NEWEST] = SELECT_WHERE "show = ?1 ORDER BY version DESC LIMIT 1",
 	[STATEMENT_SHOWS_FAILED] = "SELECT name FROM shows WHERE failed > 0 ORDER BY name",
 	[STATEMENT_UNFINISHED] = "SELECT id FROM recordings WHERE phase = 'uploading' ORDER BY id",
-	[STATEMENT_COUNT_JOBS] = "SELECT count(*) FROM jobs WHERE recording = ?1",
+	[STATEMENT_COUNT_JOBS] = "SELECT count(*) FROM jobs WHERE recording = ?1 AND kind = ?2",
 	[STATEMENT_COUNT_EVENTS] = "SELECT count(*) FROM events WHERE recording = ?1",
 };
 

@@ -215,6 +215,8 @@ static enum err op_reopen(struct catalog *base, const struct uuid *id, int64_t n
 		err = catalog_run_for(m.c, STATEMENT_UNSEAL_TRACKS, id);
 	if (err == ERR_OK)
 		err = catalog_run_for(m.c, STATEMENT_FENCE_JOBS, id);
+	if (err == ERR_OK)
+		err = catalog_push_drop(m.c, id, now_ms);
 	*outcome = CATALOG_CHANGED;
 	return catalog_move_finish(&m, err);
 }
@@ -267,6 +269,8 @@ static enum err op_remove(struct catalog *base, const struct uuid *id, int64_t n
 		err = catalog_run_for(m.c, STATEMENT_DROP_TRACKS, id);
 	if (err == ERR_OK)
 		err = catalog_run_for(m.c, STATEMENT_DROP_JOBS, id);
+	if (err == ERR_OK)
+		err = catalog_push_drop(m.c, id, now_ms);
 	*outcome = CATALOG_CHANGED;
 	return catalog_move_finish(&m, err);
 }
@@ -366,6 +370,12 @@ const struct catalog_ops catalog_sqlite_ops = {
 	.put_validator = catalog_put_validator,
 	.get_validator = catalog_get_validator,
 	.unpark = catalog_unpark,
+	.push_missing = catalog_push_missing,
+	.push_get = catalog_push_get,
+	.push_begin = catalog_push_begin,
+	.push_part = catalog_push_part,
+	.sweep_next = catalog_sweep_next,
+	.sweep_end = catalog_sweep_end,
 	.job_next = catalog_job_next,
 	.each_running = catalog_each_running,
 	.job_tally = catalog_job_tally,

@@ -6,6 +6,7 @@
  *   catalog_rows.c    statements and rows       catalog_schema.c  open, migrations
  *   catalog_media.c   what is published, what retention may take
  *   catalog_shows.c   versions of shows
+ *   catalog_pushes.c  what goes to a bucket
  *   catalog_sql.c     the statements' text */
 #ifndef HOLDFAST_STORE_CATALOG_SQLITE_H
 #define HOLDFAST_STORE_CATALOG_SQLITE_H
@@ -62,6 +63,20 @@ enum catalog_statement {
 	STATEMENT_EVENTS_FOR,
 	STATEMENT_EVENT_BOUNDS,
 	STATEMENT_EVENTS_TRIM,
+	STATEMENT_PUSH_INSERT,
+	STATEMENT_PUSH_MISSING,
+	STATEMENT_PUSH_GET,
+	STATEMENT_PUSH_PARTS,
+	STATEMENT_PUSH_FORGET_PARTS,
+	STATEMENT_PUSH_BEGIN,
+	STATEMENT_PUSH_PART,
+	STATEMENT_PUSH_DONE,
+	STATEMENT_PUSH_SWEEP,
+	STATEMENT_PUSH_DROP,
+	STATEMENT_PUSH_SHOWN,
+	STATEMENT_SWEEP_NEXT,
+	STATEMENT_SWEEP_DONE,
+	STATEMENT_SWEEP_LATER,
 	STATEMENT_LIST,
 	STATEMENT_LIST_PHASE,
 	STATEMENT_SHOW_PUT,
@@ -132,9 +147,11 @@ enum err catalog_each_running(struct catalog *base, enum err (*job)(void *arg, c
 enum err catalog_job_tally(struct catalog *base, enum job_kind kind, unsigned counts[JOB_STATE_COUNT]);
 enum err catalog_each_troubled(struct catalog *base, unsigned limit,
 			       enum err (*job)(void *arg, const struct job_info *job), void *arg);
-enum err catalog_unpark(struct catalog *base, int64_t now_ms);
+enum err catalog_unpark(struct catalog *base, enum job_kind kind, int64_t now_ms);
 
 /* catalog_leases.c */
+/* The job whose lease this is, NOT_FOUND; to be released. */
+enum err catalog_job_held(struct catalog_sqlite *c, const struct job_key *key, struct job_info *job);
 enum err catalog_job_claim(struct catalog *base, enum job_kind kind, int64_t now_ms, int64_t lease_until_ms,
 			   struct job_info *job, struct recording_info *row);
 enum err catalog_job_renew(struct catalog *base, const struct job_key *key, int64_t lease_until_ms, unsigned progress);
@@ -159,6 +176,23 @@ enum err catalog_original_removed(struct catalog *base, const struct uuid *id, b
 enum err catalog_put_validator(struct catalog *base, const struct uuid *id, const char *validator);
 enum err catalog_get_validator(struct catalog *base, const struct uuid *id, char **out);
 
+/* catalog_pushes.c */
+/* Its published file is to be pushed, unless it was: a row for what comes of it, and a job. */
+enum err catalog_queue_push(struct catalog_sqlite *c, const struct recording_info *row, int64_t now_ms);
+enum err catalog_push_missing(struct catalog *base, int64_t now_ms, unsigned limit, unsigned *count);
+enum err catalog_push_get(struct catalog *base, const struct uuid *id, uint32_t revision, struct catalog_push *out);
+enum err catalog_push_begin(struct catalog *base, const struct job_key *key, const struct catalog_push *push,
+			    int64_t lease_until_ms);
+enum err catalog_push_part(struct catalog *base, const struct job_key *key, const struct catalog_push_part *part,
+			   int64_t lease_until_ms);
+/* The bucket has it: what it took to get there is forgotten. */
+enum err catalog_push_done(struct catalog_sqlite *c, const struct job_info *job, int64_t now_ms);
+/* Nobody goes on with what is not done of the recording: its uploads are to be swept. */
+enum err catalog_push_drop(struct catalog_sqlite *c, const struct uuid *id, int64_t now_ms);
+enum err catalog_sweep_next(struct catalog *base, struct catalog_sweep *out);
+enum err catalog_sweep_end(struct catalog *base, int64_t id, int64_t again_ms);
+enum err catalog_load_push(struct catalog_sqlite *c, struct recording_info *row);
+
 /* catalog_events.c */
 enum err catalog_events(struct catalog *base, const struct catalog_event_filter *filter,
 			enum err (*event)(void *arg, const struct catalog_event *event), void *arg);
@@ -180,7 +214,7 @@ enum err catalog_list(struct catalog *base, const struct catalog_filter *filter,
 		      enum err (*row)(void *arg, const struct recording_info *row), void *arg);
 enum err catalog_each_unfinished(struct catalog *base, enum err (*row)(void *arg, const struct recording_info *row),
 				 void *arg);
-enum err catalog_job_count(struct catalog *base, const struct uuid *id, unsigned *out);
+enum err catalog_job_count(struct catalog *base, const struct uuid *id, enum job_kind kind, unsigned *out);
 enum err catalog_event_count(struct catalog *base, const struct uuid *id, unsigned *out);
 
 /* catalog_rows.c */
@@ -203,6 +237,8 @@ enum err catalog_run_for(struct catalog_sqlite *c, enum catalog_statement which,
 enum err catalog_fail(struct catalog_sqlite *c, enum err err);
 /* Columns; NULL stays NULL. */
 enum err catalog_column_text(sqlite3_stmt *stmt, int at, char **out);
+/* Into a fixed buffer; what does not fit was not written by us. */
+enum err catalog_column_copy(sqlite3_stmt *stmt, int at, char *out, size_t size);
 enum err catalog_column_id(sqlite3_stmt *stmt, int at, struct uuid *out);
 void catalog_column_error(sqlite3_stmt *stmt, int at, enum err *out);
 

@@ -195,7 +195,7 @@ static void parked_webhooks_wait_to_be_asked(void **state)
 	commit(f);
 	assert_counts(f, 1, 2, 2);
 	begin(f);
-	assert_int_equal(f->c->ops->unpark(f->c, now_ms), ERR_OK);
+	assert_int_equal(f->c->ops->unpark(f->c, JOB_NOTIFY, now_ms), ERR_OK);
 	commit(f);
 	assert_int_equal(notifies(f, JOB_PARKED), 0);
 	begin(f);

@@ -185,6 +185,15 @@ static void check_leftovers(struct world *w, const struct take_truth *take, cons
 		sim_fail(&w->sim, "no fault", "%u entries in quarantine/", count);
 }
 
+/* If it is deleted, nobody but the server did that, and it had something. */
+static bool expired(const struct world *w, const struct take_truth *take)
+{
+	bool any = false;
+	for (unsigned i = 0; i < take->track_count; i++)
+		any = any || take->tracks[i].promised > 0;
+	return w->plan.retain_ms != UINT64_MAX && take->fate != FATE_DELETE && take->track_count == 1 && any;
+}
+
 static void audit_take(struct world *w, struct catalog *catalog, const struct take_truth *take)
 {
 	struct recording_info row;
@@ -198,6 +207,8 @@ static void audit_take(struct world *w, struct catalog *catalog, const struct ta
 	audit_work(w, catalog, take, &row);
 	if (w->plan.notifies)
 		receiver_audit(w, catalog, &id, take->session);
+	if (!take->in_error)
+		pushes_audit(w, &row, take->session, expired(w, take));
 	check_leftovers(w, take, &row);
 	check_removed(w, take, &row);
 	if (row.phase != PHASE_DELETED && row.phase != PHASE_ABORTED && !take->in_error) {
@@ -218,5 +229,6 @@ void oracle_audit(struct world *w)
 		audit_take(w, catalog, &w->takes[i]);
 	imports_audit(w, catalog);
 	events_audit(w, catalog);
+	pushes_audit_all(w);
 	catalog_close(catalog);
 }

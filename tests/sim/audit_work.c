@@ -108,9 +108,7 @@ static void check_claims(struct world *w, struct catalog *catalog, const struct 
 {
 	struct sim *s = &w->sim;
 	unsigned jobs = 0;
-	catalog->ops->job_count(catalog, &row->id, &jobs);
-	jobs -= w->plan.notifies && t->count > 0; /* its webhook */
-	jobs -= row->source_url && jobs > 0;	  /* its fetch */
+	catalog->ops->job_count(catalog, &row->id, JOB_FINALIZE, &jobs);
 	if (row->phase == PHASE_DELETED || take->in_error || take->fate == FATE_WRONG_SHA)
 		return;
 	if (jobs != row->revision || t->seals != row->revision)

@@ -375,7 +375,7 @@ bool outside_idle(struct world *w)
 			return false;
 	}
 	bool still = !w->plan.notifies || notify->queued + notify->running + notify->parked == 0;
-	return still && (w->plan.imports == 0 || fetch->queued + fetch->running == 0);
+	return still && pushes_idle(w, &status) && (w->plan.imports == 0 || fetch->queued + fetch->running == 0);
 }
 
 /* --- the end --- */
@@ -448,6 +448,8 @@ static void audit_import(struct world *w, struct catalog *catalog, const struct 
 		audit_work(w, catalog, &take, &row);
 	if (w->plan.notifies)
 		receiver_audit(w, catalog, &id, import->ref);
+	if (!faulty(w))
+		pushes_audit(w, &row, import->ref, false);
 	recording_info_release(&row);
 }
 

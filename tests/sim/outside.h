@@ -1,8 +1,9 @@
 /* The world beyond the server's clients: sources that recordings are fetched from, the receiver of its webhooks, those
- * who register, ask and follow the outbox; and what is true of them. */
+ * the bucket that files are pushed to, who register, ask and follow the outbox; and what is true of them. */
 #ifndef HOLDFAST_SIM_OUTSIDE_H
 #define HOLDFAST_SIM_OUTSIDE_H
 
+#include "support/bucket_rig.h"
 #include "world.h"
 
 #include "work/fetcher.h"
@@ -82,6 +83,10 @@ struct outside {
 	size_t told_count;
 	struct made_file made[MADE];
 	unsigned made_count;
+	struct rng push_rng;
+	unsigned push_faults; /* that it has left */
+	struct bucket bucket;
+	struct bucket_rig pusher;
 };
 
 /* source.c */
@@ -96,6 +101,17 @@ void receiver_begin(struct world *w);
 struct notifier *receiver_base(struct world *w);
 /* All that the outbox holds was taken, in order. */
 void receiver_audit(struct world *w, struct catalog *catalog, const struct uuid *id, const char *name);
+
+/* bucket.c */
+void pushes_init(struct world *w);
+void pushes_begin(struct world *w);
+struct pusher *pushes_base(struct world *w);
+void pushes_gone(struct world *w);
+/* Nothing waits, and no upload is left over. */
+bool pushes_idle(struct world *w, const struct engine_status *status);
+/* What became of one recording; `expired`: if it is deleted, retention alone has done that, and it had bytes. */
+void pushes_audit(struct world *w, const struct recording_info *row, const char *name, bool expired);
+void pushes_audit_all(struct world *w);
 
 /* follower.c: the outbox as it is read; and every event that anybody was told is in it at the end. */
 void followers_begin(struct world *w);

@@ -56,6 +56,8 @@ void plan_make(struct world *w)
 	p->queue_wait_ms = rng_chance(&rng, 30) ? (uint32_t)rng_between(&rng, 2000, 10000) : 0;
 	p->retain_originals_ms = rng_chance(&rng, 12) ? rng_below(&rng, 20000) : UINT64_MAX;
 	p->retain_ms = rng_chance(&rng, 6) ? rng_below(&rng, 30000) : UINT64_MAX;
+	p->pushes = rng_chance(&rng, 40);
+	p->push_part_bytes = rng_between(&rng, 64 * KIB, 256 * KIB);
 	if (p->retain_ms != UINT64_MAX)
 		p->imports = 0; /* a name that is free again would be registered anew */
 	if (p->burst) {

@@ -236,7 +236,7 @@ static void unpark(void *arg, uint64_t x)
 		}
 		w->asking++;
 		w->open_requests++;
-		engine_unpark(w->engine, unparked, w);
+		engine_unpark(w->engine, JOB_NOTIFY, unparked, w);
 		world_touched(w);
 	}
 	sim_after(&w->sim, SECOND + rng_below(luck(w), w->calm ? 30 * SECOND : 8 * SECOND), unpark, w, 0);

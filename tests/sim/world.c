@@ -42,6 +42,8 @@ void world_init(struct world *w, uint64_t seed, bool trace)
 	w->outside->rng = rng_fork(&root, 5);
 	sources_init(w);
 	receiver_init(w);
+	w->outside->push_rng = rng_fork(&root, 6);
+	pushes_init(w);
 }
 
 void world_release(struct world *w)
@@ -134,6 +136,7 @@ void world_start(struct world *w)
 		return;
 	}
 	catalog->webhooks = w->plan.notifies;
+	catalog->pushes = w->plan.pushes;
 	struct engine_config config = {
 		.vfs = disk_vfs(w->disk),
 		.exec = exec_sim_exec(w->exec),
@@ -156,6 +159,8 @@ void world_start(struct world *w)
 		.fetcher = sources_base(w),
 		.fetch_ms = w->plan.fetch_ms,
 		.notifier = receiver_base(w),
+		.pusher = pushes_base(w),
+		.push_part_bytes = w->plan.push_part_bytes,
 		.queue_wait_ms = w->plan.queue_wait_ms,
 		.lease_ms = w->plan.lease_ms,
 		.pump = pump,
@@ -186,6 +191,7 @@ static void process_gone(struct world *w)
 	workers_gone(w);
 	sources_gone(w);
 	followers_gone(w);
+	pushes_gone(w);
 	w->engine = NULL;
 	w->up = w->stopping = w->stopped = w->fatal = false;
 	w->turn_at = UINT64_MAX;

@@ -142,6 +142,10 @@ enum crash { CRASH_KILL, CRASH_POWER };
 	X(REPEATS, "repeated webhooks")                                                                                \
 	X(PARKED, "parked")                                                                                            \
 	X(EVENTS, "events followed")                                                                                   \
+	X(PUSH_STEPS, "steps of pushes")                                                                               \
+	X(PUSH_FAILURES, "failed or lost")                                                                             \
+	X(PUSH_CLEARED, "looks for uploads")                                                                           \
+	X(PUSHED, "pushed")                                                                                            \
 	X(ORIGINALS, "originals removed")                                                                              \
 	X(EXPIRED, "recordings removed")                                                                               \
 	X(STEPS, "steps")
@@ -175,6 +179,8 @@ struct plan {
 	uint32_t lease_ms;
 	unsigned imports; /* recordings that are fetched */
 	bool notifies;	  /* there is a webhook */
+	bool pushes;	  /* there is a bucket */
+	uint64_t push_part_bytes;
 	uint64_t fetch_ms;
 	uint32_t queue_wait_ms;
 	uint64_t retain_originals_ms, retain_ms; /* UINT64_MAX: for ever */

@@ -138,9 +138,12 @@ void assert_phase(struct fixture *f, unsigned n, enum phase phase)
 void assert_counts(struct fixture *f, unsigned n, unsigned jobs, unsigned events)
 {
 	struct uuid id = id_of(n);
-	unsigned count;
-	assert_int_equal(f->c->ops->job_count(f->c, &id, &count), ERR_OK);
-	assert_int_equal(count, jobs);
+	unsigned count, all = 0;
+	for (int kind = 0; kind < JOB_KIND_COUNT; kind++) {
+		assert_int_equal(f->c->ops->job_count(f->c, &id, (enum job_kind)kind, &count), ERR_OK);
+		all += count;
+	}
+	assert_int_equal(all, jobs);
 	assert_int_equal(f->c->ops->event_count(f->c, &id, &count), ERR_OK);
 	assert_int_equal(count, events);
 }

@@ -165,11 +165,14 @@ enum err engine_rig_open(struct engine_rig *g)
 		.worker_count = g->workers ? WORKER_RIG_SLOTS : 0,
 		.fetcher = g->fetcher,
 		.notifier = g->notifier,
+		.pusher = g->pusher,
+		.push_part_bytes = g->push_part_bytes,
 		.pump = pump,
 		.pump_arg = g,
 	};
 	if (!err) {
 		catalog->webhooks = g->notifier != NULL;
+		catalog->pushes = g->pusher != NULL;
 		err = engine_open(&config, g->now, &g->e);
 	}
 	if (err) {

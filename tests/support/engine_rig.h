@@ -27,6 +27,8 @@ struct engine_rig {
 	struct worker_rig *workers;					    /* NULL: none; the caller's */
 	struct fetcher *fetcher;					    /* NULL: there is none */
 	struct notifier *notifier;					    /* likewise */
+	struct pusher *pusher;						    /* likewise */
+	uint64_t push_part_bytes;
 	/* NULL, or told of each text before it is remembered */
 	void (*heard)(void *arg, uint64_t conn, const char *text);
 	void *heard_arg;

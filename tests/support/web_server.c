@@ -10,6 +10,7 @@
 struct web_server {
 	uv_tcp_t tcp;
 	void (*request)(void *arg, struct web_peer *peer, const struct web_request *r);
+	bool (*head)(void *arg, struct web_peer *peer, const struct web_request *r);
 	void *arg;
 	unsigned accepted;
 	struct web_peer *peers;
@@ -19,9 +20,9 @@ struct web_peer {
 	uv_tcp_t tcp;
 	struct web_server *server;
 	struct web_peer *next;
-	char input[65536];
-	size_t len;
-	bool closing;
+	char *input; /* owned; grows with what is sent */
+	size_t len, room;
+	bool closing, headed, answered; /* answered: by its head, the rest goes nowhere */
 };
 
 struct sending {
@@ -38,6 +39,7 @@ static void on_peer_closed(uv_handle_t *handle)
 			at = &(*at)->next;
 		*at = p->next;
 	}
+	free(p->input);
 	free(p);
 }
 
@@ -51,7 +53,12 @@ static void on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
 {
 	struct web_peer *p = handle->data;
 	(void)size;
-	*buf = uv_buf_init(p->input + p->len, (unsigned)(sizeof p->input - 1 - p->len));
+	if (p->room - p->len < 32768) {
+		p->room = p->room ? p->room * 2 : 65536;
+		p->input = realloc(p->input, p->room);
+		assert(p->input);
+	}
+	*buf = uv_buf_init(p->input + p->len, (unsigned)(p->room - 1 - p->len));
 }
 
 static void take_requests(struct web_peer *p)
@@ -68,8 +75,11 @@ static void take_requests(struct web_peer *p)
 		memcpy(r.head, p->input, head);
 		r.body = p->input + head;
 		r.body_len = web_header(&r, "content-length", text, sizeof text) ? (size_t)strtoul(text, NULL, 10) : 0;
-		if (p->len < head + r.body_len)
+		p->answered = !p->headed && p->server->head && p->server->head(p->server->arg, p, &r);
+		p->headed = true;
+		if (p->answered || p->len < head + r.body_len)
 			return;
+		p->headed = false;
 		p->server->request(p->server->arg, p, &r);
 		p->len -= head + r.body_len;
 		memmove(p->input, p->input + head + r.body_len, p->len);
@@ -85,7 +95,9 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
 		return;
 	}
 	p->len += (size_t)got;
-	if (!p->closing)
+	if (p->answered || p->closing)
+		p->len = 0;
+	else
 		take_requests(p);
 }
 
@@ -122,6 +134,12 @@ struct web_server *web_server_new(uv_loop_t *loop,
 	bad = uv_listen((uv_stream_t *)&s->tcp, 16, on_connection);
 	assert(!bad);
 	return s;
+}
+
+void web_server_on_head(struct web_server *s,
+			bool (*head)(void *arg, struct web_peer *peer, const struct web_request *r))
+{
+	s->head = head;
 }
 
 unsigned web_server_port(const struct web_server *s)

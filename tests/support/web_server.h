@@ -19,6 +19,10 @@ struct web_request {
 struct web_server *web_server_new(uv_loop_t *loop,
 				  void (*request)(void *arg, struct web_peer *peer, const struct web_request *r),
 				  void *arg);
+/* Called when a request's head is there, and perhaps not all of its body; true: it was answered, and what else comes
+ * is not looked at. */
+void web_server_on_head(struct web_server *s,
+			bool (*head)(void *arg, struct web_peer *peer, const struct web_request *r));
 unsigned web_server_port(const struct web_server *s);
 unsigned web_server_accepted(const struct web_server *s); /* connections so far */
 /* Everything of it leaves the loop (which must run once more). */

@@ -347,6 +347,30 @@ static void test_retention(void **state)
 	refuses(ARGV(DATA, ARG("--retain-originals=-1d")), NULL, sentence);
 }
 
+static void test_push(void **state)
+{
+	struct config c;
+	char *env[] = { (char[]){ "HOLDFAST_PUSH_PART=64M" }, NULL };
+	assert_int_equal(load(&c, CONFIG_SERVE, ARGV(DATA), NULL), CONFIG_GO);
+	assert_null(c.push);
+	assert_int_equal(c.push_part, 16 * MIB);
+	config_release(&c);
+	assert_int_equal(load(&c, CONFIG_SERVE,
+			      ARGV(DATA, ARG("--push=s3://takes/live?region=eu-west-1"), ARG("--push-credentials=/k"),
+				   ARG("--push-ca=/ca"), ARG("--push-http")),
+			      env),
+			 CONFIG_GO);
+	assert_string_equal(c.push, "s3://takes/live?region=eu-west-1");
+	assert_string_equal(c.push_credentials, "/k");
+	assert_string_equal(c.push_ca, "/ca");
+	assert_true(c.push_http);
+	assert_int_equal(c.push_part, 64 * MIB);
+	config_release(&c);
+	refuses(ARGV(DATA, ARG("--push-http")), NULL, "--push is missing");
+	refuses(ARGV(DATA, ARG("--push-credentials=/k")), NULL, "--push is missing");
+	refuses(ARGV(DATA, ARG("--push=s3://a"), ARG("--push-part=4M")), NULL, "from 5M to 1G");
+}
+
 static void test_help(void **state)
 {
 	struct config c;
@@ -496,6 +520,7 @@ int main(void)
 		cmocka_unit_test(test_wrong_lines),
 		cmocka_unit_test(test_choices),
 		cmocka_unit_test(test_retention),
+		cmocka_unit_test(test_push),
 		cmocka_unit_test(test_help),
 		cmocka_unit_test(test_verify_shares_the_file),
 		cmocka_unit_test(test_tls),
