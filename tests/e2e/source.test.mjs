@@ -53,8 +53,10 @@ describe('ffmpeg goes on air', { concurrency: 8 }, () => {
 				const source = ffmpegSource(t, `icecast://source:${PASSWORD}@127.0.0.1:${port}/${name}.${kind}`,
 					['-t', '4', ...args, '-ice_name', 'Früh am Morgen', '-legacy_icecast', String(legacy)]);
 				await live(name);
-				const heard = await listen(`${server.url}/live/${name}`, 20_000);
-				assert.equal(heard.status, 200);
+				const heard = await until(async () => { // on air is not yet heard: its first bytes may be on the way
+					const got = await listen(`${server.url}/live/${name}`, 20_000);
+					return got.status === 200 && got;
+				}, 5000, 'something to hear');
 				assert.equal(heard.headers.get('content-type').split(';')[0], mime);
 				assertDecodes(heard.bytes, 'what was heard');
 				const { code, said } = await source.ended;
