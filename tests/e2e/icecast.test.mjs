@@ -139,6 +139,7 @@ test('libshout at our own port: one server pushes to another', options, async (t
 	await until(async () => (await api(far, '/api/shows/far-morning')).body.state === 'off', 10_000, 'off there');
 	const [version] = (await api(far, '/api/recordings?show=far-morning')).body.items;
 	const { bytes: got } = await api(far, `/api/recordings/${version.id}/original`);
-	assertDecodes(got, 'what came there');
+
+	assertDecodes(got, `what came there: ${got.length} of ${bytes.length}, up to ${bytes.indexOf(got.subarray(-2000)) + 2000}, parts ${version.tracks[0].parts}, version ${version.version}\n${server.output}\n${far.output}`);
 	assert.ok(got.subarray(-2000).equals(bytes.subarray(-2000)), 'all of it came');
 });

@@ -133,12 +133,18 @@ export class Icecast {
 	}
 
 	async start() {
-		this.child = spawn('icecast2', ['-c', this.config], { stdio: 'ignore' });
+		let said = '';
+		this.child = spawn('icecast2', ['-c', this.config], { stdio: ['ignore', 'pipe', 'pipe'] });
+		for (const out of [this.child.stdout, this.child.stderr]) out.on('data', (data) => {
+			said += data;
+		});
 		this.ended = new Promise((resolve) => {
-			this.child.on('exit', resolve);
+			this.child.on('exit', (code, signal) => resolve(`${code} ${signal}`));
 			this.child.on('error', resolve);
 		});
-		await until(() => fetch(`${this.url}/status-json.xsl`).then((response) => response.ok), 10_000, 'icecast2');
+		const up = until(() => fetch(`${this.url}/status-json.xsl`).then((response) => response.ok), 20_000, 'icecast2');
+		up.catch(() => {});
+		await Promise.race([up, this.ended.then((end) => Promise.reject(new Error(`icecast2 ended: ${end}\n${said}`)))]);
 		return this;
 	}
 
