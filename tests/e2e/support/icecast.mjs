@@ -132,7 +132,8 @@ export class Icecast {
 		return readFileSync(join(this.dir, 'log/error.log'), 'utf8');
 	}
 
-	async start() {
+	/** Debian's breaks now and then while it starts, by itself: then it is started again. */
+	async start(tries = 5) {
 		let said = '';
 		this.child = spawn('icecast2', ['-c', this.config], { stdio: ['ignore', 'pipe', 'pipe'] });
 		for (const out of [this.child.stdout, this.child.stderr]) out.on('data', (data) => {
@@ -144,8 +145,10 @@ export class Icecast {
 		});
 		const up = until(() => fetch(`${this.url}/status-json.xsl`).then((response) => response.ok), 20_000, 'icecast2');
 		up.catch(() => {});
-		await Promise.race([up, this.ended.then((end) => Promise.reject(new Error(`icecast2 ended: ${end}\n${said}`)))]);
-		return this;
+		const broke = await Promise.race([up.then(() => null), this.ended]);
+		if (broke === null) return this;
+		if (tries === 1) throw new Error(`icecast2 ended: ${broke}\n${said}`);
+		return this.start(tries - 1);
 	}
 
 	async kill() {
