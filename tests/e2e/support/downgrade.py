@@ -7,7 +7,7 @@ RECORDINGS = ('source_url on_demand validator original_removed media_revision me
 
 SQL = '''
 BEGIN;
-DROP INDEX recordings_show; DROP TABLE shows;
+DROP INDEX recordings_show; DROP TABLE shows; DROP TABLE push_parts; DROP TABLE pushes; DROP TABLE push_sweeps;
 DROP INDEX recordings_published; DROP INDEX recordings_originals; DROP INDEX jobs_state; DROP INDEX jobs_queued;
 DROP INDEX events_principal; DROP INDEX events_old;
 ALTER TABLE events DROP COLUMN principal; ALTER TABLE events DROP COLUMN newest;
@@ -25,7 +25,7 @@ COMMIT;
 '''
 
 db = sqlite3.connect(sys.argv[1])
-assert db.execute('PRAGMA user_version').fetchone() == (3,), 'the catalog has gone on: write what takes back the later versions'
+assert db.execute('PRAGMA user_version').fetchone() == (4,), 'the catalog has gone on: write what takes back the later versions'
 db.executescript(SQL)
 assert db.execute('SELECT count(*) FROM jobs').fetchone()[0] > 0
 db.close()
