@@ -9,9 +9,9 @@ import { visit } from './support/desk.mjs';
 import { diskOrSkip } from './support/disk.mjs';
 import { launch, openPage, probe } from './support/page.mjs';
 import { startProxy } from './support/proxy.mjs';
-import { sharedServer, startServer } from './support/server.mjs';
+import { sharedServer, startServer, until } from './support/server.mjs';
 import { mint } from './support/tokens.mjs';
-import { api, hostWire, isSealed, recording, sessionId } from './support/wire.mjs';
+import { api, hostWire, isSealed, recording, sessionId, wire } from './support/wire.mjs';
 
 const server = sharedServer();
 const options = { timeout: 120_000 };
@@ -167,4 +167,58 @@ test('stopped on the desk: the host hears who did it, nobody listens any more, a
 	assert.deepEqual([one.show, one.version, isSealed(one)], [name, 1, true]);
 	assert.equal(await page.page.locator('#takes li').count(), 0);
 	desk.clean();
+});
+
+/** Cuts the link, lets so much more be said, and waits until the show's grace is over. */
+async function leftBehind(page, proxy, name, own) {
+	await page.untilSafe(10_000);
+	proxy.mode = 'refuse';
+	proxy.cut();
+	await page.untilSafe(40_000, 'recorded');
+	await until(async () => (await api(own, `/api/shows/${name}`)).body.state === 'off', 30_000, 'off air');
+}
+
+/** Follows the show from here on: the states that it was in. */
+async function statesOf(t, own, name) {
+	const follower = await wire(t, own);
+	const states = new Set();
+	follower.send({ type: 'subscribe', show: name });
+	(async () => {
+		for (;;) states.add((await follower.next('status', 120_000)).state);
+	})().catch(() => {});
+	return states;
+}
+
+test('ended while the link was lost, and the grace is over: the rest is recorded, and not broadcast', options, async (t) => {
+	const own = await startServer(t, { args: ['--grace', '2s'] });
+	const proxy = await startProxy(t, own);
+	const name = show();
+	const page = await host(t, proxy, name);
+	await leftBehind(page, proxy, name, own);
+	await page.page.click('#stop');
+	await page.untilText('link-text', /off air by now/);
+	const states = await statesOf(t, own, name);
+	proxy.heal();
+	const { id, state } = await page.finish(t, own, { stop: false });
+	assert.deepEqual([state.show, state.version, state.revision], [name, 1, 2]);
+	assert.deepEqual((await versions(own, name)).map((one) => one.id), [id]);
+	assert.deepEqual([...states], ['off']);
+});
+
+test('what is left of a show is sent from the page of recordings, and does not go on air', options, async (t) => {
+	const own = await startServer(t, { args: ['--grace', '2s'] });
+	const proxy = await startProxy(t, own);
+	const name = show();
+	const page = await host(t, proxy, name);
+	await leftBehind(page, proxy, name, own);
+	const states = await statesOf(t, own, name);
+	proxy.heal();
+	await page.page.close();
+	await page.visit(proxy, '/record');
+	await page.page.getByText(`It was on air as “${name}”`).waitFor();
+	assert.equal(await page.page.getByRole('button', { name: 'Go on' }).isVisible(), false);
+	await page.page.getByRole('button', { name: 'Finish' }).click();
+	const { bytes } = await page.settled(t, own, await page.savedRow(), { cut: true });
+	await page.assertParts(t, bytes, { cut: [0] });
+	assert.deepEqual([...states], ['off']);
 });
