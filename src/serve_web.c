@@ -127,7 +127,7 @@ static bool read_keys(const char *path, struct s3_keys *out)
 		fprintf(stderr, "holdfast: --push-credentials is missing, and of the environment: %s\n", problem);
 		return false;
 	}
-	char *text = secret_read(path, LIMIT_CREDENTIALS_BYTES);
+	char *text = serve_secret_read(path, LIMIT_CREDENTIALS_BYTES);
 	if (!text)
 		return false;
 	size_t len = strlen(text);
