@@ -3,8 +3,8 @@
 #include "send.h"
 
 #include "guess.h"
+#include "progress.h"
 #include "send_options.h"
-#include "show.h"
 #include "take.h"
 
 #include <errno.h>
@@ -48,7 +48,7 @@ struct leftover {
 
 struct send {
 	struct send_options options;
-	struct show show;
+	struct progress show;
 	struct input input;
 	struct leftover *leftovers;
 	unsigned leftover_count;
@@ -62,7 +62,7 @@ static bool asked_to_leave(const struct send *s)
 
 static void fail(struct send *s, const char *label, const char *why)
 {
-	show_failed(&s->show, label, why);
+	progress_failed(&s->show, label, why);
 	s->failed = true;
 }
 
@@ -177,7 +177,7 @@ static bool turn(struct send *s, struct hf_take *take)
 	const char *note = (s->input.waiting || (s->input.eof && !s->input.ended)) && take == s->input.take
 				   ? "the local disk is full; reading waits"
 				   : NULL;
-	show_progress(&s->show, take, note, now_ms);
+	progress_bytes(&s->show, take, note, now_ms);
 	return ended;
 }
 
@@ -190,14 +190,14 @@ static void tell_saved(struct send *s, const struct hf_take *take)
 		snprintf(url, sizeof url, "%s://%s%s", to->tls ? "https" : "http", to->authority, path);
 	else
 		snprintf(url, sizeof url, "%s", path);
-	show_saved(&s->show, take, url);
+	progress_saved(&s->show, take, url);
 }
 
 /* Works on a take until it has ended or we shall leave. */
 static void finish(struct send *s, struct hf_take *take, const char *label)
 {
 	struct hf_progress p;
-	show_begin(&s->show, label);
+	progress_begin(&s->show, label);
 	while (!asked_to_leave(s) && !(take == s->input.take && s->input.failed) && !turn(s, take))
 		;
 	hf_take_progress(take, &p);
@@ -227,8 +227,8 @@ static void finish_leftover(struct send *s, struct leftover *l)
 	struct hf_take *take;
 	const char *label = l->source ? l->source : "an earlier standard input";
 	if (l->failed) {
-		show_note(&s->show, "%s was given up by an earlier run (%s); session %s in %s", label, l->failed,
-			  l->session, s->options.spool);
+		progress_note(&s->show, "%s was given up by an earlier run (%s); session %s in %s", label, l->failed,
+			      l->session, s->options.spool);
 		return;
 	}
 	int result = resume(s, l->session, &take);
@@ -370,7 +370,7 @@ int send_main(int argc, char **argv)
 		for (int i = 0; i < s.options.input_count; i++)
 			s.input.wanted |= strcmp(s.options.inputs[i], "-") == 0;
 		catch_signals();
-		show_init(&s.show, s.options.json, s.options.quiet);
+		progress_init(&s.show, s.options.json, s.options.quiet);
 		send_all(&s);
 		status = s.failed ? 1 : 0;
 	}

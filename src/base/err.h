@@ -29,6 +29,7 @@ enum err_class { ERR_CLASS_NONE, ERR_CLASS_CALLER, ERR_CLASS_CONFLICT, ERR_CLASS
 	X(BYTES_MISSING, "bytes_missing", CONFLICT, 409, "Bytes that were declared have not arrived.")                 \
 	X(CHECKSUM_MISMATCH, "checksum_mismatch", CONFLICT, 409, "The checksum of the received bytes is another one.") \
 	X(TAKEN_OVER, "taken_over", CONFLICT, 409, "Another connection went on with this take.")                       \
+	X(STORAGE_SLOW, "storage_slow", TRANSIENT, 503, "The storage did not keep up with what came.")                 \
 	X(SHOW_ON_AIR, "show_on_air", CONFLICT, 409, "Somebody else is on air with this show.")                        \
 	X(SHOW_STOPPED, "show_stopped", CONFLICT, 409, "The show was stopped.")                                        \
 	X(NOT_ON_AIR, "not_on_air", TRANSIENT, 404, "Nobody is on air with this show.")                                \

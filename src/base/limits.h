@@ -60,13 +60,18 @@ enum {
 	LIMIT_ICY_BLOCK_BYTES = 255 * 16, /* a title's block without its length: that is one byte, in sixteens */
 
 	/* Listeners of shows */
-	LIMIT_SHOWS = 256,		       /* on air, or being asked for: each may keep a ring and what is held */
-	LIMIT_LISTENERS = 8192,		       /* of all shows: a socket and a descriptor each */
-	LIMIT_LISTEN_BURST_BYTES = 64 * 1024,  /* at once on connect: 4 s of 128 kbit/s, so that players start */
-	LIMIT_LISTEN_QUEUE_BYTES = 512 * 1024, /* behind what is newest: half a minute of 128 kbit/s */
-	LIMIT_LISTEN_STALL_MS = 10 * 1000,     /* with a full queue and no progress: it is dropped */
+	LIMIT_SHOWS = 256,			/* on air, or being asked for: each may keep a ring and what is held */
+	LIMIT_LISTENERS = 8192,			/* of all shows: a socket and a descriptor each */
+	LIMIT_LISTEN_BURST_BYTES = 64 * 1024,	/* at once on connect: 4 s of 128 kbit/s, so that players start */
+	LIMIT_LISTEN_QUEUE_BYTES = 512 * 1024,	/* behind what is newest: half a minute of 128 kbit/s */
+	LIMIT_LISTEN_STALL_MS = 10 * 1000,	/* with a full queue and no progress: it is dropped */
+	LIMIT_LISTEN_SOCKET_BYTES = 128 * 1024, /* of that in the system's hands and not on its way: a burst, twice */
+	LIMIT_LISTEN_WAIT_MS = 10 * 1000,	/* for something to begin with: players wait no longer either */
+	LIMIT_LISTEN_WRITES_S = 2500,		/* writes a second to all listeners: about a twentieth of a core … */
+	LIMIT_LISTEN_ROUND_MS = 1000,		/* … unless that made one of them wait for so long */
 	LIMIT_LISTEN_RING_BYTES = 4 * 1024 * 1024, /* kept for a join: a keyframe may be 4 s back at 8 Mbit/s */
-	LIMIT_SHOW_HELD_BYTES = 16 * 1024 * 1024,  /* of a host, that storage has no room for yet: 16 s at 8 Mbit/s */
+	LIMIT_LISTEN_CHUNK_BYTES = 16 * 1024,	  /* what readers share: a second of 128 kbit/s, one piece of a write */
+	LIMIT_SHOW_HELD_BYTES = 16 * 1024 * 1024, /* of a host, that storage has no room for yet: 16 s at 8 Mbit/s */
 
 	/* Who may do what */
 	LIMIT_TOKEN_ID_CHARS = 22,	      /* 128 random bits in base64url: of a token, of a pairing token */

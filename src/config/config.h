@@ -23,11 +23,13 @@ struct config {
 	unsigned lan_port; /* … at this port; 0: the system picks one */
 	uint32_t grace_ms, heartbeat_ms;
 	uint64_t late_resume_ms;
+	bool takeover; /* of a show on air, by another principal */
 	uint64_t memory_bytes, journal_bytes;
 	enum journal_io journal_io;
 	bool hash_early;
 	uint64_t reserve_bytes;			 /* 0: the default rule */
 	uint64_t retain_originals_ms, retain_ms; /* after completion; UINT64_MAX: for ever */
+	bool listen_open;			 /* anybody may listen to shows */
 	char *allow_origin; /* owned: "https://a,http://b:81", in lower case, without default ports; NULL: none */
 	unsigned max_connections;
 	unsigned workers; /* processes of holdfast-worker; 0: none */

@@ -150,7 +150,7 @@ void recording_info_release(struct recording_info *info)
 {
 	char *const texts[] = { info->principal, info->session_id, info->ref,		info->name,
 				info->mime,	 info->ext,	   info->error_message, info->abort_reason,
-				info->warnings,	 info->source_url };
+				info->warnings,	 info->source_url, info->show };
 	job_info_release(&info->job);
 	free(info->push.key);
 	free(info->push.error_message);
@@ -203,6 +203,7 @@ static bool copy_texts(struct recording_info *out, const struct recording_info *
 	ok &= copy_text(&out->abort_reason, from->abort_reason);
 	ok &= copy_text(&out->warnings, from->warnings);
 	ok &= copy_text(&out->source_url, from->source_url);
+	ok &= copy_text(&out->show, from->show);
 	ok &= job_info_copy(&out->job, &from->job) == ERR_OK;
 	ok &= copy_text(&out->push.key, from->push.key);
 	ok &= copy_text(&out->push.error_message, from->push.error_message);
@@ -259,13 +260,15 @@ void recording_info_push_key(const struct recording_info *info, char out[PUSH_KE
 	char id[UUID_TEXT];
 	const struct media_info *media = &info->media;
 	uuid_format(&info->id, id);
-	snprintf(out, PUSH_KEY, "recordings/%s-r%u%s%s", id, media->revision, media->ext[0] ? "." : "", media->ext);
+	snprintf(out, PUSH_KEY, "%s/%s-r%u%s%s", info->show ? info->show : "recordings", id, media->revision,
+		 media->ext[0] ? "." : "", media->ext);
 }
 
 bool recording_info_broken(const struct recording_info *info)
 {
-	return info->phase == PHASE_ERROR &&
-	       (info->error == ERR_POISONED || info->error == ERR_QUARANTINED || info->error == ERR_CORRUPT);
+	bool unwritten = info->show && info->sealed_by == SEALED_BY_NONE; /* a version that storage had no room for */
+	return info->phase == PHASE_ERROR && (info->error == ERR_POISONED || info->error == ERR_QUARANTINED ||
+					      info->error == ERR_CORRUPT || unwritten);
 }
 
 uint64_t recording_info_bytes(const struct recording_info *info)

@@ -167,10 +167,13 @@ struct recording_info {
 	enum err error;	     /* ERR_OK unless phase is error */
 	char *error_message; /* the sentence, may be more than err_text */
 	char *abort_reason;
-	char *warnings;	       /* a JSON array of {code, message}, or NULL: about what was published */
-	char *source_url;      /* its bytes are fetched from there; then it has no grace and expires never */
-	bool on_demand;	       /* … when somebody first asks for them */
-	bool original_removed; /* retention took the bytes as received: published and verified */
+	char *warnings;		 /* a JSON array of {code, message}, or NULL: about what was published */
+	char *source_url;	 /* its bytes are fetched from there; then it has no grace and expires never */
+	bool on_demand;		 /* … when somebody first asks for them */
+	bool original_removed;	 /* retention took the bytes as received: published and verified */
+	char *show;		 /* NULL: it is none of a show's */
+	uint32_t version, first; /* of the show; the version that its host's name belongs to (core/show.h) */
+	uint64_t shift;		 /* its byte 0 is this one of what its host sends: more than 0 behind a failure */
 	struct media_info media;
 	struct job_info job; /* its newest finalize or fetch job, as the catalog last showed it; id 0: none */
 	struct push_info push;

@@ -90,12 +90,12 @@ bool recording_at_rest(const struct recording *r)
 }
 
 /* Somebody came or left: begins or ends the time that the take waits alone. What is fetched has no such time: its
- * source is asked again, or it fails. While a track is being sealed nobody is waited for: a take that was ended must
- * not be called interrupted because the disk is slow. */
+ * source is asked again, or it fails; for a show's version its show has it. While a track is being sealed nobody is
+ * waited for: a take that was ended must not be called interrupted because the disk is slow. */
 static void deadline_update(struct recording *r, uint64_t now)
 {
 	bool waits = r->info.phase == PHASE_UPLOADING && recording_at_rest(r) && !recording_attached(r) &&
-		     !r->info.source_url;
+		     !r->info.source_url && !r->info.show;
 	uint64_t from = r->frozen_ms == UINT64_MAX ? now : r->frozen_ms; /* recording_freeze adds the rest */
 	if (!waits)
 		r->idle_deadline = UINT64_MAX;
@@ -168,6 +168,18 @@ static bool may_resume_late(const struct recording *r, const struct attach *a, i
 	return recording_whole(r) && !info->original_removed &&
 	       phase_may(info->phase, PHASE_UPLOADING, info->sealed_by) && age_ms < (int64_t)r->late_ms &&
 	       (index < 0 || info->tracks[index].sealed_by == SEALED_BY_GRACE);
+}
+
+enum recording_answer recording_resume_late(struct recording *r, int64_t wall_ms, struct effects *fx)
+{
+	const struct attach a = { .from = BYTES_UNKNOWN, .wall_ms = wall_ms };
+	if (r->busy != BUSY_NONE)
+		return ANSWER_WAIT;
+	if (r->info.phase == PHASE_UPLOADING || !may_resume_late(r, &a, r->info.track_count ? 0 : -1))
+		return ANSWER_DONE;
+	r->busy = BUSY_REOPENING;
+	effects_add(fx, (struct effect){ .type = EFFECT_REOPEN });
+	return ANSWER_WAIT;
 }
 
 /* The recording is not `uploading`: answers from what it is, or begins a late resume. */
@@ -432,13 +444,17 @@ void recording_freeze(struct recording *r, bool frozen, uint64_t now)
 	r->frozen_ms = UINT64_MAX;
 }
 
-static void idle_end(struct recording *r, uint64_t now, struct effects *fx)
+enum recording_answer recording_lapse(struct recording *r, struct effects *fx)
 {
+	if (!recording_at_rest(r))
+		return ANSWER_WAIT;
+	if (r->info.phase != PHASE_UPLOADING)
+		return ANSWER_DONE;
 	r->idle_deadline = UINT64_MAX;
-	if (has_bytes(r))
-		recording_seal_whole(r, SEALED_BY_GRACE, fx);
-	else if (recording_abort(r, "empty", fx) == ANSWER_WAIT)
-		r->idle_deadline = now + r->grace_ms;
+	if (!has_bytes(r))
+		return recording_abort(r, "empty", fx);
+	recording_seal_whole(r, SEALED_BY_GRACE, fx);
+	return ANSWER_DONE;
 }
 
 void recording_tick(struct recording *r, uint64_t now, struct effects *fx)
@@ -450,8 +466,8 @@ void recording_tick(struct recording *r, uint64_t now, struct effects *fx)
 		recording_drop_conn(r, (uint16_t)i, ERR_BYTES_MISSING, fx);
 		deadline_update(r, now);
 	}
-	if (r->frozen_ms == UINT64_MAX && now >= r->idle_deadline)
-		idle_end(r, now, fx);
+	if (r->frozen_ms == UINT64_MAX && now >= r->idle_deadline && recording_lapse(r, fx) == ANSWER_WAIT)
+		r->idle_deadline = now + r->grace_ms;
 }
 
 uint64_t recording_next_wake(const struct recording *r)

@@ -93,6 +93,13 @@ void recording_detach(struct recording *r, uint16_t track, uint64_t conn, uint64
  */
 enum recording_answer recording_abort(struct recording *r, const char *reason, struct effects *fx);
 
+/* Nobody comes back any more: sealed as by a lost link with what is there, or aborted as `empty`. By itself this comes
+ * with the grace; of a show's version its show says when (core/show.h). WAIT as for abort. */
+enum recording_answer recording_lapse(struct recording *r, struct effects *fx);
+/* A late resume without an attachment: WAIT while it, or another change of state, is under way; DONE: it is open, or
+ * there is none. */
+enum recording_answer recording_resume_late(struct recording *r, int64_t wall_ms, struct effects *fx);
+
 struct total {
 	const char *track; /* never NULL */
 	uint64_t bytes;

@@ -244,8 +244,9 @@ static void track_durable(struct engine *e, struct track_io *io, uint64_t end)
 	recording_durable(&t->rec, io->number, end, &e->fx);
 	if (io->failed && !t->failing)
 		spool_failed_lengths(t, &t->rec.info); /* as its row has it */
-	else if (t->rec.info.phase == PHASE_ERROR && t->rec.info.error == ERR_POISONED)
-		effects_add(&e->fx, (struct effect){ .type = EFFECT_FAIL, .err = ERR_POISONED }); /* its row had less */
+	else if (recording_info_broken(&t->rec.info))
+		effects_add(&e->fx,
+			    (struct effect){ .type = EFFECT_FAIL, .err = t->rec.info.error }); /* its row had less */
 	follow_grew(e, t);
 	chain_settle(e, io);
 	spool_update(e, io);

@@ -1,7 +1,5 @@
-/* Connections: their messages, in order, and what had to be held back. */
+/* Connections: how they come and go, their messages, and what they are told. */
 #include "engine/internal.h"
-
-#include "base/mask.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -61,6 +59,7 @@ static void held_drop(struct engine *e, struct conn *c)
 		struct held *h = c->held;
 		c->held = h->next;
 		e->held_bytes -= h->len;
+		c->held_bytes -= h->len;
 		free(h);
 	}
 	c->held_tail = &c->held;
@@ -86,6 +85,7 @@ void conn_error(struct engine *e, struct conn *c, enum err err, const char *deta
 		      bytes == UINT64_MAX ? MESSAGE_NO_BYTES : bytes);
 	session_detached(&c->session);
 	conn_detach(e, c);
+	shows_left(e, c);
 	c->starting = NULL;
 	c->start_ready = false;
 	c->reply_epoch++; /* a `started` that still waits is no longer true */
@@ -111,6 +111,7 @@ void engine_conn_closed(struct engine *e, uint64_t conn, struct now now)
 	if (!c)
 		return;
 	conn_detach(e, c);
+	shows_left(e, c);
 	held_drop(e, c);
 	timer_set(&e->timers, &c->timer, UINT64_MAX);
 	follow_conn_closed(e, c);
@@ -124,7 +125,8 @@ void engine_conn_closed(struct engine *e, uint64_t conn, struct now now)
 
 void conn_pause_update(struct engine *e, struct conn *c)
 {
-	bool pause = e->paused || c->blocked || c->held != NULL;
+	/* nobody on air is stopped because storage is slow: shows_behind judges that */
+	bool pause = !c->hosting && (e->paused || c->blocked || c->held != NULL);
 	if (pause == c->paused)
 		return;
 	c->paused = pause;
@@ -158,12 +160,29 @@ void conn_send_started(struct engine *e, struct conn *c)
 		fetching_started(e, c, c->start_bytes);
 		return;
 	}
+	if (c->moving) {
+		shows_moved(e, c, t);
+		return;
+	}
+	uint64_t at = c->start_bytes + t->rec.info.shift;
+	if (c->hosting && at < c->stream_from)
+		at = c->stream_from;
 	struct buf text;
 	buf_init(&text);
-	message_started(&text, &t->rec.info.id, t->rec.info.session_id, c->start_resumed, c->start_bytes,
-			e->config.grace_ms, e->config.heartbeat_ms);
+	message_started(&text, &(struct message_started){ .id = &t->rec.info.id,
+							  .session_id = t->rec.info.session_id,
+							  .show = t->rec.info.show,
+							  .version = t->rec.info.version,
+							  .resumed = c->start_resumed,
+							  .bytes = at,
+							  .grace_ms = e->config.grace_ms,
+							  .heartbeat_ms = e->config.heartbeat_ms });
 	session_started(&c->session);
 	reply_send(e, c->id, &text, (struct promise){ .journal = t->opened });
+	if (c->hosting) {
+		shows_started(e, c, at);
+		conn_unblock(e, c);
+	}
 }
 
 /* "/api/recordings/{id}/original", with the track's name percent-encoded where there are several. */
@@ -194,12 +213,18 @@ void conn_send_saved(struct engine *e, struct conn *c, struct take *t, uint16_t 
 		fetching_saved(e, c);
 		return;
 	}
+	if (c->stopping) { /* it hears `stopped` instead */
+		conn_detach(e, c);
+		c->track = track;
+		session_saved(&c->session);
+		return;
+	}
 	struct buf text, url;
 	buf_init(&text);
 	buf_init(&url);
 	original_url(t, track, &url);
 	must(url.data);
-	message_saved(&text, &t->rec.info.id, info->bytes, info->sha256.bytes, url.data);
+	message_saved(&text, &t->rec.info.id, info->bytes + t->rec.info.shift, info->sha256.bytes, url.data);
 	buf_release(&url);
 	conn_detach(e, c);
 	c->track = track; /* for a repeated `end` */
@@ -218,9 +243,11 @@ void conn_send_aborted(struct engine *e, struct conn *c, struct take *t)
 	struct buf text;
 	buf_init(&text);
 	const char *reason = t->rec.info.abort_reason;
-	message_aborted(&text, &t->rec.info.id, reason ? reason : "");
 	conn_detach(e, c);
 	session_released(&c->session);
+	if (c->stopping) /* likewise */
+		return;
+	message_aborted(&text, &t->rec.info.id, reason ? reason : "");
 	reply_send(e, c->id, &text, (struct promise){ .catalog = e->catalog_durable });
 }
 
@@ -239,8 +266,9 @@ static void again_go(struct engine *e, struct waiter *w, struct take *t, enum er
 	if (c && c->session.state == SESSION_SAVED) {
 		if (err)
 			conn_error(e, c, err, NULL, UINT64_MAX);
-		else if (a->total != t->rec.info.tracks[c->track].bytes)
-			conn_error(e, c, ERR_TOTAL_MISMATCH, NULL, t->rec.info.tracks[c->track].bytes);
+		else if (a->total != t->rec.info.tracks[c->track].bytes + t->rec.info.shift)
+			conn_error(e, c, ERR_TOTAL_MISMATCH, NULL,
+				   t->rec.info.tracks[c->track].bytes + t->rec.info.shift);
 		else
 			conn_send_saved(e, c, t, c->track);
 	}
@@ -267,9 +295,16 @@ static void on_end(struct engine *e, struct conn *c, const struct message_end *m
 		end_again(e, c, m->total_bytes);
 		return;
 	}
+	if (!t) { /* on air, and not recorded */
+		shows_stop(e, c);
+		return;
+	}
 	struct sha256 sha256;
 	memcpy(sha256.bytes, m->sha256, sizeof sha256.bytes);
-	recording_end(&t->rec, c->track, m->total_bytes, m->has_sha256 ? &sha256 : NULL, e->now.mono_ms, &e->fx);
+	/* what a version behind a failure holds is not all that its host hashed */
+	uint64_t shift = t->rec.info.shift, total = m->total_bytes > shift ? m->total_bytes - shift : 0;
+	bool hashed = m->has_sha256 && shift == 0;
+	recording_end(&t->rec, c->track, total, hashed ? &sha256 : NULL, e->now.mono_ms, &e->fx);
 	effects_run(e, t);
 }
 
@@ -306,7 +341,7 @@ static void on_abort(struct engine *e, struct conn *c, const char *reason)
 	abort_go(e, &a->waiter, c->take, ERR_OK);
 }
 
-static void take_message(struct engine *e, struct conn *c, const char *text, size_t len)
+void conn_message(struct engine *e, struct conn *c, const char *text, size_t len)
 {
 	struct message m;
 	char detail[160];
@@ -334,153 +369,12 @@ static void take_message(struct engine *e, struct conn *c, const char *text, siz
 	case MESSAGE_SUBSCRIBE:
 		conn_subscribe(e, c, &m.subscribe);
 		break;
+	case MESSAGE_STOP:
+		shows_stop(e, c);
+		break;
 	}
 	message_release(&m);
 	c = conn_find(e, id);
 	if (c && e->fx.count > 0)
 		effects_run(e, c->take);
-}
-
-/* False: it can't be taken now; nothing of it was. */
-static bool take_binary(struct engine *e, struct conn *c, struct engine_media media)
-{
-	size_t len = media.len;
-	if (c->session.state == SESSION_OPEN && c->attached && len > 0) {
-		struct take *t = c->take;
-		struct track_io *io = take_io(e, t, c->track);
-		if (conn_above_quota(c, t, len + media.follows)) {
-			conn_error(e, c, ERR_QUOTA_EXCEEDED, NULL, t->rec.tracks[c->track].durable);
-			return true;
-		}
-		if (!append_fits(e, io, len)) {
-			c->blocked = !io->failed && io->reserved - t->rec.tracks[c->track].accepted < len;
-			spool_want_room(e, io);
-			return false;
-		}
-		if (session_binary(&c->session, len, &e->fx) != SESSION_PASS)
-			return true;
-		if (recording_data(&t->rec, c->track, c->epoch, len, e->now.mono_ms, &e->fx))
-			append_copy(e, io, media, t->rec.tracks[c->track].accepted);
-		if (e->fx.count > 0 || t->rec.tracks[c->track].ended)
-			effects_run(e, t);
-		return true;
-	}
-	session_binary(&c->session, len, &e->fx);
-	if (e->fx.count > 0)
-		effects_run(e, NULL);
-	return true;
-}
-
-static void hold(struct engine *e, struct conn *c, struct engine_media media, bool text)
-{
-	size_t len = media.len;
-	struct held *h = must(malloc(sizeof *h + len));
-	h->next = NULL;
-	h->len = len;
-	h->follows = media.follows;
-	h->text = text;
-	mask_copy((uint8_t *)h->data, media.data, len, media.mask);
-	*c->held_tail = h;
-	c->held_tail = &h->next;
-	e->held_bytes += len;
-	conn_pause_update(e, c);
-}
-
-void conn_unblock(struct engine *e, struct conn *c)
-{
-	c->blocked = false;
-	list_remove(&c->ready);
-	list_push(&e->ready, &c->ready);
-}
-
-/* Takes what was held, in order, until something can't be taken or nothing is left. */
-static void held_take(struct engine *e, uint64_t id)
-{
-	struct conn *c;
-	while ((c = conn_find(e, id)) && c->held && !c->blocked) {
-		struct held *h = c->held;
-		if (!h->text && !take_binary(e, c, (struct engine_media){ h->data, h->len, { 0 }, h->follows }))
-			break;
-		c = conn_find(e, id);
-		if (!c)
-			return; /* h went with it */
-		c->held = h->next;
-		if (!c->held)
-			c->held_tail = &c->held;
-		e->held_bytes -= h->len;
-		if (h->text)
-			take_message(e, c, h->data, h->len);
-		free(h);
-	}
-	if (c)
-		conn_pause_update(e, c);
-}
-
-void conns_ready(struct engine *e)
-{
-	struct list ready;
-	list_init(&ready);
-	list_move(&ready, &e->ready);
-	struct list *link;
-	while ((link = list_pop(&ready)))
-		held_take(e, list_entry(link, struct conn, ready)->id);
-}
-
-void engine_conn_text(struct engine *e, uint64_t conn, const char *text, size_t len, struct now now)
-{
-	engine_clock(e, now);
-	struct conn *c = conn_find(e, conn);
-	if (!c || e->failed)
-		return;
-	session_heard(&c->session);
-	conn_pause_update(e, c);
-	if (c->held)
-		hold(e, c, (struct engine_media){ text, len, { 0 }, 0 }, true);
-	else
-		take_message(e, c, text, len);
-}
-
-void engine_conn_media(struct engine *e, uint64_t conn, struct engine_media media, struct now now)
-{
-	_Static_assert(LIMIT_INPUT_BYTES % sizeof media.mask == 0, "the mask fits each piece as it is");
-	engine_clock(e, now);
-	struct conn *c = conn_find(e, conn);
-	if (!c || e->failed)
-		return;
-	session_heard(&c->session);
-	conn_pause_update(e, c);
-	list_remove(&c->link); /* those that waited longest are the first to go on when reading stood still */
-	list_push(&e->conns, &c->link);
-	e->bytes_received += media.len;
-	struct engine_media piece = media;
-	do { /* small pieces, so that each finds room sooner or later */
-		piece.len = media.len < LIMIT_INPUT_BYTES ? media.len : LIMIT_INPUT_BYTES;
-		media.len -= piece.len;
-		piece.follows = media.len + media.follows;
-		if (c->held || !take_binary(e, c, piece))
-			hold(e, c, piece, false);
-		piece.data = (const uint8_t *)piece.data + piece.len;
-		c = conn_find(e, conn);
-	} while (c && media.len > 0);
-}
-
-size_t engine_conn_room(struct engine *e, uint64_t conn)
-{
-	const struct conn *c = conn_find(e, conn);
-	if (!c || !c->attached || c->paused || c->session.state != SESSION_OPEN || e->pool.free_count <= append_low(e))
-		return 0;
-	const struct take *t = c->take;
-	if (c->track >= t->io_count)
-		return 0;
-	uint64_t reserved = t->io[c->track]->reserved - t->rec.tracks[c->track].accepted;
-	uint64_t memory = (uint64_t)(e->pool.free_count - append_low(e)) * LIMIT_BLOCK_BYTES;
-	return (size_t)(reserved < memory ? reserved : memory);
-}
-
-void engine_conn_alive(struct engine *e, uint64_t conn, struct now now)
-{
-	engine_clock(e, now);
-	struct conn *c = conn_find(e, conn);
-	if (c)
-		session_heard(&c->session);
 }

@@ -77,6 +77,7 @@ struct take_op {
 	uint16_t track;
 	struct recording_info info; /* a copy: the lane reads it while the loop goes on */
 	char *reason;
+	bool on_air; /* it fails under a show that goes on */
 	enum catalog_outcome outcome;
 	struct recording_info row;
 };
@@ -97,6 +98,7 @@ static enum err take_op_run(struct catalog *c, struct catalog_op *op)
 			.tracks = info->tracks,
 			.track_count = info->track_count,
 			.mime = info->mime,
+			.shift = info->shift,
 			.error = info->error,
 			.error_message = info->error ? err_text(info->error) : NULL,
 			.now_ms = info->updated_ms,
@@ -114,9 +116,10 @@ static enum err take_op_run(struct catalog *c, struct catalog_op *op)
 		enum err err = c->ops->put_tracks(c, info);
 		if (err == ERR_NOT_FOUND) /* deleted meanwhile */
 			return ERR_OK;
-		return err ? err
-			   : c->ops->fail(c, &info->id, info->error, err_text(info->error), info->updated_ms,
-					  &o->outcome, &o->row);
+		if (!err)
+			err = c->ops->fail(c, &info->id, info->error, err_text(info->error), info->updated_ms,
+					   &o->outcome, &o->row);
+		return err || !o->on_air ? err : c->ops->show_failed(c, info->show, info->version);
 	}
 	default:
 		assert(!"an effect that is no transaction");
@@ -165,6 +168,8 @@ static void take_op_done(struct engine *e, struct catalog_op *op)
 		if (o->kind != EFFECT_PUT_TRACKS)
 			take_logged_clear(t);
 		effects_run(e, t);
+		if (o->kind == EFFECT_FAIL)
+			take_wake(e, t, ERR_OK);
 		if (take_finished(t)) {
 			e->finished_count++;
 			checkpoint_maybe(e);
@@ -192,6 +197,7 @@ static void take_transact(struct engine *e, struct take *t, enum effect_type kin
 	if (kind == EFFECT_FAIL)
 		spool_failed_lengths(t, &o->info);
 	t->failing = t->failing || kind == EFFECT_FAIL;
+	o->on_air = kind == EFFECT_FAIL && shows_on_air(e, t);
 	if (kind == EFFECT_LOG_ABORT)
 		o->reason = must(strdup(t->rec.info.abort_reason ? t->rec.info.abort_reason : ""));
 	take_pin(t);
@@ -257,6 +263,12 @@ static void claim(struct engine *e, struct take *t)
 
 /* --- the queue --- */
 
+/* As the connection counts. */
+static uint64_t shifted(const struct take *t, uint64_t bytes)
+{
+	return t && bytes != BYTES_UNKNOWN ? bytes + t->rec.info.shift : bytes;
+}
+
 static void to_conn(struct engine *e, struct take *t, const struct effect *fx)
 {
 	struct conn *c = conn_find(e, fx->conn);
@@ -270,8 +282,10 @@ static void to_conn(struct engine *e, struct take *t, const struct effect *fx)
 		conn_send_started(e, c);
 		break;
 	case EFFECT_ACK:
-		if (c->session.state == SESSION_OPEN && !c->fetch)
-			reply_ack(e, c->id, fx->bytes, (struct position){ journal_durable(e->journal) });
+		if (c->session.state == SESSION_OPEN && !c->fetch &&
+		    (!c->hosting || fx->bytes + t->rec.info.shift > c->stream_from))
+			reply_ack(e, c->id, fx->bytes + t->rec.info.shift,
+				  (struct position){ journal_durable(e->journal) });
 		break;
 	case EFFECT_SAVED:
 		conn_send_saved(e, c, t, fx->track);
@@ -280,7 +294,8 @@ static void to_conn(struct engine *e, struct take *t, const struct effect *fx)
 		conn_send_aborted(e, c, t);
 		break;
 	case EFFECT_ERROR:
-		conn_error(e, c, fx->err, NULL, fx->bytes);
+		if (!t || !shows_keep(e, c, t, fx->err))
+			conn_error(e, c, fx->err, NULL, shifted(t, fx->bytes));
 		break;
 	case EFFECT_PING:
 		if (c->fetch)

@@ -57,6 +57,7 @@ void engine_rearm_take(struct engine *e, struct take *t)
 {
 	if (t->loading || t->gone)
 		return;
+	shows_look(e, t);
 	follow_look(e, t);
 	timer_set(&e->timers, &t->timer, e->listening ? recording_next_wake(&t->rec) : UINT64_MAX);
 }
@@ -132,6 +133,7 @@ static void init(struct engine *e, const struct engine_config *config, struct no
 	fetching_init(e);
 	notifying_init(e);
 	pushing_init(e);
+	shows_init(e);
 	for (int i = 0; i < SIZE_CLASSES; i++)
 		list_init(&e->spoolable[i]);
 	e->space_timer.kind = TIMER_SPACE;
@@ -190,6 +192,7 @@ void engine_listening(struct engine *e, struct now now)
 		effects_run(e, t);
 	}
 	timer_set(&e->timers, &e->checkpoint.timer, e->now.mono_ms + LIMIT_CHECKPOINT_MS);
+	shows_listening(e);
 	jobs_listening(e);
 	retention_listen(e);
 	fetching_listening(e);
@@ -260,6 +263,9 @@ static void on_timer(struct engine *e, struct timer *timer)
 	case TIMER_PUSH_SWEEP:
 		pushing_sweep_timer(e);
 		break;
+	case TIMER_AIR:
+		shows_timer(e, timer);
+		break;
 	}
 }
 
@@ -269,7 +275,8 @@ static void stop_pump(struct engine *e)
 	if (!e->stopping || !e->stopped || e->checkpoint.running || e->catalog_busy)
 		return;
 	bool busy = e->in_flight.count > 0 || e->spool_writes > 0 || !list_empty(&e->dirty) || e->space_reading;
-	bool work = retention_busy(e) || !jobs_idle(e) || !fetching_idle(e) || !notifying_idle(e) || !pushing_idle(e);
+	bool work = !list_empty(&e->shows.due) || retention_busy(e) || !jobs_idle(e) || !fetching_idle(e) ||
+		    !notifying_idle(e) || !pushing_idle(e);
 	if (busy || work || journal_busy(e->journal) || !list_empty(&e->catalog_queue))
 		return;
 	bool behind = journal_durable(e->journal) > e->checkpoint.covered + 1;
@@ -300,6 +307,7 @@ void engine_turn(struct engine *e, struct now now)
 	fetching_turn(e);
 	notifying_turn(e);
 	pushing_turn(e);
+	shows_turn(e);
 	catalog_pump(e);
 	append_pump(e);
 	spool_pump(e);
@@ -310,7 +318,8 @@ void engine_turn(struct engine *e, struct now now)
 
 uint64_t engine_next_wake(const struct engine *e)
 {
-	uint64_t next = list_empty(&e->ready) ? timers_next(&e->timers) : 0;
+	bool more = !list_empty(&e->ready) || !list_empty(&e->shows.due);
+	uint64_t next = more ? 0 : timers_next(&e->timers);
 	return next == UINT64_MAX ? UINT64_MAX : next + e->skew_ms;
 }
 
@@ -397,6 +406,7 @@ void engine_close(struct engine *e)
 	}
 	while ((link = list_pop(&e->deletions)))
 		free(list_entry(link, struct deletion, link));
+	shows_release(e);
 	jobs_release(e);
 	pushing_free(e);
 	journal_close(e->journal);

@@ -135,6 +135,7 @@ void spool_failed(struct engine *e, struct track_io *io, enum err err)
 	uint64_t durable = t->rec.tracks[io->number].durable;
 	if (durable > io->synced)
 		rescue(e, io, durable);
+	shows_failed(e, t, ERR_POISONED);
 	recording_poison(&t->rec, ERR_POISONED, &e->fx);
 	effects_run(e, t);
 }

@@ -1,6 +1,7 @@
 /* What the files of the engine share; nobody outside src/engine includes it.
  *
  *   engine.c      open, turn, timers, stop       conns.c       connections and their messages
+ *   receiving.c   what they send, what is held
  *   failing.c     storage failed under a take    starts.c      `start`, to an attached connection
  *   hashing.c     SHA-256 at the seal            replay.c      records into spools, at start-up
  *   takes.c       the takes in memory            appends.c     bytes in memory, into the journal
@@ -15,6 +16,7 @@
  *   pushing*.c    what goes to a bucket
  *   jobs*.c       workers and their leases       events.c      the outbox, read
  *   subscriptions.c, telling.c   who follows what, and what they are told when
+ *   shows*.c      shows on air, see shows.h
  */
 #ifndef HOLDFAST_ENGINE_INTERNAL_H
 #define HOLDFAST_ENGINE_INTERNAL_H
@@ -38,6 +40,7 @@ struct engine;
 struct request;
 struct follow;
 struct watch;
+struct air;
 
 /* Bytes of a track that wait in memory: a ring of blocks; slot 0 covers file block `first`. */
 struct chain {
@@ -142,6 +145,15 @@ struct conn {
 	bool start_ready, start_resumed; /* `started` waits only for room to append to */
 	uint64_t start_bytes;
 	struct held *held, **held_tail;
+	size_t held_bytes;	  /* of those */
+	struct air *air;	  /* the show that it hosts, or asks to host; NULL: none */
+	bool hosting;		  /* it does: what it sends is on air … */
+	bool moving;		  /* … and is about to be recorded as another version */
+	bool host_part;		  /* its `start` said `part` */
+	bool stopping;		  /* it asked for the show's end, and hears of it */
+	bool off_air;		  /* its show was ended: what it sends until its next `start` is dropped */
+	uint64_t stream_at;	  /* so much of its stream has come … */
+	uint64_t stream_from;	  /* … and its take has it from here on: acks begin behind it */
 	struct waiter *starting;  /* its `start` that waits */
 	struct follow *follow;	  /* what it subscribed to, NULL: nothing */
 	struct fetch_slot *fetch; /* there is no peer: it is a fetch of our own, which hears what a peer would */
@@ -183,7 +195,8 @@ enum {
 	TIMER_FOLLOW,
 	TIMER_SLOT,
 	TIMER_JOBS,
-	TIMER_RETENTION /* and those of outside.h */
+	TIMER_RETENTION,
+	TIMER_AIR /* and those of outside.h */
 };
 
 struct checkpoint {
@@ -198,30 +211,6 @@ struct checkpoint {
 	bool stalled;	    /* a manifest could not be written: again when space_check finds space */
 	bool recording;	    /* the record is on its way … */
 	struct position at; /* … here */
-};
-
-/* Who is to hear of changes, see subscriptions.h. */
-struct following {
-	unsigned count;		   /* connections that follow anything; with 0 nothing is noted */
-	struct list alls;	   /* struct follow, of those that follow all */
-	struct list ready;	   /* struct follow, of those that may have something to be told */
-	struct watch **watches;	   /* a table by id */
-	struct list changed;	   /* takes whose change is to be passed on */
-	struct list unsettled;	   /* … once it is durable */
-	struct list grown_watched; /* takes with more bytes, that somebody follows by id … */
-	struct list grown;	   /* … and the others */
-	unsigned told;		   /* in the slice that began at … */
-	uint64_t slice_ms;
-	struct timer timer;
-	struct server_figures figures; /* as they were at … */
-	uint64_t figures_ms;
-};
-
-/* See retention.c. */
-struct retention {
-	struct timer timer;
-	bool looking;	  /* the catalog is asked */
-	unsigned at_work; /* originals and recordings that are being removed */
 };
 
 struct engine {
@@ -281,6 +270,7 @@ struct engine {
 	struct list event_watches; /* struct engine_watch: who hears of new events */
 	int64_t event_last;	   /* sequence of the newest event that they heard of */
 	struct retention retention;
+	struct shows shows;
 
 	uint64_t bytes_received, bytes_durable;
 	bool listening, stopping, failed;
@@ -329,15 +319,20 @@ void effects_run(struct engine *e, struct take *t);
 /* The catalog has what the newest record says, or the take is out of use. */
 void take_logged_clear(struct take *t);
 
+/* receiving.c */
+/* Keeps media of the connection, unmasked, until it can be taken, behind what is held already. */
+void conn_hold(struct engine *e, struct conn *c, struct engine_media media);
+/* What was held may go on, at the end of this turn. */
+void conn_unblock(struct engine *e, struct conn *c);
+void conns_ready(struct engine *e);
+
 /* conns.c */
+void conn_message(struct engine *e, struct conn *c, const char *text, size_t len);
 struct conn *conn_find(struct engine *e, uint64_t id);
 void conn_detach(struct engine *e, struct conn *c);
 void conn_pause_update(struct engine *e, struct conn *c);
 /* Who is not read from at the moment is not silent. */
 void conns_unread(struct engine *e, struct take *t);
-/* What was held may go on, at the end of this turn. */
-void conn_unblock(struct engine *e, struct conn *c);
-void conns_ready(struct engine *e);
 /* `started` leaves once its track has room. */
 void conn_send_started(struct engine *e, struct conn *c);
 /* `saved` and `aborted`: the connection is free. */

@@ -168,8 +168,8 @@ void recording_json(const struct engine *e, struct buf *out, const struct record
 	add_work(e, object, info, changer);
 	json_object_set_new(object, "abortReason",
 			    text_or_null(info->phase == PHASE_ABORTED ? info->abort_reason : NULL));
-	json_object_set_new(object, "show", json_null());
-	json_object_set_new(object, "version", json_null());
+	json_object_set_new(object, "show", text_or_null(info->show));
+	json_object_set_new(object, "version", info->show ? json_integer(info->version) : json_null());
 	json_object_set_new(object, "tracks", tracks_json(info, live));
 	json_object_set_new(object, "createdAt", json_integer((json_int_t)info->created_ms));
 	json_object_set_new(object, "updatedAt", json_integer((json_int_t)info->updated_ms));

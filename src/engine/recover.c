@@ -71,6 +71,7 @@ static enum err claim_found(struct catalog *c, const struct recording_info *info
 		.tracks = info->tracks,
 		.track_count = info->track_count,
 		.mime = info->mime,
+		.shift = info->shift,
 		.error = info->phase == PHASE_ERROR ? info->error : ERR_OK,
 		.error_message = info->phase == PHASE_ERROR ? err_text(info->error) : NULL,
 		.now_ms = info->updated_ms,
@@ -326,6 +327,8 @@ enum err engine_recover(struct engine *e)
 	free(r);
 	if (!err)
 		err = jobs_recover(e);
+	if (!err)
+		err = shows_recover(e);
 	if (!err)
 		err = checkpoint_tracks(e, &tracks, &count);
 	if (!err)

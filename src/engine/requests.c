@@ -369,7 +369,7 @@ void engine_delete(struct engine *e, struct engine_ref ref, engine_json_fn *done
 struct list_op {
 	struct catalog_op op;
 	struct grant grant;
-	char *search;
+	char *search, *show;
 	struct catalog_filter filter;
 	struct recording_info *rows; /* of LIMIT_LIST_ITEMS + 1 */
 	unsigned count;
@@ -433,6 +433,7 @@ static void list_done(struct engine *e, struct catalog_op *op)
 		recording_info_release(&o->rows[--o->count]);
 	free(o->rows);
 	free(o->search);
+	free(o->show);
 	free(o);
 }
 
@@ -466,9 +467,11 @@ void engine_list(struct engine *e, const struct engine_query *query, engine_json
 	o->op.done = list_done;
 	o->grant = *g;
 	o->search = query->search ? must(strdup(query->search)) : NULL;
+	o->show = query->show ? must(strdup(query->show)) : NULL;
 	o->filter = (struct catalog_filter){
 		.principal = all ? NULL : o->grant.subject,
 		.search = o->search,
+		.show = o->show,
 		.phase = query->phase ? (int)phase : -1,
 		.before = g->has_resource ? uuid_behind(g->resource) : before,
 		.limit = g->has_resource ? 1 : LIMIT_LIST_ITEMS,

@@ -66,6 +66,7 @@ static void space_done(struct task *task)
 		/* one step of every kind must fit before work goes on */
 		if (e->storage_full && e->free_bytes > space_floor(e) + LIMIT_RESERVE_FIRST * 2)
 			freeze_all(e, false);
+		shows_space_back(e);
 	}
 	free(op);
 	list_move(&e->catalog_queue, &e->catalog_retry);

@@ -66,12 +66,14 @@ static void reserve_done(struct task *task)
 		io->reserved = op->from + op->len;
 		room_came(e, io);
 	} else if (op->err == ERR_STORAGE_FULL) {
-		recording_storage_full(&t->rec, e->now.mono_ms, &e->fx);
+		if (!shows_failed(e, t, ERR_STORAGE_FULL))
+			recording_storage_full(&t->rec, e->now.mono_ms, &e->fx);
 		effects_run(e, t);
 		space_full(e);
 	} else {
 		log_event(LOG_ERROR, "spool_reserve_failed", "code", err_code(op->err), NULL);
-		recording_detach_all(&t->rec, ERR_WRITE_FAILED, e->now.mono_ms, &e->fx);
+		if (!shows_failed(e, t, ERR_WRITE_FAILED))
+			recording_detach_all(&t->rec, ERR_WRITE_FAILED, e->now.mono_ms, &e->fx);
 		effects_run(e, t);
 	}
 	spool_update(e, io); /* bytes may have waited for the file */

@@ -1,21 +1,17 @@
 /* `start`: from the message to an attached connection, by way of the catalog when the take is not in memory. */
-#include "engine/internal.h"
+#include "engine/starting.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-struct start {
-	struct waiter waiter;
-	uint64_t conn;
-	uint64_t from;
-	bool part;
-	char *session_id, *track;
-};
-
-static void start_free(struct start *s)
+void start_free(struct start *s)
 {
 	free(s->session_id);
 	free(s->track);
+	free(s->show);
+	free(s->name);
+	free(s->mime);
+	free(s->ext);
 	free(s);
 }
 
@@ -28,7 +24,7 @@ void conn_bind(struct engine *e, struct conn *c, struct take *t, uint16_t track)
 	spool_want_room(e, take_io(e, t, track));
 }
 
-static void start_go(struct engine *e, struct waiter *w, struct take *t, enum err err)
+void start_go(struct engine *e, struct waiter *w, struct take *t, enum err err)
 {
 	struct start *s = (struct start *)w;
 	struct conn *c = conn_find(e, s->conn);
@@ -72,10 +68,12 @@ static void start_go(struct engine *e, struct waiter *w, struct take *t, enum er
 
 static bool same_take(const struct conn *c, const struct message_start *m)
 {
-	if (c->starting) {
-		const struct start *s = (const struct start *)c->starting;
-		return strcmp(s->session_id, m->session_id) == 0 && strcmp(s->track, m->track ? m->track : "main") == 0;
-	}
+	if (m->show)
+		return shows_same(c, m);
+	const struct start *s = start_of(c);
+	if (s)
+		return s->session_id && strcmp(s->session_id, m->session_id) == 0 &&
+		       strcmp(s->track, m->track ? m->track : "main") == 0;
 	if (!c->attached || !c->take->rec.info.session_id)
 		return false;
 	return strcmp(c->take->rec.info.session_id, m->session_id) == 0 &&
@@ -85,6 +83,32 @@ static bool same_take(const struct conn *c, const struct message_start *m)
 static char *copy_text(const char *text)
 {
 	return text ? must(strdup(text)) : NULL;
+}
+
+struct start *start_of(const struct conn *c)
+{
+	return (struct start *)c->starting;
+}
+
+struct start *start_new(struct conn *c, const struct message_start *m, const struct grant *grant)
+{
+	struct start *s = must(calloc(1, sizeof *s));
+	s->waiter.go = start_go;
+	s->conn = c->id;
+	s->from = m->from == MESSAGE_NO_BYTES ? BYTES_UNKNOWN : m->from;
+	s->part = m->part;
+	s->session_id = copy_text(m->session_id);
+	s->track = copy_text(m->track ? m->track : "main");
+	s->show = copy_text(m->show);
+	s->name = copy_text(m->name);
+	s->mime = copy_text(m->mime);
+	s->ext = copy_text(m->ext);
+	s->ts = m->ts;
+	c->named = false;
+	c->starting = &s->waiter;
+	c->off_air = false;
+	c->work = *grant;
+	return s;
 }
 
 static void info_from_start(struct engine *e, const struct conn *c, const struct message_start *m,
@@ -115,7 +139,7 @@ static void start_again(struct engine *e, struct conn *c, const struct message_s
 {
 	if (!same_take(c, m) || strcmp(c->work.subject, g->subject) != 0) {
 		conn_error(e, c, ERR_SESSION_OPEN, NULL, UINT64_MAX);
-	} else if (!c->starting) { /* else the answer that is on its way serves both */
+	} else if (!c->starting && c->attached) { /* else the answer that is on its way serves both */
 		recording_repeat(&c->take->rec, c->track, &e->fx);
 		effects_run(e, c->take);
 	}
@@ -152,16 +176,11 @@ void conn_start(struct engine *e, struct conn *c, const struct message_start *m)
 		start_again(e, c, m, &grant);
 		return;
 	}
-	struct start *s = must(calloc(1, sizeof *s));
-	s->waiter.go = start_go;
-	s->conn = c->id;
-	s->from = m->from == MESSAGE_NO_BYTES ? BYTES_UNKNOWN : m->from;
-	s->part = m->part;
-	s->session_id = copy_text(m->session_id);
-	s->track = copy_text(m->track ? m->track : "main");
-	c->named = false;
-	c->starting = &s->waiter;
-	c->work = grant;
+	if (m->show) {
+		shows_start(e, c, m, &grant);
+		return;
+	}
+	struct start *s = start_new(c, m, &grant);
 	if (grant.has_resource) {
 		start_bound(e, c, s);
 		return;

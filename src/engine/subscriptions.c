@@ -1,5 +1,6 @@
 /* Subscriptions: who follows what, and which changes are to be passed on. See subscriptions.h. */
 #include "engine/subscriptions.h"
+#include "engine/shows.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -83,7 +84,7 @@ static bool watched(const struct engine *e, const struct uuid *id)
 	return w != NULL;
 }
 
-static struct follow *follow_of(struct engine *e, struct conn *c)
+struct follow *follow_of(struct engine *e, struct conn *c)
 {
 	if (c->follow)
 		return c->follow;
@@ -93,6 +94,7 @@ static struct follow *follow_of(struct engine *e, struct conn *c)
 	list_init(&f->ready);
 	list_init(&f->watches);
 	list_init(&f->askings);
+	list_init(&f->shows);
 	list_init(&f->changes);
 	list_init(&f->bytes);
 	list_init(&f->reading);
@@ -120,6 +122,8 @@ void follow_conn_closed(struct engine *e, struct conn *c)
 		follow_unwatch(e, list_entry(f->watches.next, struct watch, link));
 	while (list_pop(&f->askings))
 		; /* their answers come, and find nobody */
+	while (!list_empty(&f->shows))
+		follow_show_drop(e, list_entry(f->shows.next, struct show_watch, link));
 	list_remove(&f->all);
 	list_remove(&f->ready);
 	backlog_free(f);
@@ -139,7 +143,7 @@ static void refuse(struct engine *e, uint64_t conn, enum err err, const char *de
 {
 	struct buf text;
 	buf_init(&text);
-	message_subscription_error(&text, err, detail, m->all, m->id);
+	message_subscription_error(&text, err, detail, m);
 	reply_send(e, conn, &text, (struct promise){ 0 });
 }
 
@@ -281,6 +285,10 @@ void conn_subscribe(struct engine *e, struct conn *c, const struct message_subsc
 	}
 	struct grant grant;
 	enum err err = conn_grant(e, c, m->token, &grant);
+	if (!err && m->show) {
+		conn_subscribe_show(e, c, m, &grant);
+		return;
+	}
 	if (!err && !(grant.scopes & (SCOPE_RECORD | SCOPE_PLAY | SCOPE_ADMIN)))
 		err = ERR_FORBIDDEN_SCOPE;
 	if (err) {
@@ -316,32 +324,10 @@ _Static_assert(LIMIT_SUBSCRIPTIONS == 32, "a sentence names it");
 
 /* --- what changed --- */
 
-static uint64_t mix(uint64_t h, uint64_t value)
-{
-	h = (h ^ value) * 0x9e3779b97f4a7c15ULL;
-	return h ^ h >> 29;
-}
-
-/* Of all that a take shows but its bytes and its name. */
-static uint64_t digest(const struct take *t)
-{
-	const struct recording *r = &t->rec;
-	uint64_t h = mix(r->info.track_count, (uint64_t)r->info.updated_ms);
-	h = mix(h, (uint64_t)r->info.phase << 32 | (uint64_t)r->info.error << 16 | r->info.interrupted);
-	h = mix(h, r->info.revision);
-	h = mix(h, r->idle_deadline ^ (r->frozen_ms != UINT64_MAX));
-	for (uint32_t i = 0; i < r->info.track_count; i++) {
-		bool sealed = r->tracks[i].stage == STAGE_SEALED;
-		h = mix(h,
-			(uint64_t)r->info.tracks[i].part_count << 2 | (uint64_t)sealed << 1 | (r->tracks[i].conn != 0));
-	}
-	return h;
-}
-
 void follow_seen(struct take *t)
 {
 	if (!t->loading)
-		t->shown = digest(t);
+		t->shown = follow_digest(t);
 }
 
 void follow_change(struct engine *e, struct take *t)
@@ -355,7 +341,7 @@ void follow_change(struct engine *e, struct take *t)
 
 void follow_compare(struct engine *e, struct take *t)
 {
-	if (t->shown != digest(t))
+	if (t->shown != follow_digest(t))
 		follow_change(e, t);
 }
 

@@ -9,6 +9,8 @@
 
 #include "engine/internal.h"
 
+struct show_watch;
+
 enum { WATCH_BUCKETS = 4096 };
 
 /* A connection follows a recording by its id. */
@@ -47,6 +49,7 @@ struct follow {
 	struct list ready;   /* in engine.following.ready */
 	struct list watches; /* struct watch */
 	struct list askings; /* those by id whose recording is being looked for */
+	struct list shows;   /* struct show_watch */
 	unsigned watch_count, asking;
 	bool follows_all;
 	struct grant grant; /* with follows_all */
@@ -75,6 +78,18 @@ void follow_unwatch(struct engine *e, struct watch *w);
 void follow_list(struct engine *e, struct follow *f);
 void follow_arm(struct engine *e, uint64_t at_ms);
 
+/* What the connection follows, made if it follows nothing yet. */
+struct follow *follow_of(struct engine *e, struct conn *c);
+
+/* --- shows_told.c --- */
+
+void conn_subscribe_show(struct engine *e, struct conn *c, const struct message_subscribe *m,
+			 const struct grant *grant);
+void follow_show_drop(struct engine *e, struct show_watch *w);
+/* Is anything about a show to be told? Tells one thing of it. */
+bool follow_show_due(const struct follow *f);
+void follow_show_tell(struct engine *e, struct follow *f);
+
 /* --- telling.c --- */
 
 /* The recording is to be told to this connection. */
@@ -83,6 +98,8 @@ void backlog_mark(struct engine *e, struct follow *f, enum news_kind kind, const
 void backlog_free(struct follow *f);
 /* The connection may have something to hear. */
 void follow_ready(struct engine *e, struct follow *f);
+/* A digest of all that a take shows but its bytes and its name. */
+uint64_t follow_digest(const struct take *t);
 /* Is all that the take shows durable? */
 bool follow_tellable(const struct engine *e, const struct take *t);
 /* Tells what there is room for. */

@@ -230,6 +230,27 @@ static void rows_ask(struct engine *e, struct follow *f)
 
 /* --- telling --- */
 
+static uint64_t mix(uint64_t h, uint64_t value)
+{
+	h = (h ^ value) * 0x9e3779b97f4a7c15ULL;
+	return h ^ h >> 29;
+}
+
+uint64_t follow_digest(const struct take *t)
+{
+	const struct recording *r = &t->rec;
+	uint64_t h = mix(r->info.track_count, (uint64_t)r->info.updated_ms);
+	h = mix(h, (uint64_t)r->info.phase << 32 | (uint64_t)r->info.error << 16 | r->info.interrupted);
+	h = mix(h, r->info.revision);
+	h = mix(h, r->idle_deadline ^ (r->frozen_ms != UINT64_MAX));
+	for (uint32_t i = 0; i < r->info.track_count; i++) {
+		bool sealed = r->tracks[i].stage == STAGE_SEALED;
+		h = mix(h,
+			(uint64_t)r->info.tracks[i].part_count << 2 | (uint64_t)sealed << 1 | (r->tracks[i].conn != 0));
+	}
+	return h;
+}
+
 void follow_ready(struct engine *e, struct follow *f)
 {
 	if (!f->blocked && list_empty(&f->ready))
@@ -259,7 +280,7 @@ static void tell_recording(struct engine *e, const struct follow *f, const struc
 	buf_init(&object);
 	buf_init(&text);
 	recording_json(e, &object, info, t ? &t->rec : NULL, reader);
-	message_status_recording(&text, object.data);
+	message_status(&text, "recording", object.data);
 	buf_release(&object);
 	reply_send(
 		e, f->conn->id, &text,
@@ -301,7 +322,7 @@ static void tell_subscribed(struct engine *e, struct follow *f, struct news *n)
 		return; /* deleted meanwhile, and told so */
 	struct buf text;
 	buf_init(&text);
-	message_subscribed(&text, w ? w->text : NULL);
+	message_subscribed(&text, &(struct message_subscribe){ .all = !w, .id = w ? w->text : NULL });
 	reply_send(e, f->conn->id, &text, (struct promise){ 0 });
 }
 
@@ -373,8 +394,8 @@ static enum progress follow_tell_some(struct engine *e, struct follow *f, unsign
 	enum progress progress = PROGRESS_TOLD;
 	for (unsigned i = 0; i < most && progress != PROGRESS_WAIT; i++) {
 		struct news *n = news_next(f);
-		bool figures = figures_due(e, f);
-		if (!figures && !n) {
+		bool figures = figures_due(e, f), show = follow_show_due(f);
+		if (!figures && !n && !show) {
 			progress = PROGRESS_WAIT;
 			break;
 		}
@@ -386,6 +407,8 @@ static enum progress follow_tell_some(struct engine *e, struct follow *f, unsign
 		progress = PROGRESS_TOLD;
 		if (figures)
 			tell_figures(e, f);
+		else if (show)
+			follow_show_tell(e, f);
 		else
 			progress = news_tell(e, f, n);
 		g->told += progress == PROGRESS_TOLD;

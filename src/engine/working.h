@@ -1,13 +1,18 @@
-/* What the rest of the engine sees of jobs.c and its like: who works on what was recorded. */
+/* What the engine holds beside its takes, and what the rest of it sees of jobs.c: who works on what was recorded. */
 #ifndef HOLDFAST_ENGINE_WORKING_H
 #define HOLDFAST_ENGINE_WORKING_H
 
 #include "base/list.h"
 #include "base/timer.h"
 #include "engine/engine.h"
+#include "proto/message.h"
 
 struct lease;
+struct conn;
+struct take;
+struct message_start;
 struct slot;
+struct watch;
 
 /* Finalize jobs and who works on them, see jobs.h. */
 struct jobs {
@@ -25,6 +30,38 @@ struct jobs {
 	struct timer timer; /* … at the first of the two */
 	struct engine_queue queues[JOB_KIND_COUNT];
 	struct job_info trouble; /* what failed or was parked last; id 0: nothing */
+};
+
+/* Who is to hear of changes, see subscriptions.h. */
+struct following {
+	unsigned count;		   /* connections that follow anything; with 0 nothing is noted */
+	struct list alls;	   /* struct follow, of those that follow all */
+	struct list ready;	   /* struct follow, of those that may have something to be told */
+	struct watch **watches;	   /* a table by id */
+	struct list changed;	   /* takes whose change is to be passed on */
+	struct list unsettled;	   /* … once it is durable */
+	struct list grown_watched; /* takes with more bytes, that somebody follows by id … */
+	struct list grown;	   /* … and the others */
+	unsigned told;		   /* in the slice that began at … */
+	uint64_t slice_ms;
+	struct timer timer;
+	struct server_figures figures; /* as they were at … */
+	uint64_t figures_ms;
+};
+
+/* See retention.c. */
+struct retention {
+	struct timer timer;
+	bool looking;	  /* the catalog is asked */
+	unsigned at_work; /* originals and recordings that are being removed */
+};
+
+/* Shows on air, see shows.h. */
+struct shows {
+	struct list airs, due; /* struct air */
+	unsigned count;
+	struct list stops; /* who asked over HTTP to stop one */
+	uint64_t stop_next;
 };
 
 /* jobs.c */
@@ -51,5 +88,37 @@ bool jobs_idle(const struct engine *e);
 /* jobs_sweep.c. Its timer; and at the start, when nobody works on what stands as running. */
 void jobs_look(struct engine *e);
 enum err jobs_recover(struct engine *e);
+
+/* shows.c, shows_hosts.c; see shows.h */
+void shows_init(struct engine *e);
+void shows_release(struct engine *e);
+enum err shows_recover(struct engine *e);
+void shows_listening(struct engine *e);
+void shows_turn(struct engine *e);
+void shows_timer(struct engine *e, struct timer *timer);
+/* There is room again. */
+void shows_space_back(struct engine *e);
+/* After each step of a take's machine: is it a show's version that begins to end, or failed? */
+void shows_look(struct engine *e, struct take *t);
+/* Storage failed under a show's version, and the show goes on: true. Any other take is the caller's to end. */
+bool shows_failed(struct engine *e, struct take *t, enum err err);
+/* Is the version that fails on air all the same? Then its transaction says so. */
+bool shows_on_air(const struct engine *e, const struct take *t);
+/* A `start` with `show`. */
+void shows_start(struct engine *e, struct conn *c, const struct message_start *m, const struct grant *grant);
+void shows_stop(struct engine *e, struct conn *c);
+/* Is it about the show that it hosts, or asks to host, and the same take? */
+bool shows_same(const struct conn *c, const struct message_start *m);
+/* The connection leaves its show. */
+void shows_left(struct engine *e, struct conn *c);
+/* Its take is lost to it: a host stays on air. True: it is not told as an error. */
+bool shows_keep(struct engine *e, struct conn *c, const struct take *t, enum err err);
+/* `started` or `moved` leaves: from `at` of its stream on it is on air. */
+void shows_started(struct engine *e, struct conn *c, uint64_t at);
+void shows_moved(struct engine *e, struct conn *c, struct take *t);
+/* What a host sends goes to its listeners at once. */
+void shows_media(struct engine *e, struct conn *c, struct engine_media media);
+/* More of a host waits for storage than is kept. */
+void shows_behind(struct engine *e, struct conn *c);
 
 #endif

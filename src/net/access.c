@@ -129,7 +129,7 @@ static bool has_track(const json_t *recording, const char *track)
 	return *track == '\0';
 }
 
-static void url_answer(struct request *r, const struct auth_url *what)
+void access_url_answer(struct request *r, const struct auth_url *what)
 {
 	char text[UUID_TEXT], signature[SIGNATURE_TEXT];
 	int64_t now_ms = net_now(r->net).wall_ms, expires_s = now_ms / 1000 + LIMIT_SIGNED_S;
@@ -140,9 +140,13 @@ static void url_answer(struct request *r, const struct auth_url *what)
 		request_problem(r, ERR_NO_MEMORY, NULL, NULL);
 		return;
 	}
-	uuid_format(&what->recording, text);
 	buf_init(&url);
-	buf_addf(&url, "/api/recordings/%s/%s?", text, what->what);
+	if (what->show) {
+		buf_addf(&url, "/live/%s?", what->show); /* a show's name needs no encoding */
+	} else {
+		uuid_format(&what->recording, text);
+		buf_addf(&url, "/api/recordings/%s/%s?", text, what->what);
+	}
 	if (*what->track) {
 		buf_add_text(&url, "track=");
 		percent_encode(&url, what->track);
@@ -182,7 +186,7 @@ static void signed_for(void *arg, enum err err, const char *json, size_t len)
 		    !has_track(recording, url.track))
 			request_problem(r, ERR_NOT_FOUND, "The recording has no track of this name.", NULL);
 		else
-			url_answer(r, &url);
+			access_url_answer(r, &url);
 		json_decref(body);
 	}
 	json_decref(recording);

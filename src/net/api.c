@@ -51,7 +51,7 @@ static void json_answer(struct request *r, int status, enum err err, struct iove
 }
 
 /* Most questions to the engine end here. */
-static void answered(void *arg, enum err err, const char *json, size_t len)
+void api_answered(void *arg, enum err err, const char *json, size_t len)
 {
 	json_answer(arg, json ? 200 : 204, err, (struct iovec){ (void *)(uintptr_t)json, len });
 }
@@ -64,35 +64,38 @@ static struct engine_ref ref_of(const struct request *r)
 void api_get(struct request *r)
 {
 	r->pending = true;
-	engine_get(r->net->engine, ref_of(r), answered, r);
+	engine_get(r->net->engine, ref_of(r), api_answered, r);
 }
 
 void api_delete(struct request *r)
 {
 	r->pending = true;
-	engine_delete(r->net->engine, ref_of(r), answered, r);
+	engine_delete(r->net->engine, ref_of(r), api_answered, r);
 }
 
 void api_list(struct request *r)
 {
-	char *search = NULL, *phase = NULL, *before = NULL;
+	char *search = NULL, *phase = NULL, *before = NULL, *show = NULL;
 	const char *query = r->head.query;
 	enum err err;
 	if ((err = http_query_get(query, "search", &search)) == ERR_OK &&
 	    (err = http_query_get(query, "phase", &phase)) == ERR_OK &&
-	    (err = http_query_get(query, "before", &before)) == ERR_OK) {
+	    (err = http_query_get(query, "before", &before)) == ERR_OK &&
+	    (err = http_query_get(query, "show", &show)) == ERR_OK) {
 		struct engine_query q = { .grant = &r->grant,
 					  .search = search && *search ? search : NULL,
 					  .phase = phase && *phase ? phase : NULL,
-					  .before = before && *before ? before : NULL };
+					  .before = before && *before ? before : NULL,
+					  .show = show && *show ? show : NULL };
 		r->pending = true;
-		engine_list(r->net->engine, &q, answered, r);
+		engine_list(r->net->engine, &q, api_answered, r);
 	} else {
 		request_problem(r, err, NULL, NULL);
 	}
 	free(search);
 	free(phase);
 	free(before);
+	free(show);
 }
 
 bool request_json(struct request *r, bool optional, json_t **out)
@@ -121,7 +124,7 @@ void api_rename(struct request *r)
 				NULL);
 	} else {
 		r->pending = true;
-		engine_rename(r->net->engine, ref_of(r), text, answered, r);
+		engine_rename(r->net->engine, ref_of(r), text, api_answered, r);
 	}
 	json_decref(body);
 }
@@ -180,7 +183,7 @@ void api_complete(struct request *r)
 		request_problem(r, ERR_BAD_FIELD, wrong, NULL);
 	} else {
 		r->pending = true;
-		engine_complete(r->net->engine, ref_of(r), totals, count, answered, r);
+		engine_complete(r->net->engine, ref_of(r), totals, count, api_answered, r);
 	}
 	json_decref(body);
 }

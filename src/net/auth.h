@@ -88,16 +88,18 @@ void auth_pair(struct auth *a, const struct auth_pair *pair, int64_t now_ms, aut
 
 enum { SIGNATURE_TEXT = 44 };
 
-/* A URL that needs no token: what of which recording. */
+/* A URL that needs no token: what of which recording, or a show's stream. */
 struct auth_url {
 	struct uuid recording;
 	const char *what;		 /* "original", "file", …: the route's last segment */
 	const char *track;		 /* of an original; "" without one */
 	const char *expires, *signature; /* as they stand there; NULL: missing. Not for auth_sign */
+	const char *show;		 /* its stream: then `what` is "live". NULL: a recording's */
 };
 /* The signature of the URL until `expires_s`. ERR_NO_MEMORY. */
 enum err auth_sign(struct auth *a, const struct auth_url *url, int64_t expires_s, char out[SIGNATURE_TEXT]);
-/* ERR_UNAUTHORIZED, ERR_TOKEN_EXPIRED; else what the URL allows: to read this recording. */
+/* ERR_UNAUTHORIZED, ERR_TOKEN_EXPIRED; else what the URL allows: to read this recording, or to
+ * listen. */
 enum err auth_signed(struct auth *a, const struct auth_url *url, int64_t now_ms, struct grant *out);
 
 #endif

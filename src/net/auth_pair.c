@@ -180,7 +180,7 @@ static enum err signature_make(const struct token_key *key, const struct auth_ur
 	struct buf text;
 	buf_init(&text);
 	uuid_format(&url->recording, id);
-	buf_addf(&text, "%s\n%s\n%s\n%s", url->what, id, url->expires, url->track);
+	buf_addf(&text, "%s\n%s\n%s\n%s", url->what, url->show ? url->show : id, url->expires, url->track);
 	enum err err = text.failed ? ERR_NO_MEMORY : token_mac(key, text.data, text.len, mac);
 	buf_release(&text);
 	if (err != ERR_OK)
@@ -226,8 +226,8 @@ enum err auth_signed(struct auth *a, const struct auth_url *url, int64_t now_ms,
 	if (expires_s * 1000 <= now_ms)
 		return ERR_TOKEN_EXPIRED;
 	*out = (struct grant){
-		.scopes = SCOPE_PLAY,
-		.has_resource = true,
+		.scopes = url->show ? SCOPE_LISTEN : SCOPE_PLAY,
+		.has_resource = !url->show,
 		.resource = url->recording,
 		.max_bytes = UINT64_MAX,
 		.expires_ms = expires_s * 1000,

@@ -49,6 +49,11 @@ static bool mime_is_plain(const char *mime)
 	       strlen(mime);
 }
 
+const char *mime_served(const char *mime)
+{
+	return mime_is_playable(mime) && mime_is_plain(mime) ? mime : MIME_UNKNOWN;
+}
+
 static void headers_format(struct buf *out, enum resource resource, const struct engine_original *file)
 {
 	bool ours = resource == RESOURCE_THUMBNAIL || resource == RESOURCE_WAVEFORM; /* we made it, of a type of ours */
@@ -59,8 +64,7 @@ static void headers_format(struct buf *out, enum resource resource, const struct
 	for (char *p = name; *p; p++)
 		if (!strchr(FILENAME_CHARS, *p) || (p[0] == '.' && p[1] == '.'))
 			*p = '_';
-	buf_addf(out, "Content-Type: %.*s\r\n", plays ? (int)type_len : 24,
-		 plays ? file->mime : "application/octet-stream");
+	buf_addf(out, "Content-Type: %.*s\r\n", plays ? (int)type_len : 24, plays ? file->mime : MIME_UNKNOWN);
 	buf_addf(out, "Content-Disposition: %s; filename=\"%s\"\r\n", plays ? "inline" : "attachment", name);
 	buf_addf(out, "ETag: %s\r\n", file->etag);
 	/* Nothing of it runs. It keeps its origin, or the page that a browser makes around a film whose address is

@@ -2,6 +2,7 @@
 #include "net/private.h"
 
 #include "proto/message.h"
+#include "proto/problem.h"
 
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -120,6 +121,60 @@ static void ws_open(struct peer *p, struct ws *w, const struct grant *grant)
 	if (n->opening)
 		ws_insert(n, w, id);
 	n->opening = NULL;
+}
+
+/* The text of the `start` that a query stands for; what it says is judged as a message's. ERR_BAD_FIELD,
+ * ERR_NO_MEMORY. */
+static enum err start_of_query(const char *query, struct buf *out)
+{
+	static const struct {
+		const char *name, *field;
+		bool number;
+	} fields[] = {
+		{ "show_id", "show", false }, { "show", "show", false }, { "sessionId", "sessionId", false },
+		{ "mime", "mime", false },    { "ext", "ext", false },	 { "name", "name", false },
+		{ "from", "from", true },     { "ts", "ts", true },	 { "part", "part", true },
+	};
+	json_t *start = json_pack("{s:s}", "type", "start");
+	enum err err = ERR_OK;
+	for (size_t i = 0; !err && i < sizeof fields / sizeof *fields; i++) {
+		char *value = NULL, *end;
+		err = http_query_get(query, fields[i].name, &value);
+		if (value && *value && fields[i].number) {
+			unsigned long long number = strtoull(value, &end, 10);
+			if (strcmp(value, "true") == 0)
+				json_object_set_new(start, fields[i].field, json_true());
+			else if (*end == '\0' && *value >= '0' && *value <= '9' && number < 1ULL << 53)
+				json_object_set_new(start, fields[i].field, json_integer((json_int_t)number));
+			else
+				err = ERR_BAD_FIELD;
+		} else if (value && *value) {
+			json_object_set_new(start, fields[i].field, json_string(value));
+		}
+		free(value);
+	}
+	if (!err && !json_object_get(start, "show"))
+		err = ERR_BAD_FIELD;
+	json_format(out, start);
+	json_decref(start);
+	return err ? err : out->failed ? ERR_NO_MEMORY : ERR_OK;
+}
+
+void ws_stream(struct request *r)
+{
+	struct peer *p = r->peer;
+	struct net *n = r->net;
+	struct buf start;
+	buf_init(&start);
+	enum err err = start_of_query(r->head.query, &start);
+	if (err) {
+		request_problem(r, err, err == ERR_BAD_FIELD ? "show_id must be the name of a show." : NULL, NULL);
+	} else {
+		ws_upgrade(r);
+		if (p->state == PEER_WS && p->ws)
+			engine_conn_text(n->engine, p->ws->id, start.data, start.len, net_now(n));
+	}
+	buf_release(&start);
 }
 
 void ws_upgrade(struct request *r)

@@ -164,6 +164,14 @@ static void flush(struct peer *p)
 		drained(p);
 }
 
+static size_t parts_len(const struct iovec *parts, int count)
+{
+	size_t len = 0;
+	for (int i = 0; i < count; i++)
+		len += parts[i].iov_len;
+	return len;
+}
+
 /* Copies the parts behind their first `skip` bytes. */
 static void parts_copy(uint8_t *to, const struct iovec *parts, int count, size_t skip)
 {
@@ -186,10 +194,7 @@ static struct chunk *chunk_last(struct peer *p)
 /* Puts the rest of the parts at the end of the queue, an ack in the place of an unsent one. */
 static void enqueue(struct peer *p, const struct iovec *parts, int count, size_t skip, bool is_ack)
 {
-	size_t len = 0;
-	for (int i = 0; i < count; i++)
-		len += parts[i].iov_len;
-	len -= skip;
+	size_t len = parts_len(parts, count) - skip;
 	struct chunk *last = chunk_last(p);
 	bool untouched = last && (last != p->out || p->out_sent == 0);
 	if (is_ack && skip == 0 && untouched && last->is_ack && last->capacity >= len) {
@@ -214,9 +219,6 @@ void peer_write(struct peer *p, const struct iovec *parts, int count, bool is_ac
 {
 	if (p->doomed || p->state == PEER_LINGER)
 		return;
-	size_t total = 0;
-	for (int i = 0; i < count; i++)
-		total += parts[i].iov_len;
 	ssize_t sent = 0;
 	if (!p->out && !p->blocked) {
 		sent = send_now(p, parts, count);
@@ -224,12 +226,24 @@ void peer_write(struct peer *p, const struct iovec *parts, int count, bool is_ac
 			peer_doom(p);
 			return;
 		}
-		if ((size_t)sent == total)
+		if ((size_t)sent == parts_len(parts, count))
 			return;
 	}
 	enqueue(p, parts, count, (size_t)sent, is_ack);
 	if (!p->blocked)
 		peer_await_writable(p);
+}
+
+ssize_t peer_send(struct peer *p, const struct iovec *parts, int count)
+{
+	if (p->doomed || p->state == PEER_LINGER || p->out || p->blocked)
+		return 0;
+	ssize_t sent = send_now(p, parts, count);
+	if (sent < 0)
+		peer_doom(p);
+	else if ((size_t)sent < parts_len(parts, count) && !p->blocked)
+		peer_await_writable(p);
+	return sent;
 }
 
 void peer_finish(struct peer *p)
@@ -392,16 +406,6 @@ static void peers_todo(uv_idle_t *idle)
 	}
 	if (list_empty(&n->todo))
 		uv_idle_stop(&n->todo_idle);
-}
-
-void peers_tick(struct net *n)
-{
-	uint64_t now_ms = uv_now(n->config.loop);
-	for (struct list *l = n->timed.next, *next; l != &n->timed; l = next) {
-		next = l->next;
-		if (list_entry(l, struct peer, timed)->deadline_ms <= now_ms)
-			peer_doom(list_entry(l, struct peer, timed));
-	}
 }
 
 /* --- life --- */

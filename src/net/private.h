@@ -56,6 +56,11 @@ struct net {
 	unsigned peer_count, stranger_count, ws_count, ws_opened, requests, refused;
 	unsigned streams; /* of events */
 	struct list stream_list;
+	struct list hearers; /* who listens to shows: who was served last is the last */
+	unsigned hearer_count, round_left;
+	uint64_t heard, heard_bytes, hearers_lost; /* since the start */
+	uint64_t step_ms;			   /* when some of them were served last */
+	uv_timer_t step_timer;
 	unsigned readers;	  /* downloads at work */
 	struct list reader_queue; /* requests that wait for one to end */
 	struct ws *buckets[WS_BUCKETS];
@@ -144,8 +149,6 @@ void peer_deadline(struct peer *p, uint64_t ms);
 void peer_finish(struct peer *p);
 /* Closes at the end of this turn. Safe from anywhere. */
 void peer_doom(struct peer *p);
-/* The regular look at waits that are over. */
-void peers_tick(struct net *n);
 
 /* --- strangers.c: who has shown no grant yet --- */
 
@@ -177,6 +180,9 @@ void peer_receive(struct peer *p, uint8_t *data, size_t len);
 void peer_input_ended(struct peer *p);
 /* Sends what the socket takes; the bytes sent, or -1 when nothing more can ever be sent. */
 ssize_t peer_socket_send(struct peer *p, const struct iovec *parts, int count);
+/* Sends what the socket takes now and keeps nothing: the bytes taken, of which TLS may still have some to send. What is
+ * less than all is continued when the socket takes more (request_drained). -1: the connection is doomed. */
+ssize_t peer_send(struct peer *p, const struct iovec *parts, int count);
 /* Calls back when the socket takes more. */
 void peer_await_writable(struct peer *p);
 
@@ -188,6 +194,7 @@ enum request_flag {
 	ROUTE_OPEN = 4,	     /* everybody's: no grant is looked for */
 	ROUTE_ANONYMOUS = 8, /* a grant is taken along where there is one; a token that is none is refused */
 	ROUTE_SIGNED = 16,   /* a signed URL is a grant */
+	ROUTE_SHOW = 32,     /* {id} is a show: signed as such; with listen_open it is everybody's */
 };
 
 struct route {
@@ -215,6 +222,7 @@ struct request {
 	bool pending;		   /* the engine has a callback of ours */
 	struct download *download; /* of a recording's bytes */
 	struct stream *stream;	   /* of events */
+	struct hearer *hearer;	   /* of a show */
 };
 
 /* Bytes of a head or a body; returns how many were taken. */
@@ -274,6 +282,16 @@ bool origin_is_own(const char *origin, const char *host, bool tls);
 
 /* --- the routes' functions --- */
 
+/* Most questions to the engine end here: its JSON, or its problem, is the answer. */
+void api_answered(void *arg, enum err err, const char *json, size_t len);
+/* A signed URL of it, as good as the asker's own grant. */
+void access_url_answer(struct request *r, const struct auth_url *what);
+void shows_list(struct request *r);
+void shows_get(struct request *r);
+void shows_sign(struct request *r);
+void shows_end(struct request *r);
+void stream_stop(struct request *r);
+void listen_run(struct request *r);
 void api_list(struct request *r);
 void api_get(struct request *r);
 void api_rename(struct request *r);
@@ -312,6 +330,18 @@ void stream_free(struct request *r);
 /* The regular look: streams that said nothing for long say that they are there. */
 void streams_tick(struct net *n);
 
+/* A listener's socket takes more. */
+void hearer_drained(struct request *r);
+void hearer_free(struct request *r);
+/* More of a show is there, or its end: engine_callbacks.air. */
+void hearers_air(void *arg, struct broadcast *b);
+/* The regular look: who has waited in vain, and who takes nothing any more. */
+void hearers_tick(struct net *n);
+
+/* The type that media of this kind is served with: a browser plays it and never runs it. */
+const char *mime_served(const char *mime);
+#define MIME_UNKNOWN "application/octet-stream"
+
 /* --- ingest.c: WebSocket --- */
 
 struct ws {
@@ -327,6 +357,8 @@ struct ws {
 
 /* Answers the upgrade; from then on the peer is in PEER_WS. */
 void ws_upgrade(struct request *r);
+/* The same, and its query is a `start` of a show's host. */
+void ws_stream(struct request *r);
 size_t ws_input(struct peer *p, uint8_t *data, size_t len);
 /* The connection is gone: tells the engine. */
 void ws_gone(struct peer *p);

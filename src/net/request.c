@@ -36,6 +36,12 @@ static const char *date_text(struct net *n)
 	return n->date;
 }
 
+/* Is it everybody's because the operator said so? Then a page from elsewhere may play it, too. */
+static bool is_open(const struct request *r)
+{
+	return r->net->config.listen_open && r->route && r->route->flags & ROUTE_SHOW;
+}
+
 void request_begin(struct request *r, int status, const char *headers, uint64_t len)
 {
 	struct buf head;
@@ -47,14 +53,14 @@ void request_begin(struct request *r, int status, const char *headers, uint64_t 
 	buf_init(&head);
 	buf_addf(&head,
 		 "HTTP/1.1 %d %s\r\nDate: %s\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n"
-		 "Cross-Origin-Resource-Policy: same-origin\r\n",
-		 status, http_phrase(status), date_text(r->net));
+		 "Cross-Origin-Resource-Policy: %s\r\n",
+		 status, http_phrase(status), date_text(r->net), is_open(r) ? "cross-origin" : "same-origin");
 	if (r->net->config.allow_origin)
 		buf_add_text(&head, "Vary: Origin\r\n");
 	if (r->origin)
 		buf_addf(&head,
 			 "Access-Control-Allow-Origin: %s\r\nAccess-Control-Expose-Headers: Accept-Ranges, "
-			 "Content-Length, Content-Range, ETag, Retry-After\r\n",
+			 "Content-Length, Content-Range, ETag, Icy-MetaInt, Icy-Name, Retry-After\r\n",
 			 r->origin);
 	if (status != 204 && status != 304 && len != REQUEST_ENDLESS)
 		buf_addf(&head, "Content-Length: %" PRIu64 "\r\n", len);
@@ -111,6 +117,8 @@ void request_drained(struct peer *p)
 		download_drained(r);
 	else if (r->stream)
 		stream_drained(r);
+	else if (r->hearer)
+		hearer_drained(r);
 }
 
 void request_answer(struct request *r, const struct answer *answer)
@@ -163,6 +171,8 @@ void request_settle(struct request *r)
 		download_free(r);
 	if (r->stream)
 		stream_free(r);
+	if (r->hearer)
+		hearer_free(r);
 	http_request_release(&r->head);
 	buf_release(&r->body);
 	r->net->requests--;
@@ -212,23 +222,35 @@ static bool grant_by_url(struct request *r, int64_t now_ms, enum err *err)
 	char *track = NULL, *expires = NULL, *signature = NULL;
 	struct auth_url url = { .what = route_last(r->route), .track = "" };
 	const char *query = r->head.query;
+	bool show = r->route->flags & ROUTE_SHOW;
 	*err = http_query_get(query, "sig", &signature);
 	if (*err == ERR_OK && !signature)
 		return false;
-	if (*err == ERR_OK && (*err = http_query_get(query, "exp", &expires)) == ERR_OK)
+	if (*err == ERR_OK && (*err = http_query_get(query, "exp", &expires)) == ERR_OK && !show)
 		*err = http_query_get(query, "track", &track);
 	url.expires = expires;
 	url.signature = signature;
 	if (track)
 		url.track = track;
+	if (show) {
+		url.what = "live";
+		url.show = r->id;
+	}
 	if (*err == ERR_OK)
-		*err = uuid_parse(r->id, &url.recording) && r->net->config.auth
+		*err = (show || uuid_parse(r->id, &url.recording)) && r->net->config.auth
 			       ? auth_signed(r->net->config.auth, &url, now_ms, &r->grant)
 			       : ERR_UNAUTHORIZED;
 	free(track);
 	free(expires);
 	free(signature);
 	return true;
+}
+
+/* Anybody may listen. He is as unknown as before. */
+static enum err grant_listener(struct request *r)
+{
+	r->grant = (struct grant){ .scopes = SCOPE_LISTEN, .max_bytes = UINT64_MAX, .expires_ms = INT64_MAX };
+	return ERR_OK;
 }
 
 /* Who asks, and what may they do? A token that is presented wins over everything else. */
@@ -247,6 +269,8 @@ static enum err grant_find(struct request *r, bool routed)
 		;
 	else if (err == ERR_OK && guard_is_local(&r->head, r->peer->local))
 		r->grant = *grant_local();
+	else if (err == ERR_OK && flags & ROUTE_SHOW && r->net->config.listen_open)
+		return grant_listener(r);
 	else if (err == ERR_OK)
 		return flags & ROUTE_ANONYMOUS ? ERR_OK : ERR_UNAUTHORIZED;
 	r->granted = err == ERR_OK;
@@ -261,7 +285,8 @@ static void preflight_answer(struct request *r, const char *allow)
 	char headers[400];
 	snprintf(headers, sizeof headers,
 		 "Access-Control-Allow-Methods: %s\r\nAccess-Control-Allow-Headers: Authorization, Content-Type, "
-		 "If-None-Match, If-Range, Last-Event-ID, Range\r\nAccess-Control-Max-Age: 600\r\nCache-Control: "
+		 "Icy-MetaData, If-None-Match, If-Range, Last-Event-ID, Range\r\nAccess-Control-Max-Age: "
+		 "600\r\nCache-Control: "
 		 "no-store\r\n",
 		 allow);
 	request_answer(r, &(struct answer){ .status = 204, .headers = headers });

@@ -119,6 +119,7 @@ enum err net_new(const struct net_config *config, struct net **out)
 	handshakes_start(n);
 	list_init(&n->reader_queue);
 	list_init(&n->stream_list);
+	list_init(&n->hearers);
 	enum err err = address_read(n, &address, &len);
 	descriptors_raise(n);
 	if (err == ERR_OK)
@@ -132,8 +133,9 @@ enum err net_new(const struct net_config *config, struct net **out)
 	}
 	uv_timer_init(config->loop, &n->tick);
 	uv_idle_init(config->loop, &n->todo_idle);
-	n->tick.data = n->todo_idle.data = n;
-	n->open_handles = 2;
+	uv_timer_init(config->loop, &n->step_timer);
+	n->tick.data = n->todo_idle.data = n->step_timer.data = n;
+	n->open_handles = 3;
 	*out = n;
 	return ERR_OK;
 }
@@ -153,6 +155,7 @@ void net_callbacks(struct net *n, struct engine_callbacks *out)
 		.ping = ws_ping,
 		.roomy = ws_roomy,
 		.known = ws_known,
+		.air = hearers_air,
 		.fatal = fatal,
 		.arg = n,
 	};
@@ -377,6 +380,18 @@ static void stop_go_on(struct net *n)
 		n->stop = NET_HANDLES;
 		uv_close((uv_handle_t *)&n->tick, handle_closed);
 		uv_close((uv_handle_t *)&n->todo_idle, handle_closed);
+		uv_close((uv_handle_t *)&n->step_timer, handle_closed);
+	}
+}
+
+/* The regular look at waits that are over. */
+static void peers_tick(struct net *n)
+{
+	uint64_t now_ms = uv_now(n->config.loop);
+	for (struct list *l = n->timed.next, *next; l != &n->timed; l = next) {
+		next = l->next;
+		if (list_entry(l, struct peer, timed)->deadline_ms <= now_ms)
+			peer_doom(list_entry(l, struct peer, timed));
 	}
 }
 
@@ -385,6 +400,7 @@ static void tick(uv_timer_t *timer)
 	struct net *n = timer->data;
 	peers_tick(n);
 	streams_tick(n);
+	hearers_tick(n);
 	handshakes_tick(n);
 	for (unsigned i = 0; i < sizeof n->listeners / sizeof *n->listeners; i++) {
 		struct listener *l = &n->listeners[i];

@@ -47,6 +47,7 @@ struct net_config {
 	uint16_t port;		  /* 0: the system picks one */
 	struct auth *auth;	  /* knows the tokens; NULL: there are none. Outlives net */
 	const char *allow_origin; /* pages of others that may use the server, as config.h writes them; NULL: none */
+	bool listen_open;	  /* anybody who reaches the server may listen and see shows */
 	const char *version;	  /* of the program */
 	SSL_CTX *tls;		  /* speaks https there, and nothing else; NULL: plain http. Owned */
 	unsigned max_connections; /* sockets open at a time; 0: LIMIT_CONNECTIONS. More wait in the system's queue */

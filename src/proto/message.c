@@ -127,16 +127,31 @@ static enum err token_read(const struct fields *f, char **out)
 	return value ? text_copy(f, "token", value, LIMIT_TOKEN_CHARS, out) : ERR_OK;
 }
 
+static enum err show_read(const struct fields *f, char **out)
+{
+	const json_t *value = field_get(f, "show");
+	return value ? text_copy(f, "show", value, LIMIT_SHOW_CHARS, out) : ERR_OK;
+}
+
+static enum err stop_read(const struct fields *f, struct message *m)
+{
+	(void)f;
+	(void)m;
+	return ERR_OK;
+}
+
 static enum err start_read(const struct fields *f, struct message *m)
 {
 	struct message_start *start = &m->start;
 	start->from = MESSAGE_NO_BYTES;
 	const json_t *session = field_get(f, "sessionId");
-	if (!session)
-		return refuse(f, ERR_BAD_FIELD, "sessionId", "is missing.");
 	uint64_t ts = 0;
-	enum err err;
-	if ((err = text_copy(f, "sessionId", session, LIMIT_SESSION_ID_CHARS, &start->session_id)) ||
+	enum err err = show_read(f, &start->show);
+	if (err)
+		return err;
+	if (!session && !start->show)
+		return refuse(f, ERR_BAD_FIELD, "sessionId", "is missing.");
+	if ((session && (err = text_copy(f, "sessionId", session, LIMIT_SESSION_ID_CHARS, &start->session_id))) ||
 	    (err = text_read(f, "mime", LIMIT_MIME_CHARS, &start->mime)) ||
 	    (err = text_read(f, "ext", LIMIT_EXT_CHARS, &start->ext)) ||
 	    (err = text_read(f, "name", LIMIT_NAME_CHARS, &start->name)) || (err = track_read(f, &start->track)) ||
@@ -147,6 +162,8 @@ static enum err start_read(const struct fields *f, struct message *m)
 	if (start->ext && !ext_valid(start->ext))
 		return refuse(f, ERR_BAD_FIELD, "ext", "must be letters, digits and any of . - _ + only.");
 	start->ts = (int64_t)ts;
+	if (start->show && (start->tracks || (start->track && strcmp(start->track, "main") != 0)))
+		return refuse(f, ERR_BAD_FIELD, "track", "must be main: a show is one stream.");
 	return ERR_OK;
 }
 
@@ -180,8 +197,10 @@ static enum err subscribe_read(const struct fields *f, struct message *m)
 	enum err err = bool_read(f, "all", &m->subscribe.all);
 	if (!err && id)
 		err = text_copy(f, "id", id, ID_CHARS, &m->subscribe.id);
-	if (!err && m->subscribe.all == (id != NULL))
-		err = refuse(f, ERR_BAD_FIELD, "", "Either all must be true or id be given.");
+	if (!err)
+		err = show_read(f, &m->subscribe.show);
+	if (!err && m->subscribe.all + (id != NULL) + (m->subscribe.show != NULL) != 1)
+		err = refuse(f, ERR_BAD_FIELD, "", "Either all must be true or id or show be given.");
 	return err ? err : token_read(f, &m->subscribe.token);
 }
 
@@ -190,10 +209,9 @@ static const struct {
 	enum message_type type;
 	enum err (*read)(const struct fields *f, struct message *m);
 } types[] = {
-	{ "start", MESSAGE_START, start_read },
-	{ "end", MESSAGE_END, end_read },
-	{ "abort", MESSAGE_ABORT, abort_read },
-	{ "subscribe", MESSAGE_SUBSCRIBE, subscribe_read },
+	{ "start", MESSAGE_START, start_read }, { "end", MESSAGE_END, end_read },
+	{ "abort", MESSAGE_ABORT, abort_read }, { "subscribe", MESSAGE_SUBSCRIBE, subscribe_read },
+	{ "stop", MESSAGE_STOP, stop_read },
 };
 
 static enum err typed_read(const struct fields *f, struct message *m)
@@ -240,6 +258,7 @@ void message_release(struct message *m)
 	if (m->type == MESSAGE_START) {
 		struct message_start *start = &m->start;
 		free(start->session_id);
+		free(start->show);
 		free(start->mime);
 		free(start->ext);
 		free(start->name);
@@ -252,6 +271,7 @@ void message_release(struct message *m)
 		free(m->abort_reason);
 	} else if (m->type == MESSAGE_SUBSCRIBE) {
 		free(m->subscribe.id);
+		free(m->subscribe.show);
 		free(m->subscribe.token);
 	}
 	*m = (struct message){ 0 };

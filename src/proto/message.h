@@ -18,11 +18,13 @@ enum message_type {
 	MESSAGE_END,
 	MESSAGE_ABORT,
 	MESSAGE_SUBSCRIBE,
+	MESSAGE_STOP, /* of the show that the connection hosts: it says no more */
 };
 
 /* Strings are owned by the message, NULL when absent. */
 struct message_start {
-	char *session_id;		 /* required, 1 to LIMIT_SESSION_ID_CHARS characters */
+	char *session_id;		 /* 1 to LIMIT_SESSION_ID_CHARS characters; required without `show` */
+	char *show;			 /* a valid name (core/show.h judges it); NULL when absent */
 	char *mime, *ext, *name, *track; /* track: NULL is "main" */
 	char *token;			 /* 1 to LIMIT_TOKEN_CHARS characters, not judged here */
 	char **tracks;			 /* declared tracks, unique names, or NULL */
@@ -38,9 +40,10 @@ struct message_end {
 	uint8_t sha256[32];
 };
 
-/* Exactly one of the two. */
+/* Exactly one of all, id and show. */
 struct message_subscribe {
 	bool all;
+	char *show;
 	char *token; /* NULL when absent; owned */
 	char *id;    /* as an {id} of a route, not judged further; owned */
 };
@@ -63,8 +66,20 @@ enum err message_parse(const char *text, size_t len, struct message *out, char *
 void message_release(struct message *m);
 
 /* The server's messages as JSON text into `out` (appended). Numbers are exact up to 2^53. */
-void message_started(struct buf *out, const struct uuid *id, const char *session_id, bool resumed, uint64_t bytes,
-		     uint32_t grace_ms, uint32_t heartbeat_ms);
+struct message_started {
+	const struct uuid *id;
+	const char *session_id; /* NULL: it has none */
+	const char *show;	/* NULL: it is of none, and has no version */
+	uint32_t version;
+	bool resumed;
+	uint64_t bytes;
+	uint32_t grace_ms, heartbeat_ms;
+};
+void message_started(struct buf *out, const struct message_started *started);
+/* The host's stream is recorded as this version from its byte `from` on. */
+void message_moved(struct buf *out, const char *show, uint32_t version, const struct uuid *id, uint64_t from);
+/* `id` NULL: the show never was on air. */
+void message_stopped(struct buf *out, const char *show, uint32_t version, const struct uuid *id);
 void message_ack(struct buf *out, uint64_t bytes);
 /* url: "/api/recordings/{id}/original", with ?track= where the take has several. */
 void message_saved(struct buf *out, const struct uuid *id, uint64_t bytes, const uint8_t sha256[32], const char *url);
@@ -72,12 +87,13 @@ void message_aborted(struct buf *out, const struct uuid *id, const char *reason)
 /* `message` NULL: err_text. `id` NULL and `bytes` MESSAGE_NO_BYTES: left out. */
 void message_error(struct buf *out, enum err err, const char *message, const struct uuid *id, uint64_t bytes);
 
-/* An error about a subscription, which detaches nothing: to all, or to `id` (NULL: it named none). */
-void message_subscription_error(struct buf *out, enum err err, const char *message, bool all, const char *id);
-/* The state as it is was told: of all (`id` NULL), or of one. */
-void message_subscribed(struct buf *out, const char *id);
-/* Of a recording: `object` is its JSON object. */
-void message_status_recording(struct buf *out, const char *object);
+/* An error about a subscription, which detaches nothing; it names what `about` does. */
+void message_subscription_error(struct buf *out, enum err err, const char *message,
+				const struct message_subscribe *about);
+/* The state as it is was told. */
+void message_subscribed(struct buf *out, const struct message_subscribe *about);
+/* `of`: "recording" or "show"; `object` is its JSON object. */
+void message_status(struct buf *out, const char *of, const char *object);
 /* What the server itself shows; recordings: with somebody attached. */
 struct server_figures {
 	uint64_t free_bytes, total_bytes, reserve_bytes;

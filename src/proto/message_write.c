@@ -101,15 +101,49 @@ static void add_id(struct buf *out, const struct uuid *id)
 	buf_addf(out, ",\"id\":\"%s\"", text);
 }
 
-void message_started(struct buf *out, const struct uuid *id, const char *session_id, bool resumed, uint64_t bytes,
-		     uint32_t grace_ms, uint32_t heartbeat_ms)
+static void add_field(struct buf *out, const char *name, const char *value)
+{
+	buf_addf(out, ",\"%s\":", name);
+	add_string(out, value);
+}
+
+void message_started(struct buf *out, const struct message_started *started)
 {
 	buf_add_text(out, "{\"type\":\"started\"");
-	add_id(out, id);
+	add_id(out, started->id);
 	buf_add_text(out, ",\"sessionId\":");
-	add_string(out, session_id);
-	buf_addf(out, ",\"resumed\":%s,\"bytes\":%" PRIu64 ",\"graceMs\":%" PRIu32 ",\"heartbeatMs\":%" PRIu32 "}",
-		 resumed ? "true" : "false", bytes, grace_ms, heartbeat_ms);
+	if (started->session_id)
+		add_string(out, started->session_id);
+	else
+		buf_add_text(out, "null");
+	buf_addf(out, ",\"resumed\":%s,\"bytes\":%" PRIu64 ",\"graceMs\":%" PRIu32 ",\"heartbeatMs\":%" PRIu32,
+		 started->resumed ? "true" : "false", started->bytes, started->grace_ms, started->heartbeat_ms);
+	if (started->show) {
+		add_field(out, "show", started->show);
+		buf_addf(out, ",\"version\":%" PRIu32, started->version);
+	}
+	buf_add_text(out, "}");
+}
+
+void message_moved(struct buf *out, const char *show, uint32_t version, const struct uuid *id, uint64_t from)
+{
+	buf_add_text(out, "{\"type\":\"moved\"");
+	add_field(out, "show", show);
+	buf_addf(out, ",\"version\":%" PRIu32, version);
+	add_id(out, id);
+	buf_addf(out, ",\"from\":%" PRIu64 "}", from);
+}
+
+void message_stopped(struct buf *out, const char *show, uint32_t version, const struct uuid *id)
+{
+	buf_add_text(out, "{\"type\":\"stopped\"");
+	add_field(out, "show", show);
+	buf_addf(out, ",\"version\":%" PRIu32, version);
+	if (id)
+		add_id(out, id);
+	else
+		buf_add_text(out, ",\"id\":null");
+	buf_add_text(out, "}");
 }
 
 void message_ack(struct buf *out, uint64_t bytes)
@@ -151,35 +185,37 @@ void message_error(struct buf *out, enum err err, const char *message, const str
 	buf_add_text(out, "}");
 }
 
-void message_subscription_error(struct buf *out, enum err err, const char *message, bool all, const char *id)
+/* What a subscription is about, as it was asked for. */
+static void add_about(struct buf *out, const struct message_subscribe *about)
+{
+	if (about->all)
+		buf_add_text(out, ",\"all\":true");
+	if (about->id)
+		add_field(out, "id", about->id);
+	if (about->show)
+		add_field(out, "show", about->show);
+}
+
+void message_subscription_error(struct buf *out, enum err err, const char *message,
+				const struct message_subscribe *about)
 {
 	buf_addf(out, "{\"type\":\"error\",\"code\":\"%s\",\"message\":", err_code(err));
 	add_string(out, message ? message : err_text(err));
 	buf_addf(out, ",\"retry\":%s,\"of\":\"subscription\"", err_retry(err) ? "true" : "false");
-	if (all)
-		buf_add_text(out, ",\"all\":true");
-	if (id) {
-		buf_add_text(out, ",\"id\":");
-		add_string(out, id);
-	}
+	add_about(out, about);
 	buf_add_text(out, "}");
 }
 
-void message_subscribed(struct buf *out, const char *id)
+void message_subscribed(struct buf *out, const struct message_subscribe *about)
 {
-	buf_add_text(out, "{\"type\":\"subscribed\",");
-	if (id) {
-		buf_add_text(out, "\"id\":");
-		add_string(out, id);
-	} else {
-		buf_add_text(out, "\"all\":true");
-	}
+	buf_add_text(out, "{\"type\":\"subscribed\"");
+	add_about(out, about);
 	buf_add_text(out, "}");
 }
 
-void message_status_recording(struct buf *out, const char *object)
+void message_status(struct buf *out, const char *of, const char *object)
 {
-	buf_add_text(out, "{\"type\":\"status\",\"of\":\"recording\",");
+	buf_addf(out, "{\"type\":\"status\",\"of\":\"%s\",", of);
 	buf_add_text(out, object + 1);
 }
 

@@ -30,6 +30,7 @@ struct catalog_seal {
 	const struct track_info *tracks; /* number, bytes, sha256, sealed, parts: all tracks */
 	uint32_t track_count;
 	const char *mime; /* known by now: of a row that has none; NULL: still not */
+	uint64_t shift;	  /* of a show's version, see recording_info */
 	enum err error;	  /* ERR_OK: to `queued` with a finalize job; else to `error` with this code, no job */
 	const char *error_message;
 	int64_t now_ms;
@@ -38,6 +39,7 @@ struct catalog_seal {
 struct catalog_filter {
 	const char *principal; /* NULL: all */
 	const char *search;    /* substring of the name, the ref or the sessionId, case-insensitive; NULL: all */
+	const char *show;      /* NULL: all */
 	int phase;	       /* enum phase, or -1 */
 	struct uuid before;    /* page: only ids below this; all zero: from the newest */
 	unsigned limit;	       /* at most LIMIT_LIST_ITEMS */
@@ -101,13 +103,19 @@ enum catalog_expiry {
 	EXPIRY_RECORDINGS, /* complete and published, likewise */
 };
 
+/* A show: the newest version that was ever given, and the one that failed while it stays on air, else 0. */
+struct catalog_show {
+	uint32_t version, failed;
+};
+
 struct catalog_ops {
 	enum err (*begin)(struct catalog *c);
 	enum err (*commit)(struct catalog *c);
 	void (*rollback)(struct catalog *c);
 
 	/* Inserts the row unless (principal, session_id) is taken; *inserted tells, *row is the row as it now stands,
-	 * a new recording_info to be released. A deleted one is found as such. */
+	 * a new recording_info to be released. A deleted one is found as such. One of a show takes its version in the
+	 * same way: (show, version) is unique, too. */
 	enum err (*start)(struct catalog *c, const struct recording_info *info, bool *inserted,
 			  struct recording_info *row);
 	enum err (*get)(struct catalog *c, const struct uuid *id, struct recording_info *row);
@@ -140,6 +148,13 @@ struct catalog_ops {
 	/* Any phase to `deleted`: a tombstone that keeps id, principal, session_id; jobs go. */
 	enum err (*remove)(struct catalog *c, const struct uuid *id, int64_t now_ms, enum catalog_outcome *outcome,
 			   struct recording_info *row);
+
+	/* Shows. NOT_FOUND for one that never had a version; show_failed with 0: none of it. */
+	enum err (*show_get)(struct catalog *c, const char *name, struct catalog_show *out);
+	enum err (*show_failed)(struct catalog *c, const char *name, uint32_t version);
+	/* The recording of a version, 0: the newest of which there is a row (deleted ones, too). */
+	enum err (*show_version)(struct catalog *c, const char *name, uint32_t version, struct recording_info *row);
+	enum err (*each_show_failed)(struct catalog *c, enum err (*show)(void *arg, const char *name), void *arg);
 
 	/* Newest first, without deleted ones. Each row is the callback's only during the call. */
 	enum err (*list)(struct catalog *c, const struct catalog_filter *filter,

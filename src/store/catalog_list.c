@@ -67,6 +67,7 @@ enum err catalog_list(struct catalog *base, const struct catalog_filter *filter,
 	catalog_bind_text(stmt, 2, filter->principal);
 	catalog_bind_text(stmt, 3, filter->search);
 	sqlite3_bind_int64(stmt, 4, filter->limit < LIMIT_LIST_ITEMS ? filter->limit : LIMIT_LIST_ITEMS);
+	catalog_bind_text(stmt, 6, filter->show);
 	if (filter->phase >= 0)
 		catalog_bind_text(stmt, 5, phase_name((enum phase)filter->phase));
 	return each(c, stmt, -1, row, arg);

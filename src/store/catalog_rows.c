@@ -231,6 +231,7 @@ static enum err load_texts(sqlite3_stmt *stmt, struct recording_info *row)
 		{ COLUMN_abort_reason, &row->abort_reason },
 		{ COLUMN_warnings, &row->warnings },
 		{ COLUMN_source_url, &row->source_url },
+		{ COLUMN_show, &row->show },
 	};
 	enum err err = ERR_OK;
 	for (size_t i = 0; err == ERR_OK && i < sizeof texts / sizeof *texts; i++)
@@ -278,6 +279,9 @@ static enum err load_columns(sqlite3_stmt *stmt, struct recording_info *row)
 		return ERR_CORRUPT;
 	row->on_demand = sqlite3_column_int(stmt, COLUMN_on_demand) != 0;
 	row->original_removed = sqlite3_column_int(stmt, COLUMN_original_removed) != 0;
+	row->version = (uint32_t)sqlite3_column_int64(stmt, COLUMN_version);
+	row->first = (uint32_t)sqlite3_column_int64(stmt, COLUMN_show_first);
+	row->shift = (uint64_t)sqlite3_column_int64(stmt, COLUMN_show_shift);
 	catalog_column_error(stmt, COLUMN_error_code, &row->error);
 	enum err err = column_sealed_by(stmt, COLUMN_sealed_by, &row->sealed_by);
 	if (err == ERR_OK)
@@ -405,6 +409,10 @@ static bool bind_row(sqlite3_stmt *stmt, const struct recording_info *info)
 	/* whose files may still be there: 1; retention looks once more */
 	sqlite3_bind_int(stmt, COLUMN_original_removed + 1, info->original_removed);
 	bind_media(stmt, &info->media);
+	catalog_bind_text(stmt, COLUMN_show + 1, info->show);
+	sqlite3_bind_int64(stmt, COLUMN_version + 1, info->version);
+	sqlite3_bind_int64(stmt, COLUMN_show_first + 1, info->first);
+	sqlite3_bind_int64(stmt, COLUMN_show_shift + 1, (sqlite3_int64)info->shift);
 	if (info->sealed_ms != 0)
 		sqlite3_bind_int64(stmt, COLUMN_sealed_at + 1, info->sealed_ms);
 	return bind_declared(stmt, info);

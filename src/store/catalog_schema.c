@@ -81,6 +81,18 @@ static const char *const migrations[] = {
 	" newest = seq = (SELECT max(seq) FROM events AS e WHERE e.recording = events.recording);"
 	"CREATE INDEX events_principal ON events (principal);"
 	"CREATE INDEX events_old ON events (at) WHERE newest = 0;",
+	/* shows on air */
+	"ALTER TABLE recordings ADD COLUMN show TEXT;"
+	"ALTER TABLE recordings ADD COLUMN version INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE recordings ADD COLUMN show_first INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE recordings ADD COLUMN show_shift INTEGER NOT NULL DEFAULT 0;"
+	"CREATE UNIQUE INDEX recordings_show ON recordings (show, version) WHERE show IS NOT NULL;"
+	/* the newest version that was ever given; the one that failed under a show that is on air all the same, else 0
+	 */
+	"CREATE TABLE shows ("
+	" name TEXT PRIMARY KEY NOT NULL, version INTEGER NOT NULL, failed INTEGER NOT NULL DEFAULT 0)"
+	" STRICT, WITHOUT ROWID;"
+	"CREATE INDEX shows_failed ON shows (name) WHERE failed > 0;",
 	/* pushing to a bucket */
 	"CREATE TABLE pushes ("
 	" recording BLOB NOT NULL REFERENCES recordings (id) ON DELETE CASCADE, revision INTEGER NOT NULL,"

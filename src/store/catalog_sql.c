@@ -25,7 +25,7 @@
 #define PUBLISHED "phase = 'complete' AND media_revision > 0"
 #define ORIGINALS PUBLISHED " AND media_as_is = 0 AND original_removed < 2"
 #define LIST_WHERE                                                                                                     \
-	"id < ?1 AND (?2 IS NULL OR principal = ?2) "                                                                  \
+	"id < ?1 AND (?2 IS NULL OR principal = ?2) AND (?6 IS NULL OR show = ?6) "                                    \
 	"AND (?3 IS NULL OR contains(name, ?3) OR contains(ref, ?3) OR contains(session_id, ?3)) ORDER BY id DESC "    \
 	"LIMIT ?4"
 
@@ -52,7 +52,8 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_TOUCH] = "UPDATE recordings SET bytes = ?2, updated_at = ?3 WHERE id = ?1 AND phase <> 'deleted'",
 	[STATEMENT_CLAIM] =
 		"UPDATE recordings SET phase = ?4, sealed_by = ?5, interrupted = ?6, revision = ?7, bytes = ?8, "
-		"error_code = ?9, error_message = ?10, updated_at = ?3, sealed_at = ?3, mime = coalesce(mime, ?11) "
+		"error_code = ?9, error_message = ?10, updated_at = ?3, sealed_at = ?3, mime = coalesce(mime, ?11), "
+		"show_shift = ?12 "
 		"WHERE id = ?1 AND phase = ?2",
 	[STATEMENT_REOPEN] = "UPDATE recordings SET phase = 'uploading', sealed_by = NULL, interrupted = 0, "
 			     "error_code = NULL, error_message = NULL, updated_at = ?3 WHERE id = ?1 AND phase = ?2",
@@ -148,6 +149,13 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_SWEEP_LATER] = "UPDATE push_sweeps SET due_at = ?2 WHERE id = ?1",
 	[STATEMENT_LIST] = "SELECT id FROM recordings WHERE phase <> 'deleted' AND " LIST_WHERE,
 	[STATEMENT_LIST_PHASE] = "SELECT id FROM recordings WHERE phase = ?5 AND " LIST_WHERE,
+	[STATEMENT_SHOW_PUT] = "INSERT INTO shows (name, version) VALUES (?1, ?2) "
+			       "ON CONFLICT (name) DO UPDATE SET version = max(version, excluded.version)",
+	[STATEMENT_SHOW_GET] = "SELECT version, failed FROM shows WHERE name = ?1",
+	[STATEMENT_SHOW_FAILED] = "UPDATE shows SET failed = ?2 WHERE name = ?1",
+	[STATEMENT_SHOW_VERSION] = SELECT_WHERE "show = ?1 AND version = ?2",
+	[STATEMENT_SHOW_NEWEST] = SELECT_WHERE "show = ?1 ORDER BY version DESC LIMIT 1",
+	[STATEMENT_SHOWS_FAILED] = "SELECT name FROM shows WHERE failed > 0 ORDER BY name",
 	[STATEMENT_UNFINISHED] = "SELECT id FROM recordings WHERE phase = 'uploading' ORDER BY id",
 	[STATEMENT_COUNT_JOBS] = "SELECT count(*) FROM jobs WHERE recording = ?1 AND kind = ?2",
 	[STATEMENT_COUNT_EVENTS] = "SELECT count(*) FROM events WHERE recording = ?1",

@@ -88,6 +88,8 @@ static enum err find_taken(struct catalog *base, const struct recording_info *in
 		err = op_find_session(base, info->principal, info->session_id, row);
 	if (err == ERR_NOT_FOUND && info->ref)
 		err = op_find_ref(base, info->ref, row);
+	if (err == ERR_NOT_FOUND && info->show)
+		err = catalog_show_version(base, info->show, info->version, row);
 	return err == ERR_NOT_FOUND ? ERR_EXISTS : err; /* then the id itself was taken */
 }
 
@@ -104,7 +106,10 @@ static enum err op_start(struct catalog *base, const struct recording_info *info
 	if (sqlite3_changes(c->db) == 0)
 		return find_taken(base, info, row);
 	*inserted = true;
-	err = catalog_write_tracks(c, &info->id, info->tracks, info->track_count, NULL);
+	if (info->show)
+		err = catalog_show_put(c, info);
+	if (err == ERR_OK)
+		err = catalog_write_tracks(c, &info->id, info->tracks, info->track_count, NULL);
 	if (err == ERR_OK && info->source_url && !info->on_demand)
 		err = catalog_queue_job(c, &info->id, JOB_FETCH, 0, info->created_ms);
 	if (err != ERR_OK)
@@ -152,6 +157,7 @@ static void bind_seal(sqlite3_stmt *stmt, const struct catalog_seal *seal, enum 
 		catalog_bind_text(stmt, 10, seal->error_message);
 	}
 	catalog_bind_text(stmt, 11, seal->mime);
+	sqlite3_bind_int64(stmt, 12, (sqlite3_int64)seal->shift);
 }
 
 /* Its job has just been tried as often as it may be: there is to be no new attempt before the window is over. */
@@ -324,6 +330,8 @@ static enum err op_restore(struct catalog *base, const struct recording_info *in
 		err = catalog_run_for(c, STATEMENT_DROP_TRACKS, &now.id);
 	if (err == ERR_OK)
 		err = catalog_write_tracks(c, &now.id, now.tracks, now.track_count, NULL);
+	if (err == ERR_OK && now.show)
+		err = catalog_show_put(c, &now);
 	if (err == ERR_OK)
 		err = restore_jobs(c, &now);
 	return err == ERR_OK && moves ? catalog_write_event(c, &now, now.updated_ms) : err;
@@ -344,6 +352,10 @@ const struct catalog_ops catalog_sqlite_ops = {
 	.fail = op_fail,
 	.rename = op_rename,
 	.remove = op_remove,
+	.show_get = catalog_show_get,
+	.show_failed = catalog_show_failed,
+	.show_version = catalog_show_version,
+	.each_show_failed = catalog_each_show_failed,
 	.list = catalog_list,
 	.each_unfinished = catalog_each_unfinished,
 	.restore = op_restore,

@@ -6,6 +6,7 @@
  *   catalog_rows.c    statements and rows       catalog_schema.c  open, migrations
  *   catalog_media.c   what is published, what retention may take
  *   catalog_pushes.c  what goes to a bucket
+ *   catalog_shows.c   versions of shows
  *   catalog_sql.c     the statements' text */
 #ifndef HOLDFAST_STORE_CATALOG_SQLITE_H
 #define HOLDFAST_STORE_CATALOG_SQLITE_H
@@ -78,6 +79,12 @@ enum catalog_statement {
 	STATEMENT_SWEEP_LATER,
 	STATEMENT_LIST,
 	STATEMENT_LIST_PHASE,
+	STATEMENT_SHOW_PUT,
+	STATEMENT_SHOW_GET,
+	STATEMENT_SHOW_FAILED,
+	STATEMENT_SHOW_VERSION,
+	STATEMENT_SHOW_NEWEST,
+	STATEMENT_SHOWS_FAILED,
 	STATEMENT_UNFINISHED,
 	STATEMENT_COUNT_JOBS,
 	STATEMENT_COUNT_EVENTS,
@@ -194,6 +201,14 @@ enum err catalog_events_trim(struct catalog *base, int64_t before_ms);
 /* Does the recording have an event behind `seq`? */
 enum err catalog_event_waits(struct catalog_sqlite *c, const struct uuid *id, int64_t seq, bool *out);
 
+/* catalog_shows.c */
+/* The row is of a show: its version was given, and is not given again. */
+enum err catalog_show_put(struct catalog_sqlite *c, const struct recording_info *info);
+enum err catalog_show_get(struct catalog *base, const char *name, struct catalog_show *out);
+enum err catalog_show_failed(struct catalog *base, const char *name, uint32_t version);
+enum err catalog_show_version(struct catalog *base, const char *name, uint32_t version, struct recording_info *row);
+enum err catalog_each_show_failed(struct catalog *base, enum err (*show)(void *arg, const char *name), void *arg);
+
 /* catalog_list.c */
 enum err catalog_list(struct catalog *base, const struct catalog_filter *filter,
 		      enum err (*row)(void *arg, const struct recording_info *row), void *arg);
@@ -273,7 +288,11 @@ const char *catalog_sql(enum catalog_statement which);
 	X(media_duration)                                                                                              \
 	X(media_mime)                                                                                                  \
 	X(media_ext)                                                                                                   \
-	X(published_at)
+	X(published_at)                                                                                                \
+	X(show)                                                                                                        \
+	X(version)                                                                                                     \
+	X(show_first)                                                                                                  \
+	X(show_shift)
 
 enum catalog_column {
 #define X(name) COLUMN_##name,

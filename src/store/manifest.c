@@ -136,6 +136,17 @@ static void put_state(json_t *object, const struct recording_info *info, bool *o
 	put_text(object, "abortReason", info->abort_reason, ok);
 }
 
+static void put_show(json_t *object, const struct recording_info *info, bool *ok)
+{
+	if (!info->show)
+		return;
+	put_text(object, "show", info->show, ok);
+	put_number(object, "version", info->version, ok);
+	put_number(object, "firstVersion", info->first, ok);
+	if (info->shift)
+		put_number(object, "shift", info->shift, ok);
+}
+
 char *manifest_format(const struct recording_info *info)
 {
 	bool ok = true;
@@ -152,6 +163,7 @@ char *manifest_format(const struct recording_info *info)
 	put_text(object, "sourceUrl", info->source_url, &ok);
 	if (info->on_demand)
 		put(object, "onDemand", json_true(), &ok);
+	put_show(object, info, &ok);
 	put_state(object, info, &ok);
 	put_times(object, info, &ok);
 	put_lists(object, info, &ok);
@@ -385,7 +397,11 @@ static enum err parse_object(const json_t *object, struct recording_info *out)
 	out->ext = get_text(&f, "ext", LIMIT_EXT_CHARS);
 	out->source_url = get_text(&f, "sourceUrl", LIMIT_URL_CHARS);
 	out->on_demand = get_bool(&f, "onDemand");
-	if (!out->principal)
+	out->show = get_text(&f, "show", LIMIT_SHOW_CHARS);
+	out->version = (uint32_t)get_integer(&f, "version", 0, UINT32_MAX);
+	out->first = (uint32_t)get_integer(&f, "firstVersion", 0, UINT32_MAX);
+	out->shift = get_number(&f, "shift");
+	if (!out->principal || (out->show && (out->version == 0 || out->first == 0 || out->first > out->version)))
 		corrupt(&f);
 	parse_state(&f, out);
 	parse_declared(&f, out);

@@ -449,7 +449,7 @@ static void signed_urls(void **state)
 	char signature[SIGNATURE_TEXT], wrong[SIGNATURE_TEXT];
 	struct grant grant;
 	struct heard h = { 0 };
-	struct auth_url url = { id, "original", "", "1700000600", signature };
+	struct auth_url url = { id, "original", "", "1700000600", signature, NULL };
 	assert_int_equal(auth_sign(g->auth, &url, NOW + 600, signature), ERR_OK);
 	assert_int_equal(auth_signed(g->auth, &url, now, &grant), ERR_OK);
 	assert_true(grant.has_resource && uuid_equal(&grant.resource, &id));
@@ -458,19 +458,19 @@ static void signed_urls(void **state)
 	assert_int_equal(auth_signed(g->auth, &url, now + 599999, &grant), ERR_OK);
 	assert_int_equal(auth_signed(g->auth, &url, now + 600000, &grant), ERR_TOKEN_EXPIRED);
 	struct auth_url others[] = {
-		{ other, "original", "", "1700000600", signature },
-		{ id, "original", "main", "1700000600", signature },
-		{ id, "file", "", "1700000600", signature },
-		{ id, "", "", "1700000600", signature },
-		{ id, "original", "", "1700000601", signature },
-		{ id, "original", "", "01700000600", signature },
-		{ id, "original", "", "1700000600 ", signature },
-		{ id, "original", "", "", signature },
-		{ id, "original", "", NULL, signature },
-		{ id, "original", "", "1700000600", NULL },
-		{ id, "original", "", "1700000600", "" },
-		{ id, "original", "", "-1", signature },
-		{ id, "original", "", "1e9", signature },
+		{ other, "original", "", "1700000600", signature, NULL },
+		{ id, "original", "main", "1700000600", signature, NULL },
+		{ id, "file", "", "1700000600", signature, NULL },
+		{ id, "", "", "1700000600", signature, NULL },
+		{ id, "original", "", "1700000601", signature, NULL },
+		{ id, "original", "", "01700000600", signature, NULL },
+		{ id, "original", "", "1700000600 ", signature, NULL },
+		{ id, "original", "", "", signature, NULL },
+		{ id, "original", "", NULL, signature, NULL },
+		{ id, "original", "", "1700000600", NULL, NULL },
+		{ id, "original", "", "1700000600", "", NULL },
+		{ id, "original", "", "-1", signature, NULL },
+		{ id, "original", "", "1e9", signature, NULL },
 	};
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
 		assert_int_equal(auth_signed(g->auth, &others[i], now, &grant), ERR_UNAUTHORIZED);
@@ -480,18 +480,39 @@ static void signed_urls(void **state)
 		url.signature = wrong;
 		assert_int_equal(auth_signed(g->auth, &url, now, &grant), ERR_UNAUTHORIZED);
 	}
-	struct auth_url longer = { id, "original", "", "1700003601", signature }; /* than any may be */
+	struct auth_url longer = { id, "original", "", "1700003601", signature, NULL }; /* than any may be */
 	auth_sign(g->auth, &longer, NOW + LIMIT_SIGNED_S + 1, signature);
 	assert_int_equal(auth_signed(g->auth, &longer, now, &grant), ERR_UNAUTHORIZED);
-	struct auth_url file = { id, "waveform", "", "1700000060", signature };
+	struct auth_url file = { id, "waveform", "", "1700000060", signature, NULL };
 	auth_sign(g->auth, &file, NOW + 60, signature);
 	assert_int_equal(auth_signed(g->auth, &file, now, &grant), ERR_OK);
-	struct auth_url track = { id, "original", "a b", "1700000060", signature };
+	struct auth_url track = { id, "original", "a b", "1700000060", signature, NULL };
 	auth_sign(g->auth, &track, NOW + 60, signature);
 	auth_rotate(g->auth, now, hear, &h);
 	assert_int_equal(auth_signed(g->auth, &track, now, &grant), ERR_OK);
 	auth_rotate(g->auth, now, hear, &h);
 	assert_int_equal(auth_signed(g->auth, &track, now, &grant), ERR_UNAUTHORIZED);
+}
+
+static void signed_urls_of_shows(void **state)
+{
+	struct rig *g = *state;
+	char signature[SIGNATURE_TEXT];
+	struct grant grant;
+	struct auth_url url = { .what = "live", .track = "", .expires = "1700000600", .show = "morning" };
+	assert_int_equal(auth_sign(g->auth, &url, NOW + 600, signature), ERR_OK);
+	url.signature = signature;
+	assert_int_equal(auth_signed(g->auth, &url, now, &grant), ERR_OK);
+	assert_int_equal(grant.scopes, SCOPE_LISTEN);
+	assert_false(grant.has_resource);
+	assert_int_equal(auth_signed(g->auth, &url, now + 600000, &grant), ERR_TOKEN_EXPIRED);
+	static const char *const shows[] = { "evening", "morning\n1700000600", "morning\n", "" };
+	for (size_t i = 0; i < sizeof shows / sizeof *shows; i++) {
+		url.show = shows[i];
+		assert_int_equal(auth_signed(g->auth, &url, now, &grant), ERR_UNAUTHORIZED);
+	}
+	url.show = NULL;
+	assert_int_equal(auth_signed(g->auth, &url, now, &grant), ERR_UNAUTHORIZED);
 }
 
 int main(void)
@@ -511,6 +532,7 @@ int main(void)
 		TEST(pairing_while_it_is_saved),
 		TEST(paired_again),
 		TEST(signed_urls),
+		TEST(signed_urls_of_shows),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -279,20 +279,20 @@ static void states_are_written(void **state)
 	struct server_figures figures = { 1, 9007199254740992, 3, 4 };
 	struct buf out;
 	buf_init(&out);
-	message_subscribed(&out, NULL);
+	message_subscribed(&out, &(struct message_subscribe){ .all = true });
 	assert_string_equal(out.data, "{\"type\":\"subscribed\",\"all\":true}");
 	out.len = 0;
-	message_subscribed(&out, "a\"b");
+	message_subscribed(&out, &(struct message_subscribe){ .id = (char[]){ "a\"b" } });
 	assert_string_equal(out.data, "{\"type\":\"subscribed\",\"id\":\"a\\\"b\"}");
 	out.len = 0;
-	message_status_recording(&out, "{\"id\":1}");
+	message_status(&out, "recording", "{\"id\":1}");
 	assert_string_equal(out.data, "{\"type\":\"status\",\"of\":\"recording\",\"id\":1}");
 	out.len = 0;
 	message_status_server(&out, &figures);
 	assert_string_equal(out.data, "{\"type\":\"status\",\"of\":\"server\",\"freeBytes\":1,\"totalBytes\":"
 				      "9007199254740992,\"reserveBytes\":3,\"recordings\":4}");
 	out.len = 0;
-	message_subscription_error(&out, ERR_BUSY, NULL, true, NULL);
+	message_subscription_error(&out, ERR_BUSY, NULL, &(struct message_subscribe){ .all = true });
 	assert_string_equal(out.data, "{\"type\":\"error\",\"code\":\"busy\",\"message\":\"The state is changing; ask "
 				      "again.\",\"retry\":true,\"of\":\"subscription\",\"all\":true}");
 	buf_release(&out);
@@ -307,11 +307,25 @@ static void the_server_writes(void **state)
 	message_ack(&out, 9007199254740992);
 	assert_string_equal(out.data, "{\"type\":\"ack\",\"bytes\":9007199254740992}");
 	out.len = 0;
-	message_started(&out, &id, "a\"\\\n\x7f\xffü", true, 5, 30000, 20000);
+	struct message_started started = { &id, "a\"\\\n\x7f\xffü", NULL, 0, true, 5, 30000, 20000 };
+	message_started(&out, &started);
 	assert_string_equal(out.data,
 			    "{\"type\":\"started\",\"id\":\"01020304-0506-0708-090a-0b0c0d0e0f10\","
 			    "\"sessionId\":\"a\\\"\\\\\\u000a\\u007f\xef\xbf\xbdü\",\"resumed\":true,\"bytes\":5,"
 			    "\"graceMs\":30000,\"heartbeatMs\":20000}");
+	out.len = 0;
+	message_started(&out, &(struct message_started){ &id, NULL, "morning", 3, false, 0, 30000, 20000 });
+	assert_string_equal(out.data,
+			    "{\"type\":\"started\",\"id\":\"01020304-0506-0708-090a-0b0c0d0e0f10\","
+			    "\"sessionId\":null,\"resumed\":false,\"bytes\":0,\"graceMs\":30000,\"heartbeatMs\":20000,"
+			    "\"show\":\"morning\",\"version\":3}");
+	out.len = 0;
+	message_moved(&out, "morning", 4, &id, 1 << 20);
+	assert_string_equal(out.data, "{\"type\":\"moved\",\"show\":\"morning\",\"version\":4,"
+				      "\"id\":\"01020304-0506-0708-090a-0b0c0d0e0f10\",\"from\":1048576}");
+	out.len = 0;
+	message_stopped(&out, "morning", 0, NULL);
+	assert_string_equal(out.data, "{\"type\":\"stopped\",\"show\":\"morning\",\"version\":0,\"id\":null}");
 	out.len = 0;
 	message_saved(&out, &id, 5, sha256, "/api/x?track=a");
 	assert_string_equal(

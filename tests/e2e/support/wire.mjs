@@ -35,6 +35,7 @@ export class Wire {
 	acked = 0;
 	acks = [];
 	inbox = [];
+	statuses = null; // an array: they come here, and not into the inbox
 	#waiters = new Set();
 
 	constructor(url, options = {}) {
@@ -50,6 +51,8 @@ export class Wire {
 			assert.ok(message.bytes >= this.acked, `acks go back from ${this.acked} to ${message.bytes}`);
 			this.acked = message.bytes;
 			this.acks.push(message.bytes);
+		} else if (this.statuses && message.type === 'status') {
+			this.statuses.push(message);
 		} else {
 			this.inbox.push(message);
 		}
@@ -127,6 +130,13 @@ export class Wire {
 		this.socket.close();
 		await within(this.closed, WAIT_MS, 'close');
 	}
+}
+
+/** The host of a show hears of it unasked. */
+export async function hostWire(t, server, options) {
+	const w = await wire(t, server, options);
+	w.statuses = [];
+	return w;
 }
 
 export function wire(t, server, options) {

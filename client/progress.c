@@ -1,5 +1,5 @@
-/* Progress of `holdfast send`, see show.h. */
-#include "show.h"
+/* Progress of `holdfast send`, see progress.h. */
+#include "progress.h"
 
 #include <jansson.h>
 #include <stdarg.h>
@@ -13,19 +13,19 @@ enum { REDRAW_MS = 100, JSON_MS = 500, LINE_MS = 5000, FLAP_MS = 1000, RATE_MS =
 
 static const char *const states[] = { "connecting", "sending", "saved", "failed" };
 
-void show_init(struct show *s, bool json, bool quiet)
+void progress_init(struct progress *s, bool json, bool quiet)
 {
-	*s = (struct show){ .json = json, .quiet = quiet, .terminal = !json && !quiet && isatty(STDERR_FILENO) };
+	*s = (struct progress){ .json = json, .quiet = quiet, .terminal = !json && !quiet && isatty(STDERR_FILENO) };
 }
 
-void show_begin(struct show *s, const char *label)
+void progress_begin(struct progress *s, const char *label)
 {
 	s->label = label;
 	s->shown_ms = 0;
 	s->sample_count = s->sample_next = 0;
 }
 
-static void end_line(struct show *s)
+static void end_line(struct progress *s)
 {
 	if (s->line_open)
 		fputs("\r\033[K", stderr);
@@ -43,7 +43,7 @@ static void bytes_format(uint64_t bytes, char out[32])
 }
 
 /* Bytes made safe a second, over the last few seconds. */
-static uint64_t rate(struct show *s, uint64_t safe, uint64_t now_ms)
+static uint64_t rate(struct progress *s, uint64_t safe, uint64_t now_ms)
 {
 	unsigned newest = (s->sample_next + SHOW_SAMPLES - 1) % SHOW_SAMPLES;
 	if (s->sample_count == 0 || now_ms - s->samples[newest].ms >= RATE_MS) {
@@ -69,7 +69,8 @@ static void state_format(const struct hf_take *take, const struct hf_progress *p
 		snprintf(out, 256, "%s", states[p->state]);
 }
 
-static void line_format(struct show *s, const struct hf_take *take, const char *note, uint64_t now_ms, char out[1024])
+static void line_format(struct progress *s, const struct hf_take *take, const char *note, uint64_t now_ms,
+			char out[1024])
 {
 	struct hf_progress p;
 	char read[32], safe[32], speed[32], state[256], bar[BAR + 1];
@@ -101,7 +102,7 @@ static void print_json(json_t *object)
 }
 
 /* Names of files are bytes; what is no UTF-8 is left out of the JSON. */
-static json_t *json_begin(const struct show *s, const char *type)
+static json_t *json_begin(const struct progress *s, const char *type)
 {
 	json_t *object = json_object();
 	json_object_set_new(object, "type", json_string(type));
@@ -109,7 +110,7 @@ static json_t *json_begin(const struct show *s, const char *type)
 	return object;
 }
 
-static void progress_json(struct show *s, const struct hf_take *take, const struct hf_progress *p)
+static void progress_json(struct progress *s, const struct hf_take *take, const struct hf_progress *p)
 {
 	json_t *object = json_begin(s, "progress");
 	json_object_set_new(object, "session", json_string(hf_take_session(take)));
@@ -124,7 +125,7 @@ static void progress_json(struct show *s, const struct hf_take *take, const stru
 	print_json(object);
 }
 
-static void redraw(struct show *s, const char *line)
+static void redraw(struct progress *s, const char *line)
 {
 	struct winsize size;
 	size_t width = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - 1U : 79;
@@ -133,7 +134,7 @@ static void redraw(struct show *s, const char *line)
 	s->line_open = true;
 }
 
-void show_progress(struct show *s, const struct hf_take *take, const char *note, uint64_t now_ms)
+void progress_bytes(struct progress *s, const struct hf_take *take, const char *note, uint64_t now_ms)
 {
 	struct hf_progress p;
 	char line[1024];
@@ -159,7 +160,7 @@ void show_progress(struct show *s, const struct hf_take *take, const char *note,
 		fprintf(stderr, "%s\n", line);
 }
 
-void show_saved(struct show *s, const struct hf_take *take, const char *url)
+void progress_saved(struct progress *s, const struct hf_take *take, const char *url)
 {
 	struct hf_progress p;
 	hf_take_progress(take, &p);
@@ -180,7 +181,7 @@ void show_saved(struct show *s, const struct hf_take *take, const char *url)
 	fflush(stdout);
 }
 
-void show_failed(struct show *s, const char *label, const char *why)
+void progress_failed(struct progress *s, const char *label, const char *why)
 {
 	if (s->json) {
 		json_t *object = json_begin(s, "failed");
@@ -193,7 +194,7 @@ void show_failed(struct show *s, const char *label, const char *why)
 	fprintf(stderr, "holdfast: %s: %s\n", label, why);
 }
 
-void show_note(struct show *s, const char *format, ...)
+void progress_note(struct progress *s, const char *format, ...)
 {
 	char text[1024];
 	va_list args;

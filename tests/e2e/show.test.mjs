@@ -1,0 +1,216 @@
+// Shows on the wire: on air by `start`, one recording over lost links, versions, hosts, stops.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { diskOrSkip } from './support/disk.mjs';
+import { sharedServer, startServer, until } from './support/server.mjs';
+import { api, assertOriginal, hostWire, isSealed, media, recording, sessionId, sha256, wire, WebSocket } from './support/wire.mjs';
+
+const GRACE_MS = 1500;
+const server = sharedServer({ args: ['--grace', `${GRACE_MS}ms`] });
+const options = { timeout: 60_000 };
+let shows = 0;
+const show = () => `show-${++shows}`;
+
+const ended = (at, id) => until(async () => {
+	const state = await recording(at, id);
+	return isSealed(state) && state;
+}, 10_000, 'sealed');
+
+test('a show is on air and recorded from its first byte', options, async (t) => {
+	const name = show();
+	const follower = await wire(t, server);
+	follower.send({ type: 'subscribe', show: name });
+	const off = await follower.next('status');
+	assert.deepEqual([off.of, off.show, off.state, off.version, off.id], ['show', name, 'off', 0, null]);
+	assert.equal((await follower.next('subscribed')).show, name);
+
+	const host = await hostWire(t, server);
+	const started = await host.start({ show: name, sessionId: sessionId(), mime: 'audio/webm', name: 'Morning' });
+	assert.deepEqual([started.show, started.version, started.bytes, started.resumed], [name, 1, 0, false]);
+	const live = await follower.next('status');
+	assert.deepEqual([live.state, live.version, live.id, live.recording, live.name], ['live', 1, started.id, 'recording', 'Morning']);
+	host.binary(media(1000));
+	await host.untilAcked(1000);
+	host.send({ type: 'end', totalBytes: 1000 });
+	await host.next('saved');
+	const over = await until(async () => { const s = await follower.next('status'); return s.state === 'off' && s; }, 5000, 'off');
+	assert.deepEqual([over.version, over.id], [1, started.id]);
+	const state = await ended(server, started.id);
+	assert.deepEqual([state.show, state.version, state.interrupted], [name, 1, false]);
+	await assertOriginal(server, started.id, media(1000));
+});
+
+test('a lost link goes on in the same recording, with and without a name for the take', options, async (t) => {
+	for (const session of [sessionId(), undefined]) {
+		const name = show();
+		const first = await hostWire(t, server);
+		const { id } = await first.start({ show: name, sessionId: session });
+		first.binary(media(1000).subarray(0, 400));
+		await first.untilAcked(400);
+		await first.cut();
+		const again = await hostWire(t, server);
+		const started = await again.start({ show: name, sessionId: session, from: 400 });
+		assert.deepEqual([started.id, started.version, started.bytes, started.resumed], [id, 1, 400, true]);
+		again.binary(media(1000).subarray(400));
+		await again.untilAcked(1000);
+		again.send({ type: 'stop' });
+		const stopped = await again.next('stopped');
+		assert.deepEqual([stopped.show, stopped.version, stopped.id], [name, 1, id]);
+		assert.equal((await ended(server, id)).revision, 1);
+		await assertOriginal(server, id, media(1000));
+	}
+});
+
+test('grace ends a show; the same take goes on with its version, another gets the next', options, async (t) => {
+	const name = show(), session = sessionId();
+	const first = await hostWire(t, server);
+	const { id } = await first.start({ show: name, sessionId: session });
+	first.binary(media(1000).subarray(0, 400));
+	await first.untilAcked(400);
+	await first.cut();
+	const sealed = await ended(server, id);
+	assert.equal(sealed.interrupted, true);
+	const late = await hostWire(t, server);
+	const started = await late.start({ show: name, sessionId: session, from: 400 });
+	assert.deepEqual([started.id, started.version, started.bytes], [id, 1, 400]);
+	late.binary(media(1000).subarray(400));
+	await late.untilAcked(1000);
+	const other = await hostWire(t, server);
+	const next = await other.start({ show: name, sessionId: sessionId() });
+	assert.deepEqual([next.version, next.bytes, next.resumed], [2, 0, false]);
+	assert.notEqual(next.id, id);
+	assert.equal((await late.next('error')).code, 'taken_over');
+	assert.equal((await ended(server, id)).revision, 2);
+	await assertOriginal(server, id, media(1000));
+});
+
+test('a restart gives a show its grace, and the host goes on', options, async (t) => {
+	const own = await startServer(t, { args: ['--grace', `${GRACE_MS}ms`] });
+	const name = show(), session = sessionId();
+	const host = await hostWire(t, own);
+	const { id } = await host.start({ show: name, sessionId: session });
+	host.binary(media(1000).subarray(0, 400));
+	await host.untilAcked(400);
+	await own.kill();
+	await own.start();
+	const follower = await wire(t, own);
+	follower.send({ type: 'subscribe', show: name });
+	const waiting = await follower.next('status');
+	assert.deepEqual([waiting.state, waiting.version, waiting.recording], ['waiting', 1, 'recording']);
+	const again = await hostWire(t, own);
+	const started = await again.start({ show: name, sessionId: session, from: 400 });
+	assert.deepEqual([started.id, started.version, started.bytes], [id, 1, 400]);
+	again.binary(media(1000).subarray(400));
+	await again.untilAcked(1000);
+	await again.cut();
+	const sealed = await ended(own, id);
+	assert.deepEqual([sealed.interrupted, sealed.revision], [true, 1]);
+	await assertOriginal(own, id, media(1000));
+});
+
+test('a stop over HTTP ends a show whose host goes on sending', options, async (t) => {
+	const name = show();
+	const host = await hostWire(t, server);
+	const { id } = await host.start({ show: name, sessionId: sessionId() });
+	const timer = setInterval(() => host.binary(media(2000)), 5);
+	t.after(() => clearInterval(timer));
+	await host.untilAcked(20_000);
+	const answers = await Promise.all([1, 2, 3].map(() => api(server, `/api/shows/${name}/stop`, { method: 'POST' })));
+	for (const { status, body } of answers) assert.deepEqual([status, body.stopped], [200, { show: name, version: 1, id }]);
+	const saved = await host.next('saved');
+	assert.ok(saved.bytes >= 20_000);
+	assert.deepEqual(host.inbox, []);
+	assert.equal((await ended(server, id)).revision, 1);
+	const again = await api(server, '/api/stream/stop', { method: 'POST' });
+	assert.deepEqual([again.status, again.body], [200, { stopped: null }]);
+	const never = await api(server, `/api/shows/${show()}/stop`, { method: 'POST' });
+	assert.deepEqual([never.status, never.body], [200, { stopped: null }]);
+	const off = await api(server, `/api/shows/${name}`);
+	assert.deepEqual([off.body.state, off.body.version, off.body.id], ['off', 1, id]);
+	const versions = await api(server, `/api/recordings?show=${name}`);
+	assert.deepEqual(versions.body.items.map((item) => [item.id, item.version]), [[id, 1]]);
+});
+
+test('names of shows are judged, and a show is one stream', options, async (t) => {
+	for (const bad of ['', 'a b', '../x', '.', 'ä', 'x'.repeat(101)]) {
+		const w = await wire(t, server);
+		w.send({ type: 'start', show: bad, sessionId: sessionId() });
+		assert.equal((await w.next('error')).code, 'bad_field', bad);
+	}
+	const w = await wire(t, server);
+	w.send({ type: 'start', show: show(), track: 'video', sessionId: sessionId() });
+	assert.equal((await w.next('error')).code, 'bad_field');
+	w.send({ type: 'stop' });
+	assert.equal((await w.next('error')).code, 'no_session');
+});
+
+test('/ws/stream is on air by its query', options, async (t) => {
+	const name = show();
+	const socket = new WebSocket(`${server.url.replace('http', 'ws')}/ws/stream?show_id=${name}&mime=audio%2Fmpeg&name=Night`);
+	t.after(() => socket.terminate());
+	const inbox = [];
+	socket.on('message', (data) => inbox.push(JSON.parse(data)));
+	const heard = (type) => until(() => inbox.find((m) => m.type === type), 5000, type);
+	const started = await heard('started');
+	assert.deepEqual([started.show, started.version, started.bytes, started.sessionId], [name, 1, 0, null]);
+	socket.send(media(500));
+	await until(() => inbox.some((m) => m.type === 'ack' && m.bytes === 500), 5000, 'acked');
+	const state = await recording(server, started.id);
+	assert.deepEqual([state.name, state.mime, state.bytes, state.show], ['Night', 'audio/mpeg', 500, name]);
+	socket.send(JSON.stringify({ type: 'stop' }));
+	assert.equal((await heard('stopped')).id, started.id);
+	const bad = new WebSocket(`${server.url.replace('http', 'ws')}/ws/stream`);
+	const [, response] = await new Promise((resolve) => bad.on('unexpected-response', (...all) => resolve(all)));
+	assert.equal(response.statusCode, 400);
+	bad.on('error', () => {});
+	bad.terminate();
+});
+
+test('a full disk fails the version, not the show; the next version begins when there is space', { timeout: 120_000 }, async (t) => {
+	const disk = diskOrSkip(t, 500);
+	if (!disk) return;
+	const ballast = join(disk.path, 'ballast');
+	const own = await startServer(t, { dataDir: join(disk.path, 'data'), args: ['--grace', '2s'] });
+	const free = Number(execFileSync('df', ['--output=avail', '-B1', disk.path]).toString().split('\n')[1]);
+	execFileSync('fallocate', ['-l', String(free - 60_000_000), ballast]);
+	const name = show(), session = sessionId();
+	const host = await hostWire(t, own);
+	const first = await host.start({ show: name, sessionId: session });
+	const sent = [];
+	let position = 0;
+	const push = (bytes) => {
+		const piece = media(bytes, sent.length + 1);
+		sent.push(piece);
+		position += bytes;
+		host.binary(piece);
+	};
+	const timer = setInterval(() => push(500_000), 10);
+	t.after(() => clearInterval(timer));
+	const failed = await until(() => host.statuses.find((s) => s.recording === 'recording_failed'), 30_000, 'recording_failed');
+	assert.deepEqual([failed.state, failed.version, failed.error.code], ['live', 1, 'storage_full']);
+	assert.match(own.output, / error recording_failed .*code=storage_full/);
+	const state = await until(async () => { const s = await recording(own, first.id); return s.phase === 'error' && s; }, 5000, 'error');
+	assert.deepEqual([state.error.code, state.version], ['storage_full', 1]);
+	clearInterval(timer);
+	const slow = setInterval(() => push(50_000), 100);
+	t.after(() => clearInterval(slow));
+	rmSync(ballast);
+	const moved = await host.next('moved', 30_000);
+	assert.deepEqual([moved.show, moved.version], [name, 2]);
+	assert.ok(moved.from > host.acked, `${moved.from} ${host.acked}`);
+	await until(() => host.acked > moved.from + 500_000, 10_000, 'acks go on');
+	clearInterval(slow);
+	host.send({ type: 'end', totalBytes: position });
+	const saved = await host.next('saved', 10_000);
+	assert.deepEqual([saved.id, saved.bytes], [moved.id, position]);
+	const all = Buffer.concat(sent);
+	const second = await recording(own, moved.id);
+	assert.equal(second.sha256, sha256(all.subarray(moved.from)));
+	assert.deepEqual([second.version, second.sessionId], [2, null]);
+	const before = await recording(own, first.id);
+	await assertOriginal(own, first.id, all.subarray(0, before.bytes));
+	assert.ok(before.bytes >= 1_000_000);
+});
