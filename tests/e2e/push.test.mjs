@@ -53,7 +53,8 @@ test('a finished recording is in the bucket, with the right bytes, and the figur
 	const server = await startServer(t, { args: bucket.args(t), workers: 2 });
 	const film = await sent(t, server, make('webm', 3), { name: 'A film' });
 	const host = await wire(t, server);
-	const { id: show } = await host.start({ show: 'morning', mime: 'audio/mpeg', ext: 'mp3' });
+	host.send({ type: 'start', show: 'morning', mime: 'audio/mpeg', ext: 'mp3' });
+	const { id: show } = await host.when(() => host.inbox.find(({ type }) => type === 'started'), 'on air');
 	const sound = make('mp3', 3);
 	host.binary(sound);
 	await host.untilAcked(sound.length);
