@@ -99,7 +99,7 @@ async function icecast() {
 <paths><basedir>/usr/share/icecast2</basedir><logdir>${dir}</logdir><webroot>/usr/share/icecast2/web</webroot><adminroot>/usr/share/icecast2/admin</adminroot></paths>
 <logging><accesslog>-</accesslog><errorlog>icecast.log</errorlog><loglevel>1</loglevel></logging>
 <security><chroot>0</chroot>${owner}</security></icecast>`);
-	const child = start('icecast2', ['-c', config], { stdio: ['ignore', 'pipe', 'ignore'] });
+	const child = start('sh', ['-c', 'ulimit -n 16384; exec icecast2 -c "$0"', config], { stdio: ['ignore', 'pipe', 'ignore'] });
 	child.ended.then((status) => status === 'SIGTERM' || status === 'SIGKILL' || status === 0 || console.error(`icecast2 ended with ${status}`));
 	await until(() => takes(port), 'icecast2');
 	return { child, port, host: 'put' };

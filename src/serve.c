@@ -10,6 +10,8 @@
 #include "engine/engine.h"
 #include "net/server.h"
 #include "serve_cert.h"
+#include "serve_icecast.h"
+#include "serve_source.h"
 #include "serve_tls.h"
 #include "serve_web.h"
 #include "serve_workers.h"
@@ -50,6 +52,8 @@ struct serve {
 	struct serve_lan lan;
 	struct serve_cert cert;
 	struct serve_web web;
+	struct serve_source source;
+	struct serve_icecast icecast;
 	bool stopping;
 };
 
@@ -169,6 +173,7 @@ static void on_signal(uv_signal_t *handle, int number)
 	log_event(LOG_INFO, "stopping", "signal", number == SIGINT ? "SIGINT" : "SIGTERM", NULL);
 	uv_timer_start(&s->deadline, on_deadline, LIMIT_STOP_MS, 0);
 	net_refuse(s->net);
+	serve_icecast_close(&s->icecast);
 	engine_stop(s->engine, net_now(s->net), on_engine_stopped, s);
 }
 
@@ -370,7 +375,10 @@ static int open_lan(struct serve *s)
 static int cannot_listen(const struct serve *s, enum err err)
 {
 	const char *why = err == ERR_EXISTS ? "the address is in use" : err_text(err);
-	if (net_port(s->net) > 0) /* the first one worked */
+	if (net_source_failed(s->net))
+		fprintf(stderr, "holdfast: cannot listen for sources on %s port %u: %s\n",
+			*s->config.source_host ? s->config.source_host : "all addresses", s->config.source_port, why);
+	else if (net_port(s->net) > 0) /* the first one worked */
 		fprintf(stderr, "holdfast: cannot listen on the local network, port %u: %s\n", s->config.lan_port, why);
 	else
 		fprintf(stderr, "holdfast: cannot listen on %s port %u: %s\n", s->config.listen_host,
@@ -391,9 +399,12 @@ static int listen_on(struct serve *s)
 	control_begin(s);
 	if (s->config.tls_cert)
 		serve_cert_watch(&s->cert, &s->loop);
+	serve_icecast_open(&s->icecast, &s->loop, s->engine, s->config.icecast);
 	printf("listening on %s\n", s->at);
 	if (s->lan.lan)
 		serve_lan_print_addresses(s->lan.lan);
+	if (net_source_port(s->net))
+		serve_source_print(s->config.source_host, net_source_port(s->net));
 	printf("record at %s/record\n", s->at);
 	if (s->lan.lan)
 		serve_lan_print_code(s->lan.lan);
@@ -419,6 +430,7 @@ static void close_all(struct serve *s)
 		net_close(net, on_net_closed, s);
 		uv_run(&s->loop, UV_RUN_DEFAULT);
 	}
+	serve_icecast_close(&s->icecast);
 	if (s->threads)
 		exec_threads_drain(s->threads);
 	engine_close(s->engine);
@@ -428,6 +440,7 @@ static void close_all(struct serve *s)
 	tokens_close(&s->tokens);
 	exec_threads_free(s->threads);
 	serve_lan_release(&s->lan);
+	serve_source_close(&s->source);
 	vfs_free(s->vfs);
 	uv_walk(&s->loop, on_handle, NULL);
 	uv_run(&s->loop, UV_RUN_DEFAULT);
@@ -449,6 +462,8 @@ static int start(struct serve *s)
 		status = open_engine(s);
 	if (status == 0)
 		status = open_lan(s);
+	if (status == 0)
+		status = serve_source_open(&s->source, s->net, &s->config);
 	return status == 0 ? listen_on(s) : status;
 }
 

@@ -20,8 +20,7 @@ static void complain(const char *path, const char *what)
 	fprintf(stderr, "holdfast: %s: %s\n", path, what);
 }
 
-/* A file that only its owner may read: a new string, NULL after a sentence. */
-static char *secret_read(const char *path, size_t max)
+char *serve_secret_read(const char *path, size_t max)
 {
 	struct stat is;
 	FILE *file = fopen(path, "re");
@@ -51,7 +50,7 @@ static bool read_credentials(const char *path, struct credentials *out)
 {
 	unsigned line;
 	const char *problem;
-	char *text = secret_read(path, LIMIT_CREDENTIALS_BYTES);
+	char *text = serve_secret_read(path, LIMIT_CREDENTIALS_BYTES);
 	if (!text)
 		return false;
 	size_t len = strlen(text);
@@ -100,7 +99,7 @@ static int open_notifier(struct serve_web *w, uv_loop_t *loop, const struct conf
 	};
 	if (!c->webhook)
 		return 0;
-	char *text = secret_read(c->webhook_secret_file, LIMIT_SECRET_BYTES * 4);
+	char *text = serve_secret_read(c->webhook_secret_file, LIMIT_SECRET_BYTES * 4);
 	if (!text)
 		return 1;
 	bool ok = webhook_secret_parse(text, &config.secret);
@@ -128,7 +127,7 @@ static bool read_keys(const char *path, struct s3_keys *out)
 		fprintf(stderr, "holdfast: --push-credentials is missing, and of the environment: %s\n", problem);
 		return false;
 	}
-	char *text = secret_read(path, LIMIT_CREDENTIALS_BYTES);
+	char *text = serve_secret_read(path, LIMIT_CREDENTIALS_BYTES);
 	if (!text)
 		return false;
 	size_t len = strlen(text);

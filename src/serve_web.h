@@ -17,6 +17,10 @@ struct serve_web {
 	struct pusher *pusher;	   /* NULL: there is no bucket */
 };
 
+/* A file that only its owner may read: a new string of at most `max` bytes, to be wiped; NULL after a sentence on
+ * standard error. */
+char *serve_secret_read(const char *path, size_t max);
+
 /* 0, or 1 after a sentence on standard error. */
 int serve_web_open(struct serve_web *w, uv_loop_t *loop, const struct config *config);
 /* When the engine is closed; the loop must run once more behind it. */

@@ -14,7 +14,7 @@ TYPES = {
 }
 
 # The routes of pages that are not called as their file is; the same text as in src/net/routes.c.
-PAGES = {"desk.html": "/", "play.html": "/play/{id}"}
+PAGES = {"desk.html": "/", "play.html": "/play/{id}", "listen.html": "/listen/{id}"}
 
 
 def served_as(path):

@@ -52,9 +52,12 @@ enum {
 	LIMIT_SOURCE_PASSWORD_CHARS = 256,  /* what password managers make, and as much again */
 	LIMIT_SOURCE_TEXT_BYTES = 512,	    /* name, genre, description …: cut there, a long one harms nobody */
 	LIMIT_TITLE_BYTES = 1024,	    /* of the piece that plays, cut there: players show a line */
-	LIMIT_BITRATE_KBPS = 1000 * 1000,   /* a source that claims more errs */
-	LIMIT_CHUNK_DIGITS = 8,		    /* of a chunk's size: 4 GiB, clients send some KiB */
-	LIMIT_CHUNK_EXTENSION_BYTES = 256,  /* behind a chunk's size: skipped, nobody sends any */
+	LIMIT_SOURCE_SILENT_MS =
+		10 * 1000, /* of media: Icecast's source-timeout; then another one may have the mount */
+	LIMIT_SOURCE_KEYS_BYTES = 256 * 1024, /* the file of passwords: a thousand shows, and as much again */
+	LIMIT_BITRATE_KBPS = 1000 * 1000,     /* a source that claims more errs */
+	LIMIT_CHUNK_DIGITS = 8,		      /* of a chunk's size: 4 GiB, clients send some KiB */
+	LIMIT_CHUNK_EXTENSION_BYTES = 256,    /* behind a chunk's size: skipped, nobody sends any */
 	LIMIT_CHUNK_TRAILER_BYTES = 4 * 1024, /* lines behind the last chunk: skipped likewise */
 	LIMIT_ICY_INTERVAL_BYTES = 16000, /* of media between two titles: what Icecast has, a second of 128 kbit/s */
 	LIMIT_ICY_BLOCK_BYTES = 255 * 16, /* a title's block without its length: that is one byte, in sixteens */
@@ -72,6 +75,15 @@ enum {
 	LIMIT_LISTEN_RING_BYTES = 4 * 1024 * 1024, /* kept for a join: a keyframe may be 4 s back at 8 Mbit/s */
 	LIMIT_LISTEN_CHUNK_BYTES = 16 * 1024,	  /* what readers share: a second of 128 kbit/s, one piece of a write */
 	LIMIT_SHOW_HELD_BYTES = 16 * 1024 * 1024, /* of a host, that storage has no room for yet: 16 s at 8 Mbit/s */
+
+	/* What is on air, pushed to a foreign Icecast */
+	LIMIT_RELAY_MOUNT_CHARS = 255,	      /* of --icecast's URL, "{show}" in it */
+	LIMIT_RELAY_QUEUE_BYTES = 512 * 1024, /* between loop and thread: half a minute of 128 kbit/s */
+	LIMIT_RELAY_CONNECT_MS = 10 * 1000,   /* until it says that it takes the stream */
+	LIMIT_RELAY_WAIT_MIN_MS = 1000,	      /* before it is tried again … */
+	LIMIT_RELAY_WAIT_MAX_MS = 30 * 1000,  /* … doubled up to this, and the least again once it held as long */
+	LIMIT_RELAY_LOOK_MS = 100,	      /* between two looks for more: listeners there hear it seconds later */
+	LIMIT_RELAY_SHOWS_MS = 1000,	      /* between two looks for what is on air */
 
 	/* Who may do what */
 	LIMIT_TOKEN_ID_CHARS = 22,	      /* 128 random bits in base64url: of a token, of a pairing token */

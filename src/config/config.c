@@ -30,6 +30,14 @@ static const struct row rows[] = {
 	  "also listen on the local network, for phones: https and http" },
 	{ "lan-port", "PORT", KIND_COUNT, CONFIG_SERVE, AT(lan_port), "8443", 0, UINT16_MAX,
 	  "the port of --lan; 0 picks one" },
+	{ "source-listen", "[HOST]:PORT", KIND_SOURCE_LISTEN, CONFIG_SERVE, AT(source_host), NULL, 0, 0,
+	  "also listen for tools that speak Icecast's source protocol" },
+	{ "source-password", "TEXT", KIND_SECRET, CONFIG_SERVE, AT(source_password), NULL, 0, 0,
+	  "what they show; better in the environment or the ini file" },
+	{ "source-password-file", "FILE", KIND_TEXT, CONFIG_SERVE, AT(source_passwords), NULL, 0, 0,
+	  "lines of 'show password': that show's alone" },
+	{ "icecast", "URL", KIND_ICECAST, CONFIG_SERVE, AT(icecast), NULL, 0, 0,
+	  "push what is on air to icecast://source:PASSWORD@HOST:PORT/{show}" },
 	{ "listen-open", NULL, KIND_SWITCH, CONFIG_SERVE, AT(listen_open), NULL, 0, 0,
 	  "let anybody listen to shows on air, without a token" },
 	{ "grace", "TIME", KIND_MS32, CONFIG_SERVE, AT(grace_ms), "30s", LIMIT_GRACE_MIN_MS, LIMIT_GRACE_MAX_MS,
@@ -376,6 +384,12 @@ static int judge_whole(const struct load *l)
 		fprintf(stderr, "holdfast: --push is missing: it says where to push to\n");
 		return EXIT_USAGE;
 	}
+	bool source_key = c->source_password || c->source_passwords;
+	if (!c->source_host != !source_key) {
+		fprintf(stderr, "holdfast: --source-%s is missing: sources are let in with a password, or not at all\n",
+			source_key ? "listen" : "password");
+		return EXIT_USAGE;
+	}
 	if (c->fetch_http && !c->fetch_allow) {
 		fprintf(stderr, "holdfast: --fetch-allow is missing: --fetch-http is for its addresses only\n");
 		return EXIT_USAGE;
@@ -432,8 +446,19 @@ bool config_data_is_there(const struct config *c)
 	return false;
 }
 
+static void secret_free(char *text)
+{
+	if (text)
+		explicit_bzero(text, strlen(text));
+	free(text);
+}
+
 void config_release(struct config *c)
 {
+	free(c->source_host);
+	secret_free(c->source_password);
+	free(c->source_passwords);
+	secret_free(c->icecast);
 	free(c->data);
 	free(c->listen_host);
 	free(c->allow_origin);

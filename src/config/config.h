@@ -19,8 +19,13 @@ struct config {
 	uint16_t listen_port; /* 0: the system picks one */
 	char *tls_cert;	      /* owned: files; both or neither. Without them listen_host is loopback */
 	char *tls_key;
-	bool lan;	   /* also listen on the local network … */
-	unsigned lan_port; /* … at this port; 0: the system picks one */
+	bool lan;		/* also listen on the local network … */
+	unsigned lan_port;	/* … at this port; 0: the system picks one */
+	char *source_host;	/* owned: Icecast's sources are listened for there, "" everywhere; NULL: nowhere */
+	uint16_t source_port;	/* 0: the system picks one */
+	char *source_password;	/* owned: of all shows … */
+	char *source_passwords; /* owned: … or the file of each one's; with source_host one of them, or both */
+	char *icecast;		/* owned: the Icecast that what is on air is pushed to (relay_url.h); NULL: none */
 	uint32_t grace_ms, heartbeat_ms;
 	uint64_t late_resume_ms;
 	bool takeover; /* of a show on air, by another principal */

@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "config/config_value.h"
 #include "work/notifier_curl.h"
+#include "work/relay_url.h"
 #include "work/source_url.h"
 
 #include <assert.h>
@@ -85,6 +86,37 @@ static int apply_choice(struct config *c, const struct row *row, const struct fo
 	return CONFIG_GO;
 }
 
+/* A sentence about a value that is secret. */
+static int complain_quietly(const struct found *f, const char *what)
+{
+	fprintf(stderr, "holdfast: invalid value for %s: %s\n", f->where, what);
+	return EXIT_USAGE;
+}
+
+static int apply_secret(char **to, const struct found *f)
+{
+	size_t len = strlen(f->text);
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)f->text[i] < ' ' || f->text[i] == 0x7f)
+			return complain_quietly(f, "it has a control character");
+	if (len == 0 || len > LIMIT_SOURCE_PASSWORD_CHARS)
+		return complain_quietly(f, "it must have 1 to 256 bytes");
+	*to = strdup(f->text);
+	return CONFIG_GO;
+}
+
+static int apply_icecast(char **to, const struct found *f)
+{
+	struct relay_url url;
+	const char *problem;
+	bool ok = relay_url_parse(f->text, &url, &problem);
+	explicit_bzero(&url, sizeof url);
+	if (!ok)
+		return complain_quietly(f, problem);
+	*to = strdup(f->text);
+	return CONFIG_GO;
+}
+
 static int apply_ranges(char **to, const struct found *f)
 {
 	struct address_ranges ranges;
@@ -110,6 +142,10 @@ int config_apply(struct config *c, const struct row *row, const struct found *f)
 			return config_complain(f, "it is empty");
 		*(char **)((char *)c + row->offset) = strdup(f->text);
 		return CONFIG_GO;
+	case KIND_SECRET:
+		return apply_secret((char **)((char *)c + row->offset), f);
+	case KIND_ICECAST:
+		return apply_icecast((char **)((char *)c + row->offset), f);
 	case KIND_RANGES:
 		return apply_ranges((char **)((char *)c + row->offset), f);
 	case KIND_WEBHOOK:
@@ -118,7 +154,11 @@ int config_apply(struct config *c, const struct row *row, const struct found *f)
 		*(char **)((char *)c + row->offset) = strdup(f->text);
 		return CONFIG_GO;
 	case KIND_LISTEN:
-		return value_listen_parse(f->text, &c->listen_host, &c->listen_port, &problem)
+		return value_listen_parse(f->text, false, &c->listen_host, &c->listen_port, &problem)
+			       ? CONFIG_GO
+			       : config_complain(f, problem);
+	case KIND_SOURCE_LISTEN:
+		return value_listen_parse(f->text, true, &c->source_host, &c->source_port, &problem)
 			       ? CONFIG_GO
 			       : config_complain(f, problem);
 	case KIND_ORIGINS:

@@ -11,6 +11,9 @@
 enum kind {
 	KIND_TEXT,
 	KIND_LISTEN,
+	KIND_SOURCE_LISTEN, /* … of sources: all addresses may be named by none */
+	KIND_SECRET,	    /* a text that no sentence repeats */
+	KIND_ICECAST,	    /* likewise: a URL with a password */
 	KIND_MS32,
 	KIND_MS64,
 	KIND_KEEP, /* … or "forever": UINT64_MAX */

@@ -92,7 +92,7 @@ void value_size_format(uint64_t bytes, char *out)
 }
 
 /* The host between brackets, or before the last colon, into `host`. */
-static bool listen_split(const char *text, char host[64], const char **port)
+static bool listen_split(const char *text, bool everywhere, char host[64], const char **port)
 {
 	const char *begin = text, *end;
 	if (*text == '[') {
@@ -108,7 +108,7 @@ static bool listen_split(const char *text, char host[64], const char **port)
 		*port = end + 1;
 	}
 	size_t len = (size_t)(end - begin);
-	if (len == 0 || len >= 64)
+	if ((len == 0 && (!everywhere || *text == '[')) || len >= 64)
 		return false;
 	memcpy(host, begin, len);
 	host[len] = '\0';
@@ -141,17 +141,17 @@ static bool is_address(const char *host, bool bracketed)
 	return inet_pton(bracketed ? AF_INET6 : AF_INET, host, bytes) == 1;
 }
 
-bool value_listen_parse(const char *text, char **host, uint16_t *port, const char **problem)
+bool value_listen_parse(const char *text, bool everywhere, char **host, uint16_t *port, const char **problem)
 {
 	char name[64];
 	const char *digits;
 	uint64_t number;
-	if (!listen_split(text, name, &digits) || !value_count_parse(digits, UINT16_MAX, &number)) {
+	if (!listen_split(text, everywhere, name, &digits) || !value_count_parse(digits, UINT16_MAX, &number)) {
 		*problem = "it must be HOST:PORT, like 127.0.0.1:8480 or [::1]:8480";
 		return false;
 	}
 	const char *address = strcmp(name, "localhost") == 0 && *text != '[' ? "127.0.0.1" : name;
-	if (!is_address(address, *text == '[')) {
+	if (*name && !is_address(address, *text == '[')) {
 		*problem = "the host must be an address like 127.0.0.1 or [::1], or localhost";
 		return false;
 	}

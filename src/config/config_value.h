@@ -14,9 +14,9 @@ bool value_switch_parse(const char *text, bool *out);
 /* Of an address. */
 bool value_is_loopback(const char *host);
 
-/* HOST:PORT with an address as host ("localhost" is 127.0.0.1): *host is a new string. On false *problem is a fixed
- * sentence. */
-bool value_listen_parse(const char *text, char **host, uint16_t *port, const char **problem);
+/* HOST:PORT with an address as host ("localhost" is 127.0.0.1): *host is a new string. `everywhere`: ":PORT" is one,
+ * too, with "" as host. On false *problem is a fixed sentence. */
+bool value_listen_parse(const char *text, bool everywhere, char **host, uint16_t *port, const char **problem);
 
 /* A list of origins, "https://HOST" or with a port, separated by commas: *out is a new string, in lower case and
  * without default ports and blanks. On false *problem is a fixed sentence. */

@@ -132,8 +132,8 @@ static void init(struct engine *e, const struct engine_config *config, struct no
 	jobs_init(e);
 	fetching_init(e);
 	notifying_init(e);
-	pushing_init(e);
 	shows_init(e);
+	pushing_init(e);
 	for (int i = 0; i < SIZE_CLASSES; i++)
 		list_init(&e->spoolable[i]);
 	e->space_timer.kind = TIMER_SPACE;
@@ -254,6 +254,9 @@ static void on_timer(struct engine *e, struct timer *timer)
 	case TIMER_NOTIFIES:
 		notifying_timer(e);
 		break;
+	case TIMER_AIR:
+		shows_timer(e, timer);
+		break;
 	case TIMER_PUSHES:
 		pushing_timer(e);
 		break;
@@ -262,9 +265,6 @@ static void on_timer(struct engine *e, struct timer *timer)
 		break;
 	case TIMER_PUSH_SWEEP:
 		pushing_sweep_timer(e);
-		break;
-	case TIMER_AIR:
-		shows_timer(e, timer);
 		break;
 	}
 }
@@ -306,8 +306,8 @@ void engine_turn(struct engine *e, struct now now)
 		timer_set(&e->timers, &e->space_timer, e->now.mono_ms + LIMIT_SPACE_CHECK_MS);
 	fetching_turn(e);
 	notifying_turn(e);
-	pushing_turn(e);
 	shows_turn(e);
+	pushing_turn(e);
 	catalog_pump(e);
 	append_pump(e);
 	spool_pump(e);

@@ -195,8 +195,8 @@ enum {
 	TIMER_FOLLOW,
 	TIMER_SLOT,
 	TIMER_JOBS,
-	TIMER_RETENTION,
-	TIMER_AIR /* and those of outside.h */
+	TIMER_AIR,
+	TIMER_RETENTION /* and those of outside.h */
 };
 
 struct checkpoint {

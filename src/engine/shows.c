@@ -262,6 +262,7 @@ void shows_init(struct engine *e)
 
 void shows_release(struct engine *e)
 {
+	e->config.callbacks.air = NULL; /* the network is gone before the engine is */
 	air_stops_end(e);
 	while (!list_empty(&e->shows.airs))
 		air_free(e, list_entry(e->shows.airs.next, struct air, link));

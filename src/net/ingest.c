@@ -16,44 +16,12 @@ enum {
 
 static const char subprotocol[] = "holdfast.v1";
 
-static struct ws **bucket_of(struct net *n, uint64_t id)
-{
-	return &n->buckets[id & (WS_BUCKETS - 1)];
-}
-
-static void ws_insert(struct net *n, struct ws *w, uint64_t id)
-{
-	w->id = id;
-	w->next = *bucket_of(n, id);
-	*bucket_of(n, id) = w;
-}
-
-/* The connection of the engine's id. Inside engine_conn_open the engine may already speak of an id that it has yet to
- * return: that is the one being opened. */
-static struct ws *ws_find(struct net *n, uint64_t id)
-{
-	for (struct ws *w = *bucket_of(n, id); w; w = w->next)
-		if (w->id == id)
-			return w;
-	struct ws *w = n->opening;
-	if (w) {
-		n->opening = NULL;
-		ws_insert(n, w, id);
-	}
-	return w;
-}
-
 /* Tells the engine that the connection is over, and forgets it. */
 static void ws_free(struct ws *w)
 {
-	struct net *n = w->peer->net;
-	struct ws **at = bucket_of(n, w->id);
-	while (*at != w)
-		at = &(*at)->next;
-	*at = w->next;
-	w->peer->ws = NULL;
-	n->ws_count--;
-	engine_conn_closed(n->engine, w->id, net_now(n));
+	conn_gone(&w->conn);
+	w->conn.peer->ws = NULL;
+	w->conn.peer->net->ws_count--;
 	buf_release(&w->text);
 	free(w);
 }
@@ -109,18 +77,13 @@ static const char *upgrade_judge(const struct http_request *head)
 static void ws_open(struct peer *p, struct ws *w, const struct grant *grant)
 {
 	struct net *n = p->net;
-	w->peer = p;
 	p->ws = w;
 	p->state = PEER_WS;
 	n->ws_count++;
 	n->ws_opened++;
-	n->opening = w;
 	peer_deadline(p, 0);
 	peer_gate(p, GATE_ANSWER, false);
-	uint64_t id = engine_conn_open(n->engine, grant, net_now(n));
-	if (n->opening)
-		ws_insert(n, w, id);
-	n->opening = NULL;
+	conn_open(&w->conn, p, grant);
 }
 
 /* The text of the `start` that a query stands for; what it says is judged as a message's. ERR_BAD_FIELD,
@@ -172,7 +135,7 @@ void ws_stream(struct request *r)
 	} else {
 		ws_upgrade(r);
 		if (p->state == PEER_WS && p->ws)
-			engine_conn_text(n->engine, p->ws->id, start.data, start.len, net_now(n));
+			engine_conn_text(n->engine, p->ws->conn.id, start.data, start.len, net_now(n));
 	}
 	buf_release(&start);
 }
@@ -242,10 +205,10 @@ static void over(struct peer *p, unsigned code)
 
 void ws_close(struct ws *w, unsigned code)
 {
-	struct peer *p = w->peer;
-	if (w->closing)
+	struct peer *p = w->conn.peer;
+	if (w->conn.closing)
 		return;
-	w->closing = true;
+	w->conn.closing = true;
 	p->state = PEER_WS_DONE;
 	close_write(p, code);
 	peer_deadline(p, LIMIT_CLOSE_WAIT_MS);
@@ -255,29 +218,29 @@ void ws_close(struct ws *w, unsigned code)
 /* True when the engine heard of it. */
 static bool text_piece(struct ws *w, const struct frame_piece *piece, struct now now)
 {
-	struct engine *e = w->peer->net->engine;
+	struct engine *e = w->conn.peer->net->engine;
 	if (piece->first)
 		w->text_dropped = false;
 	if (!w->text_dropped && w->text.len + piece->len > LIMIT_CONTROL_BYTES) {
 		w->text_dropped = true;
 		buf_release(&w->text);
-		engine_conn_error(e, w->id, ERR_MESSAGE_TOO_LARGE, now);
+		engine_conn_error(e, w->conn.id, ERR_MESSAGE_TOO_LARGE, now);
 		return true;
 	}
 	if (w->text_dropped)
 		return false;
 	if (piece->first && piece->last) {
-		engine_conn_text(e, w->id, (const char *)piece->data, piece->len, now);
+		engine_conn_text(e, w->conn.id, (const char *)piece->data, piece->len, now);
 		return true;
 	}
 	buf_add(&w->text, piece->data, piece->len);
 	if (w->text.failed)
-		peer_doom(w->peer);
+		peer_doom(w->conn.peer);
 	if (w->text.failed || !piece->last)
 		return false;
 	struct buf text = w->text; /* the connection may be over before the engine returns */
 	buf_init(&w->text);
-	engine_conn_text(e, w->id, text.data ? text.data : "", text.len, now);
+	engine_conn_text(e, w->conn.id, text.data ? text.data : "", text.len, now);
 	buf_release(&text);
 	return true;
 }
@@ -299,7 +262,7 @@ static bool take(struct peer *p, const struct frame_piece *piece, struct now now
 		return !closing && text_piece(w, piece, now);
 	case FRAME_BINARY:
 		if (!closing)
-			engine_conn_media(p->net->engine, w->id, media_of(&w->reader, piece), now);
+			engine_conn_media(p->net->engine, w->conn.id, media_of(&w->reader, piece), now);
 		return !closing;
 	case FRAME_PING:
 		if (!closing && !peer_unsent(p)) /* one that does not read gets no more than what is queued */
@@ -337,64 +300,37 @@ size_t ws_input(struct peer *p, uint8_t *data, size_t len)
 	if (!p->ws)
 		return (size_t)(data - begin) + len;
 	if (!heard)
-		engine_conn_alive(p->net->engine, p->ws->id, now);
+		engine_conn_alive(p->net->engine, p->ws->conn.id, now);
 	return (size_t)(data - begin);
 }
 
-/* --- the engine's callbacks --- */
+/* --- the engine's callbacks, through conns.c --- */
 
-void ws_send(void *arg, uint64_t id, const char *text, size_t len, bool is_ack)
+void ws_send(struct ws *w, const char *text, size_t len, bool is_ack)
 {
-	struct ws *w = ws_find(arg, id);
-	if (!w || w->closing || w->peer->doomed)
-		return;
-	if (w->peer->out_count < LIMIT_SEND_QUEUE || is_ack) { /* acks are folded: one more at the most */
-		frame_write(w->peer, FRAME_TEXT, text, len, is_ack);
+	struct peer *p = w->conn.peer;
+	if (p->out_count < LIMIT_SEND_QUEUE || is_ack) { /* acks are folded: one more at the most */
+		frame_write(p, FRAME_TEXT, text, len, is_ack);
 		return;
 	}
 	struct buf error;
 	buf_init(&error);
 	message_error(&error, ERR_SLOW_READER, NULL, NULL, MESSAGE_NO_BYTES);
 	if (!error.failed)
-		frame_write(w->peer, FRAME_TEXT, error.data, error.len, false);
+		frame_write(p, FRAME_TEXT, error.data, error.len, false);
 	buf_release(&error);
 	ws_close(w, ENGINE_CLOSE_POLICY);
 }
 
-void ws_end(void *arg, uint64_t id, enum engine_close_code code)
+void ws_ping(struct ws *w)
 {
-	struct ws *w = ws_find(arg, id);
-	if (w)
-		ws_close(w, code);
+	if (w->conn.peer->out_count < LIMIT_SEND_QUEUE)
+		frame_write(w->conn.peer, FRAME_PING, NULL, 0, false);
 }
 
-void ws_pause(void *arg, uint64_t id, bool paused)
+bool ws_roomy(struct ws *w)
 {
-	struct ws *w = ws_find(arg, id);
-	if (w && !w->closing)
-		peer_gate(w->peer, GATE_PAUSED, paused);
-}
-
-void ws_ping(void *arg, uint64_t id)
-{
-	struct ws *w = ws_find(arg, id);
-	if (w && !w->closing && w->peer->out_count < LIMIT_SEND_QUEUE)
-		frame_write(w->peer, FRAME_PING, NULL, 0, false);
-}
-
-void ws_known(void *arg, uint64_t id)
-{
-	struct ws *w = ws_find(arg, id);
-	if (w)
-		peer_granted(w->peer);
-}
-
-bool ws_roomy(void *arg, uint64_t id)
-{
-	struct ws *w = ws_find(arg, id);
-	if (!w || w->closing)
-		return false;
-	w->full = w->peer->out_count >= LIMIT_STATUS_QUEUE;
+	w->full = w->conn.peer->out_count >= LIMIT_STATUS_QUEUE;
 	return !w->full;
 }
 
@@ -403,5 +339,5 @@ void ws_drained(struct ws *w)
 	if (!w->full)
 		return;
 	w->full = false;
-	engine_conn_drained(w->peer->net->engine, w->id, net_now(w->peer->net));
+	engine_conn_drained(w->conn.peer->net->engine, w->conn.id, net_now(w->conn.peer->net));
 }

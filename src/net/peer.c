@@ -265,6 +265,9 @@ static size_t understand(struct peer *p, uint8_t *data, size_t len)
 	case PEER_WS:
 	case PEER_WS_DONE:
 		return ws_input(p, data, len);
+	case PEER_SOURCE_HEAD:
+	case PEER_SOURCE:
+		return source_input(p, data, len);
 	case PEER_LINGER:
 	case PEER_STREAM:
 		return len;
@@ -329,9 +332,7 @@ static void receive_more(struct peer *p)
 	if (!n->input && !(n->input = malloc(LIMIT_INPUT_AT_ONCE_BYTES)))
 		return;
 	for (size_t run = LIMIT_INPUT_BYTES; run < LIMIT_INPUT_RUN_BYTES;) {
-		if (p->state != PEER_WS || p->gates || p->doomed)
-			return;
-		size_t room = engine_conn_room(n->engine, p->ws->id);
+		size_t room = conn_room(p);
 		if (room > LIMIT_INPUT_AT_ONCE_BYTES)
 			room = LIMIT_INPUT_AT_ONCE_BYTES;
 		if (room < LIMIT_INPUT_BYTES)
@@ -362,7 +363,7 @@ void peer_input_ended(struct peer *p)
 	p->ended = true;
 	if (p->gates || p->doomed || p->state == PEER_LINGER)
 		return; /* what was read comes first, and an answer is owed */
-	if (p->ws)
+	if (p->ws || (p->mount && !p->mount->conn.closing))
 		peer_doom(p);
 	else
 		peer_finish(p);
@@ -431,6 +432,7 @@ void peer_adopt(struct listener *l, int fd, const struct sockaddr *address)
 	source_of(address, &p->source);
 	p->door = (uint8_t)l->door;
 	p->fresh = l->door != DOOR_PLAIN;
+	p->state = l->door == DOOR_SOURCE ? PEER_SOURCE_HEAD : PEER_HEAD;
 	p->out_tail = &p->out;
 	list_init(&p->timed);
 	list_init(&p->todo);
@@ -448,8 +450,7 @@ static void peer_gone(struct peer *p)
 	p->doomed = true;
 	if (p->request)
 		request_orphan(p->request);
-	if (p->ws)
-		ws_gone(p);
+	conn_forget(p);
 	secure_end(p);
 	chunks_free(p);
 	buf_release(&p->in);

@@ -11,22 +11,25 @@
 #include "net/lan.h"
 #include "net/server.h"
 #include "net/tls.h"
+#include "proto/chunked.h"
 #include "proto/frame.h"
 #include "proto/http.h"
+#include "proto/source_request.h"
 
 #include <jansson.h>
 #include <libwebsockets.h>
 #include <sys/uio.h>
 
-enum { WS_BUCKETS = 16384 }; /* a power of two, about LIMIT_CONNECTIONS */
+enum { CONN_BUCKETS = 16384 }; /* a power of two, about LIMIT_CONNECTIONS */
 
 enum net_stop { NET_RUNNING, NET_FLUSHING, NET_DESTROYING, NET_HANDLES };
 
 /* What a listening socket speaks. */
 enum door {
-	DOOR_PLAIN, /* http, on loopback */
-	DOOR_TLS,   /* https only, with the operator's certificate */
-	DOOR_LAN,   /* both: the first byte decides. Only our own names are answered */
+	DOOR_PLAIN,  /* http, on loopback */
+	DOOR_TLS,    /* https only, with the operator's certificate */
+	DOOR_LAN,    /* both: the first byte decides. Only our own names are answered */
+	DOOR_SOURCE, /* Icecast's sources, with and without TLS: the first byte decides */
 	DOORS
 };
 
@@ -45,7 +48,7 @@ struct net {
 	struct engine *engine;
 	struct lws_context *context;
 	struct lws_vhost *vhost;
-	struct listener listeners[2]; /* --listen, and --lan */
+	struct listener listeners[3]; /* --listen, --lan, --source-listen */
 	struct lan *lan;	      /* NULL: none; owned */
 	uint64_t lan_look_ms;
 	uv_timer_t tick; /* waits that are over */
@@ -63,8 +66,13 @@ struct net {
 	uv_timer_t step_timer;
 	unsigned readers;	  /* downloads at work */
 	struct list reader_queue; /* requests that wait for one to end */
-	struct ws *buckets[WS_BUCKETS];
-	struct ws *opening; /* inside engine_conn_open */
+	struct conn *buckets[CONN_BUCKETS];
+	struct conn *opening; /* inside engine_conn_open */
+	struct net_source source;
+	bool source_failed;
+	struct list mounts; /* sources that are on air, or about to be */
+	unsigned mount_count, mounts_opened, sources_refused;
+	uint64_t source_said_ms;
 	enum net_stop stop;
 	uint64_t stop_ms;
 	unsigned open_handles, settling; /* of the stop */
@@ -83,13 +91,15 @@ struct net {
 /* --- peer.c: a connection's bytes --- */
 
 enum peer_state {
-	PEER_HEAD,    /* a request's head is awaited */
-	PEER_BODY,    /* its body */
-	PEER_ANSWER,  /* it is being answered: nothing is read */
-	PEER_STREAM,  /* it is being told of events until it leaves: input is dropped */
-	PEER_WS,      /* frames */
-	PEER_WS_DONE, /* our close frame is on its way: frames are dropped until the peer's comes */
-	PEER_LINGER,  /* all is said: input is dropped until the peer closes, so that it gets to read the answer */
+	PEER_HEAD,	  /* a request's head is awaited */
+	PEER_BODY,	  /* its body */
+	PEER_ANSWER,	  /* it is being answered: nothing is read */
+	PEER_STREAM,	  /* it is being told of events until it leaves: input is dropped */
+	PEER_WS,	  /* frames */
+	PEER_WS_DONE,	  /* our close frame is on its way: frames are dropped until the peer's comes */
+	PEER_SOURCE_HEAD, /* a source's head is awaited */
+	PEER_SOURCE,	  /* its media, or what it is to be answered */
+	PEER_LINGER,	  /* all is said: input is dropped until the peer closes, so that it gets to read the answer */
 };
 
 /* Why reading stands still. */
@@ -132,6 +142,7 @@ struct peer {
 	struct tls *secure;
 	struct request *request;
 	struct ws *ws;
+	struct mount *mount;
 };
 
 extern const struct lws_protocols peer_protocols[];
@@ -342,16 +353,39 @@ void hearers_tick(struct net *n);
 const char *mime_served(const char *mime);
 #define MIME_UNKNOWN "application/octet-stream"
 
+/* --- conns.c: what the engine knows by an id --- */
+
+struct conn {
+	struct peer *peer;
+	struct conn *next; /* of its bucket */
+	uint64_t id;	   /* the engine's; 0 before conn_open */
+	bool closing;	   /* nothing more is said to it */
+};
+
+/* The engine knows it from here on; it may already call back. */
+void conn_open(struct conn *c, struct peer *p, const struct grant *grant);
+/* Tells the engine that the connection is over. */
+void conn_gone(struct conn *c);
+/* The peer is gone, and so is what it has of these. */
+void conn_forget(struct peer *p);
+/* How much media it may send now. */
+size_t conn_room(const struct peer *p);
+
+/* The engine's callbacks. */
+void conn_send(void *arg, uint64_t id, const char *text, size_t len, bool is_ack);
+void conn_end(void *arg, uint64_t id, enum engine_close_code code);
+void conn_pause(void *arg, uint64_t id, bool paused);
+void conn_ping(void *arg, uint64_t id);
+void conn_known(void *arg, uint64_t id);
+bool conn_roomy(void *arg, uint64_t id);
+
 /* --- ingest.c: WebSocket --- */
 
 struct ws {
-	struct peer *peer;
-	struct ws *next; /* of its bucket */
-	uint64_t id;	 /* the engine's */
+	struct conn conn; /* closing: the engine closed it, or the peer did */
 	struct frame_reader reader;
 	struct buf text;   /* a text message of several pieces */
 	bool text_dropped; /* it was too large: the rest is dropped */
-	bool closing;	   /* the engine closed it, or the peer did */
 	bool full;	   /* the engine waits for room */
 };
 
@@ -365,14 +399,40 @@ void ws_gone(struct peer *p);
 /* A wait of a peer in PEER_WS_DONE is over, or net stops: says goodbye with the code. */
 void ws_close(struct ws *w, unsigned code);
 
-void ws_send(void *arg, uint64_t id, const char *text, size_t len, bool is_ack);
-void ws_end(void *arg, uint64_t id, enum engine_close_code code);
-void ws_pause(void *arg, uint64_t id, bool paused);
-void ws_ping(void *arg, uint64_t id);
-void ws_known(void *arg, uint64_t conn);
-bool ws_roomy(void *arg, uint64_t id);
+void ws_send(struct ws *w, const char *text, size_t len, bool is_ack);
+void ws_ping(struct ws *w);
+bool ws_roomy(struct ws *w);
 /* All that was written is sent. */
 void ws_drained(struct ws *w);
+
+/* --- source.c: Icecast's sources --- */
+
+enum mount_phase {
+	MOUNT_HEAD,	/* its request is awaited */
+	MOUNT_STARTING, /* the engine is asked to begin */
+	MOUNT_ON_AIR,	/* its media goes to the engine */
+	MOUNT_ENDING,	/* the body has ended as it was announced: the engine is asked to stop the show */
+};
+
+struct mount {
+	struct conn conn; /* its id is 0 until it starts; closing: it was answered for the last time */
+	struct list link; /* in net.mounts from MOUNT_STARTING on */
+	enum mount_phase phase;
+	struct source_head head;
+	struct source_request request; /* its password is wiped once it was judged */
+	struct chunked chunked;
+	uint64_t left;	   /* of a body whose length was announced */
+	uint64_t heard_ms; /* media came last */
+};
+
+/* Bytes at the sources' port; returns how many were taken. */
+size_t source_input(struct peer *p, uint8_t *data, size_t len);
+/* The connection is gone. */
+void mount_gone(struct peer *p);
+/* A message of the engine. */
+void mount_hear(struct mount *m, const char *text, size_t len);
+/* Closes when all that was written is sent. */
+void mount_finish(struct mount *m);
 
 /* --- pages.c --- */
 

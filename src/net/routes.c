@@ -7,6 +7,7 @@ static const struct route routes[] = {
 	{ "GET", "/", ROUTE_OPEN, page_run },
 	{ "GET", "/record", ROUTE_OPEN, page_run },
 	{ "GET", "/play/{id}", ROUTE_OPEN, page_run },
+	{ "GET", "/listen/{id}", ROUTE_OPEN, page_run },
 	{ "GET", "/trust", ROUTE_OPEN, page_run },
 	{ "GET", "/assets/{id}", ROUTE_OPEN, asset_run },
 	{ "GET", "/ws", ROUTE_UPGRADE | ROUTE_ANONYMOUS, ws_upgrade },

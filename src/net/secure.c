@@ -10,9 +10,12 @@
 static bool begin(struct peer *p, uint8_t first)
 {
 	struct net *n = p->net;
+	bool lan = p->door == DOOR_LAN || (p->door == DOOR_SOURCE && !n->config.tls && n->lan);
 	if (first != TLS_FIRST_BYTE)
 		return true;
-	p->secure = tls_new(p->door == DOOR_LAN ? lan_context(n->lan) : n->config.tls);
+	if (!lan && !n->config.tls)
+		return false;
+	p->secure = tls_new(lan ? lan_context(n->lan) : n->config.tls);
 	p->tls = p->secure != NULL;
 	return p->tls;
 }

@@ -82,21 +82,29 @@ static enum err context_make(struct net *n)
 
 static void tick(uv_timer_t *timer);
 
-static enum err address_read(const struct net *n, struct sockaddr_storage *out, socklen_t *len)
+static enum err address_read(const char *host, uint16_t port, struct sockaddr_storage *out, socklen_t *len)
 {
-	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(n->config.port) };
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(n->config.port) };
+	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
 	*out = (struct sockaddr_storage){ 0 };
-	if (inet_pton(AF_INET, n->host, &v4.sin_addr) == 1) {
+	if (inet_pton(AF_INET, host, &v4.sin_addr) == 1) {
 		memcpy(out, &v4, sizeof v4);
 		*len = sizeof v4;
-	} else if (inet_pton(AF_INET6, n->host, &v6.sin6_addr) == 1) {
+	} else if (inet_pton(AF_INET6, host, &v6.sin6_addr) == 1) {
 		memcpy(out, &v6, sizeof v6);
 		*len = sizeof v6;
 	} else {
 		return ERR_BAD_FIELD;
 	}
-	return n->config.tls || address_is_loopback((struct sockaddr *)out) ? ERR_OK : ERR_BAD_FIELD;
+	return ERR_OK;
+}
+
+/* Of --listen: without TLS it is loopback. */
+static enum err own_address_read(const struct net *n, struct sockaddr_storage *out, socklen_t *len)
+{
+	enum err err = address_read(n->host, n->config.port, out, len);
+	bool may = err == ERR_OK && (n->config.tls || address_is_loopback((struct sockaddr *)out));
+	return may ? ERR_OK : ERR_BAD_FIELD;
 }
 
 enum err net_new(const struct net_config *config, struct net **out)
@@ -119,8 +127,9 @@ enum err net_new(const struct net_config *config, struct net **out)
 	handshakes_start(n);
 	list_init(&n->reader_queue);
 	list_init(&n->stream_list);
+	list_init(&n->mounts);
 	list_init(&n->hearers);
-	enum err err = address_read(n, &address, &len);
+	enum err err = own_address_read(n, &address, &len);
 	descriptors_raise(n);
 	if (err == ERR_OK)
 		err = context_make(n);
@@ -149,12 +158,12 @@ static void fatal(void *arg, enum err err, const char *what)
 void net_callbacks(struct net *n, struct engine_callbacks *out)
 {
 	*out = (struct engine_callbacks){
-		.send = ws_send,
-		.close = ws_end,
-		.pause = ws_pause,
-		.ping = ws_ping,
-		.roomy = ws_roomy,
-		.known = ws_known,
+		.send = conn_send,
+		.close = conn_end,
+		.pause = conn_pause,
+		.ping = conn_ping,
+		.roomy = conn_roomy,
+		.known = conn_known,
 		.air = hearers_air,
 		.fatal = fatal,
 		.arg = n,
@@ -226,7 +235,7 @@ static enum err listener_open(struct listener *l, const struct sockaddr_storage 
 }
 
 /* All addresses of the machine; of IPv4 alone where the system has no IPv6. */
-static enum err lan_listen(struct listener *l)
+static enum err everywhere_listen(struct listener *l)
 {
 	struct sockaddr_storage v6 = { 0 }, v4 = { 0 };
 	((struct sockaddr_in6 *)&v6)->sin6_family = AF_INET6;
@@ -244,12 +253,32 @@ static void say_not_listening(const char *host, uint16_t port, int error)
 	log_event(LOG_ERROR, "listen_failed", "host", host, "port", log_number(port), "error", strerror(error), NULL);
 }
 
+static enum err source_listen(struct net *n)
+{
+	struct sockaddr_storage address;
+	socklen_t len;
+	struct listener *l = &n->listeners[2];
+	const char *host = n->source.host;
+	if (!n->source.keys)
+		return ERR_OK;
+	enum err err = *host ? address_read(host, n->source.port, &address, &len) : ERR_OK;
+	l->net = n;
+	l->door = DOOR_SOURCE;
+	l->port = n->source.port;
+	if (err == ERR_OK)
+		err = *host ? listener_open(l, &address, len) : everywhere_listen(l);
+	if (err != ERR_OK)
+		say_not_listening(*host ? host : "all addresses", n->source.port, errno);
+	n->source_failed = err != ERR_OK;
+	return err;
+}
+
 enum err net_listen(struct net *n, struct engine *engine)
 {
 	struct sockaddr_storage address;
 	socklen_t len;
 	struct listener *first = &n->listeners[0], *lan = &n->listeners[1];
-	enum err err = address_read(n, &address, &len);
+	enum err err = own_address_read(n, &address, &len);
 	if (err != ERR_OK)
 		return err;
 	n->engine = engine;
@@ -260,11 +289,13 @@ enum err net_listen(struct net *n, struct engine *engine)
 	if (err != ERR_OK)
 		say_not_listening(n->host, n->config.port, errno);
 	if (err == ERR_OK && n->lan) {
-		err = lan_listen(lan);
+		err = everywhere_listen(lan);
 		if (err != ERR_OK)
 			say_not_listening("all addresses", lan->port, errno);
 		lan_set_port(n->lan, lan->port);
 	}
+	if (err == ERR_OK)
+		err = source_listen(n);
 	if (err != ERR_OK)
 		return err;
 	n->listening = true;
@@ -277,6 +308,21 @@ void net_lan(struct net *n, struct lan *lan, uint16_t port)
 	n->lan = lan;
 	n->listeners[1].port = port;
 	lan_set_port(lan, port);
+}
+
+void net_source(struct net *n, const struct net_source *source)
+{
+	n->source = *source;
+}
+
+uint16_t net_source_port(const struct net *n)
+{
+	return n->listeners[2].open ? n->listeners[2].port : 0;
+}
+
+bool net_source_failed(const struct net *n)
+{
+	return n->source_failed;
 }
 
 void net_certificate(struct net *n, SSL_CTX *context)
@@ -354,7 +400,8 @@ static void peers_end(struct net *n)
 		struct peer *p = list_entry(l, struct peer, all);
 		if (p->ws)
 			ws_close(p->ws, ENGINE_CLOSE_GOING_AWAY);
-		else if (p->state == PEER_HEAD || p->state == PEER_LINGER || p->state == PEER_STREAM)
+		else if (p->state == PEER_HEAD || p->state == PEER_LINGER || p->state == PEER_STREAM ||
+			 p->state == PEER_SOURCE_HEAD || p->state == PEER_SOURCE)
 			peer_doom(p);
 	}
 }

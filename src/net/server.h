@@ -40,6 +40,7 @@
 struct net;
 struct auth;
 struct lan;
+struct source_keys;
 
 struct net_config {
 	uv_loop_t *loop;
@@ -66,6 +67,19 @@ enum err net_new(const struct net_config *config, struct net **out);
 /* Before net_listen: also listen on all addresses of the machine, for the local network, https and http on one port.
  * Takes `lan` over. Port 0: the system picks one; lan_port tells. */
 void net_lan(struct net *n, struct lan *lan, uint16_t port);
+
+/* Before net_listen: also listen for Icecast's sources (PUT, SOURCE, titles), which show the user "source" and their
+ * show's password and are the principal "source". With TLS too where there is a certificate. */
+struct net_source {
+	const char *host;		/* an address, "" for all; outlives net */
+	uint16_t port;			/* 0: the system picks one; net_source_port tells */
+	const struct source_keys *keys; /* outlive net */
+};
+void net_source(struct net *n, const struct net_source *source);
+/* 0 while nothing is listened on for sources. */
+uint16_t net_source_port(const struct net *n);
+/* Of a net_listen that failed: at that port? */
+bool net_source_failed(const struct net *n);
 
 /* The engine's way out; may be called before net_listen, and takes no connection's id but the engine's own. */
 void net_callbacks(struct net *n, struct engine_callbacks *out);

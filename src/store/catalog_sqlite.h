@@ -5,8 +5,8 @@
  *   catalog_list.c    lists of recordings       catalog_events.c  the outbox
  *   catalog_rows.c    statements and rows       catalog_schema.c  open, migrations
  *   catalog_media.c   what is published, what retention may take
- *   catalog_pushes.c  what goes to a bucket
  *   catalog_shows.c   versions of shows
+ *   catalog_pushes.c  what goes to a bucket
  *   catalog_sql.c     the statements' text */
 #ifndef HOLDFAST_STORE_CATALOG_SQLITE_H
 #define HOLDFAST_STORE_CATALOG_SQLITE_H

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { diskOrSkip } from './support/disk.mjs';
 import { sharedServer, startServer, until } from './support/server.mjs';
+import { mint, stranger } from './support/tokens.mjs';
 import { api, assertOriginal, hostWire, isSealed, media, recording, sessionId, sha256, wire, WebSocket } from './support/wire.mjs';
 
 const GRACE_MS = 1500;
@@ -213,4 +214,38 @@ test('a full disk fails the version, not the show; the next version begins when 
 	const before = await recording(own, first.id);
 	await assertOriginal(own, first.id, all.subarray(0, before.bytes));
 	assert.ok(before.bytes >= 1_000_000);
+});
+
+test('who is not the host is refused, or takes over as the next version; listening has its own scope', options, async (t) => {
+	for (const takeover of [false, true]) {
+		const own = await startServer(t, { args: ['--grace', '2s', ...(takeover ? ['--takeover'] : [])] });
+		const anna = mint(own, 'record').token, bert = mint(own, 'record').token, ear = mint(own, 'listen').token;
+		const far = { headers: { host: 'studio.example' } };
+		const host = await hostWire(t, own, far);
+		const first = await host.start({ show: 'morning', sessionId: sessionId(), token: anna });
+		host.binary(media(1000));
+		await host.untilAcked(1000);
+		const other = await hostWire(t, own, far);
+		other.send({ type: 'start', show: 'morning', token: bert });
+		if (takeover) {
+			const second = await other.next('started');
+			assert.deepEqual([second.version, second.bytes], [2, 0]);
+			assert.equal((await host.next('error')).code, 'taken_over');
+			other.binary(media(500, 9));
+			await other.untilAcked(500);
+			assert.equal((await recording(own, second.id)).bytes, 500);
+		} else {
+			assert.deepEqual(await other.next('error').then(({ code, retry }) => [code, retry]), ['show_on_air', false]);
+			host.binary(media(1000));
+			await host.untilAcked(2000);
+		}
+		assert.equal((await recording(own, first.id)).bytes, takeover ? 1000 : 2000);
+		const head = (token) => stranger(own, '/live/morning', token ? `Authorization: Bearer ${token}\r\n` : '', 'HEAD');
+		assert.equal((await head()).status, 401);
+		assert.equal((await head(ear)).status, 200);
+		const stop = (token) => stranger(own, '/api/shows/morning/stop', `Authorization: Bearer ${token}\r\n`, 'POST');
+		assert.equal((await stop(ear)).status, 403);
+		assert.equal((await stop(takeover ? anna : bert)).status, 403);
+		assert.equal((await stop(takeover ? bert : anna)).status, 200);
+	}
 });

@@ -463,6 +463,49 @@ static void origins(void **state)
 	refuses(ARGV(DATA, many), NULL, "more than 16");
 }
 
+static void test_sources_of_icecast(void **state)
+{
+	struct config c;
+	assert_int_equal(
+		load(&c, CONFIG_SERVE, ARGV(DATA, ARG("--source-listen=:8000"), ARG("--source-password=a b")), NULL),
+		CONFIG_GO);
+	assert_string_equal(c.source_host, "");
+	assert_int_equal(c.source_port, 8000);
+	assert_string_equal(c.source_password, "a b");
+	assert_string_equal(c.listen_host, "127.0.0.1");
+	config_release(&c);
+	assert_int_equal(load(&c, CONFIG_SERVE,
+			      ARGV(DATA, ARG("--source-listen=[::]:0"), ARG("--source-password-file=/p")), NULL),
+			 CONFIG_GO);
+	assert_string_equal(c.source_host, "::");
+	assert_string_equal(c.source_passwords, "/p");
+	config_release(&c);
+	refuses(ARGV(DATA, ARG("--source-listen=:8000")), NULL, "--source-password is missing");
+	refuses(ARGV(DATA, ARG("--source-password=x")), NULL, "--source-listen is missing");
+	refuses(ARGV(DATA, ARG("--source-listen=[]:80"), ARG("--source-password=x")), NULL, "it must be HOST:PORT");
+	refuses(ARGV(DATA, ARG("--source-listen=example.org:80"), ARG("--source-password=x")), NULL,
+		"the host must be an address");
+	refuses(ARGV(DATA, ARG("--source-listen=:80"), ARG("--source-password=")), NULL, "1 to 256 bytes");
+}
+
+/* A wrong value is not repeated where it may be a secret. */
+static void test_secrets_are_not_said(void **state)
+{
+	refuses(ARGV(DATA, ARG("--source-listen=:80"), ARG("--source-password=pass\x01word")), NULL,
+		"invalid value for option '--source-password': it has a control character");
+	assert_null(strstr(said, "word\n"));
+	assert_null(strstr(said, "pass\x01"));
+	refuses(ARGV(DATA, ARG("--icecast=icecast://source:hackme@/x")), NULL,
+		"invalid value for option '--icecast': its host or port is none");
+	assert_null(strstr(said, "hackme"));
+	struct config c;
+	assert_int_equal(load(&c, CONFIG_SERVE, ARGV(DATA),
+			      (char *[]){ ARG("HOLDFAST_ICECAST=icecast://:hackme@h/{show}"), NULL }),
+			 CONFIG_GO);
+	assert_string_equal(c.icecast, "icecast://:hackme@h/{show}");
+	config_release(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -482,6 +525,8 @@ int main(void)
 		cmocka_unit_test(test_verify_shares_the_file),
 		cmocka_unit_test(test_tls),
 		cmocka_unit_test(test_lan),
+		cmocka_unit_test(test_sources_of_icecast),
+		cmocka_unit_test(test_secrets_are_not_said),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,75 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as limits from '../../web/client/limits.js';
 import { TakeMachine } from '../../web/client/machine.js';
-
-const START = { sessionId: 'x', mime: 'video/webm', ext: 'webm' };
-const fresh = () => ({ server: 's', start: START, parts: [{ number: 0, base: 0, mime: 'video/webm', ext: 'webm' }] });
-const stored = (more) => ({ ...fresh(), changedAt: 1, id: 'id', ...more });
-
-/** A machine whose store does everything at once unless told otherwise, and whose socket opens at once. */
-class Driver {
-	now = 1_000;
-	effects = [];
-	sent = []; // control messages and byte counts
-	row = null;
-	bytes = new Map();
-	store = true;
-	opens = 0;
-
-	constructor(row = fresh(), held = {}, options = {}) {
-		this.machine = new TakeMachine(row, held, { random: () => 0.5, ...options });
-	}
-
-	feed(event) {
-		const queue = [event];
-		while (queue.length > 0) for (const effect of this.machine.feed(queue.shift(), this.now)) queue.push(...this.#perform(effect));
-		return this;
-	}
-
-	#perform(effect) {
-		this.effects.push(effect.type);
-		switch (effect.type) {
-		case 'open': this.opens += 1; return [{ type: 'opened', token: this.token ?? null }];
-		case 'send': this.sent.push(effect.message); return [];
-		case 'bytes': this.sent.push(effect.bytes.byteLength); return [];
-		case 'meta':
-			if (this.rowsFail) return [{ type: 'metaDone', ok: false }];
-			this.row = structuredClone(effect.meta);
-			return [{ type: 'metaDone', ok: true }];
-		case 'append': return this.store ? [{ type: 'appended', part: effect.part, to: effect.to }] : [{ type: 'appendFailed', code: 'quota', message: 'full' }];
-		case 'read': return [{ type: 'read', part: effect.part, at: effect.at, bytes: new Uint8Array(effect.length) }];
-		default: return [];
-		}
-	}
-
-	write(length) {
-		return this.feed({ type: 'write', bytes: new Uint8Array(length) });
-	}
-
-	hears(message) {
-		return this.feed({ type: 'message', message });
-	}
-
-	/** Connected, with so many bytes on the server. */
-	started(bytes = 0) {
-		return this.hears({ type: 'started', id: 'id', bytes, heartbeatMs: 20_000 });
-	}
-
-	later(ms) {
-		this.now += ms;
-		return this.feed({ type: 'tick' });
-	}
-
-	get last() {
-		return this.sent.at(-1);
-	}
-
-	get link() {
-		return this.machine.link;
-	}
-}
-
-const connected = (...args) => new Driver(...args).feed({ type: 'connect' }).started();
+import { Driver, START, connected, fresh, stored } from './support/driver.mjs';
 
 test('a byte is sent only when the store has it', () => {
 	const machine = new TakeMachine(fresh(), {}, {});

@@ -11,6 +11,8 @@ function at(id) {
 	return `/api/recordings/${kind}${encodeURIComponent(name)}`;
 }
 
+const showAt = (show) => `/api/shows/${encodeURIComponent(show)}`;
+
 /** What an answer says about when to ask again, in seconds; null: nothing. */
 function retryAfterOf(response, body) {
 	if (typeof body.retryAfter === 'number') return body.retryAfter;
@@ -124,6 +126,11 @@ export function makeApi({ server, token, fetch = (...args) => globalThis.fetch(.
 		rename: (id, name) => request('PATCH', at(id), { name }),
 		delete: (id) => request('DELETE', at(id)),
 		sign: (id, { what = 'original', track } = {}) => request('POST', `${at(id)}/sign`, { what, track }),
+		shows: () => request('GET', '/api/shows'),
+		show: (show) => request('GET', showAt(show)),
+		stopShow: (show) => request('POST', `${showAt(show)}/stop`),
+		signShow: (show) => request('POST', `${showAt(show)}/sign`),
+		liveUrl: (show) => new URL(`/live/${encodeURIComponent(show)}`, server).href,
 		lan: () => request('GET', '/api/lan'),
 		trust: () => request('GET', '/api/trust'),
 		ask,

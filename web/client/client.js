@@ -7,6 +7,7 @@ import { TakeMachine } from './machine.js';
 import { FileStore, fingerprint, reopen, sameFile } from './store-file.js';
 import { IdbStore } from './store-idb.js';
 import { MemoryStore, OpfsStore } from './stores.js';
+import { ShowFollower } from './shows.js';
 import { Take } from './take.js';
 
 const MEMORY_LIMIT_BYTES = 64 * 1024 * 1024; // what may wait in memory while the device is full
@@ -85,7 +86,7 @@ class Client {
 		if (unlock === null) throw new ApiError('busy', '');
 		return this.#locked(unlock, store, id, (stored) => {
 			if (stored) throw new ApiError('session_exists', '');
-			return this.#run(store, fresh, unlock);
+			return this.#run(store, fresh, unlock, true);
 		});
 	}
 
@@ -99,16 +100,16 @@ class Client {
 		}
 	}
 
-	#run(store, stored, unlock) {
-		const take = this.#take(store, stored);
+	#run(store, stored, unlock, onAir) {
+		const take = this.#take(store, stored, onAir);
 		take.run(stored, unlock);
 		return take;
 	}
 
-	#take(store, stored) {
+	#take(store, stored, onAir) {
 		const take = new Take(this.#shared, store, stored, (gone) => {
 			if (this.#takes.get(gone.sessionId) === gone) this.#takes.delete(gone.sessionId);
-		});
+		}, onAir);
 		this.#takes.set(take.sessionId, take);
 		return take;
 	}
@@ -146,29 +147,29 @@ class Client {
 				sessionId, server: row.server, here: row.server === this.server, id: state.id, name: name ?? '', mime, ext, begunAt: ts,
 				changedAt: Math.round(row.changedAt ?? ts), keptBytes: state.keptBytes, safeBytes: state.safeBytes,
 				heldBytes: machine.ledger.total - machine.ledger.heldFrom, keptIn: kind, parts: state.parts, ended: state.ended, owner,
-				problem: state.problem, file: row.file?.name ?? null,
+				problem: state.problem, file: row.file?.name ?? null, show: row.start.show ?? null,
 			};
 		});
 		return listed.filter(Boolean).sort((a, b) => b.begunAt - a.begunAt);
 	}
 
-	async resume(sessionId, { signal } = {}) {
+	async resume(sessionId, { signal, onAir } = {}) {
 		const known = this.#takes.get(sessionId);
 		if (known) {
-			known.again();
+			known.again(onAir);
 			return known;
 		}
 		const stored = await this.#open(await this.#find(sessionId));
 		if (stored.row.server !== this.server) throw new ApiError('other_server', stored.row.server);
 		const unlock = await this.#shared.locks.acquire(sessionId);
 		if (unlock === null) {
-			const take = this.#take(stored.store, stored);
+			const take = this.#take(stored.store, stored, onAir);
 			take.standby(signal);
 			return take;
 		}
 		return this.#locked(unlock, stored.store, sessionId, (left) => { // as the tab before left it
 			if (!left) throw new ApiError('unknown_take', '');
-			return this.#run(stored.store, left, unlock);
+			return this.#run(stored.store, left, unlock, onAir);
 		});
 	}
 
@@ -256,6 +257,13 @@ class Client {
 	follow(options) {
 		const { WebSocket, token } = this.#shared;
 		const follower = new Follower({ server: this.server, token, WebSocket, ...options }, () => this.#followers.delete(follower));
+		this.#followers.add(follower);
+		return follower;
+	}
+
+	followShow(show, { onChange }) {
+		const { WebSocket, token } = this.#shared;
+		const follower = new ShowFollower({ server: this.server, token, WebSocket, api: this.api, show, onChange }, () => this.#followers.delete(follower));
 		this.#followers.add(follower);
 		return follower;
 	}

@@ -4,4 +4,4 @@
 export const MENDED_BY_START = new Set(['bytes_missing', 'binary_without_session', 'no_session', 'session_open']);
 // Final, but over when their cause is; nothing is lost by trying again.
 export const RESUMABLE = new Set(['unauthorized', 'token_expired', 'token_revoked', 'forbidden_scope', 'forbidden_origin', 'file_permission',
-	'file_unreadable', 'store_failed']);
+	'file_unreadable', 'store_failed', 'show_on_air', 'show_stopped', 'show_ended']);

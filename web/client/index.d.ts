@@ -44,8 +44,9 @@ export interface Client {
 	 * If another tab owns it, the take is `standby` until that tab goes (or `signal` aborts): see TakeState.link.
 	 * Rejects with `unknown_take` if this device does not know it, `other_server` if it is another server's, and for a file with
 	 * `file_permission` (call it in a click), `file_changed` or `file_unreadable`.
+	 * `onAir`: a take of a show goes on air with it. Without that it is only recorded to its end (one that is at work stays as it is).
 	 */
-	resume(sessionId: string, options?: { signal?: AbortSignal }): Promise<Take>;
+	resume(sessionId: string, options?: { signal?: AbortSignal; onAir?: boolean }): Promise<Take>;
 	/** What is still kept of an unfinished take, without resuming it; see Take.localCopy. */
 	localCopy(sessionId: string): Promise<LocalCopy>;
 	/** Forgets a take on this device. What the server has of it stays there. Rejects with `busy` while another tab owns it. */
@@ -60,6 +61,8 @@ export interface Client {
 	/** Asks the browser not to evict what is kept. true: granted. Also asked by begin(). */
 	persist(): Promise<boolean>;
 	follow(options: FollowOptions): Follower;
+	/** One show, on air or not. */
+	followShow(show: string, options: { onChange: (view: ShowView) => void }): ShowFollower;
 	/** Try now instead of waiting: the user asked, or the network is known to be back (the `online` event is heard by itself). */
 	reconnect(): void;
 	/** Lets go of all takes, locks and stores. What is kept stays for the next visit. */
@@ -76,6 +79,8 @@ export interface StartOptions {
 	ts?: number;
 	track?: string;
 	tracks?: string[];
+	/** The show that goes on air with it, at once. */
+	show?: string;
 }
 
 export interface FileOptions {
@@ -89,6 +94,8 @@ export interface FileOptions {
 
 export interface Take {
 	readonly sessionId: string;
+	/** The show that it was begun for, else null. */
+	readonly show: string | null;
 	/** The newest state; a new object at each change, never changed itself. */
 	readonly state: TakeState;
 	/** Calls back now and at every change (changes within one turn are told once). Returns what unsubscribes. */
@@ -121,7 +128,8 @@ export interface Take {
 	release(): Promise<void>;
 	/** Forgets it on this device, also after a problem. What the server has stays there. */
 	discard(): Promise<void>;
-	reconnect(): void;
+	/** `onAir`: it goes on air (or off, and is recorded to its end), if it was begun for a show. */
+	reconnect(options?: { onAir?: boolean }): void;
 }
 
 /**
@@ -175,6 +183,16 @@ export interface TakeState {
 	problem: Problem | null;
 	/** Set when saved. */
 	saved: { id: string; bytes: number; sha256: string; url: string } | null;
+	/** It is to be on air: begun for a show, and not only recorded to its end. */
+	onAir: boolean;
+	/** What the server last said of its show. While `show.recording` is `recording_failed` it is broadcast, and in no recording. */
+	show: Show | null;
+	/** The version of the show that it is recorded as; null before that is known, and without a show. */
+	version: number | null;
+	/** While the link is lost: the show stays on air at least until then (Date.now's clock). */
+	graceEndsAt: number | null;
+	/** Of safeBytes: were broadcast, but are in no recording, because the server's storage had failed. */
+	unrecordedBytes: number;
 }
 
 /**
@@ -187,7 +205,10 @@ export interface TakeState {
  *   taken_over_here   another tab of this device took it (only where Web Locks are missing)
  *   file_unreadable, file_changed, file_permission   of sendFile
  *   store_failed      the device's store can't be read
- * `unauthorized`, `token_*`, `forbidden_scope`, `file_unreadable` and `store_failed` are over when their cause is (`resumable`): reconnect().
+ *   show_ended        the show was stopped from elsewhere
+ *   not_recorded      the show was ended while it was not recorded: what follows safeBytes is on this device alone
+ * Of a show also `show_on_air` (somebody else is on air) and `show_stopped` (it was stopped while this start waited).
+ * `unauthorized`, `token_*`, `forbidden_scope`, `file_unreadable`, `store_failed` and `show_*` are over when their cause is (`resumable`): reconnect().
  * resume() tries again whatever the problem was, also after `taken_over`.
  */
 export interface Problem {
@@ -226,6 +247,7 @@ export interface UnfinishedTake {
 	problem: Problem | null;
 	/** The file's name for sendFile(), else null. */
 	file: string | null;
+	show: string | null;
 }
 
 export interface LocalCopy {
@@ -274,6 +296,44 @@ export interface Follower {
 	close(): void;
 }
 
+/** A named place on air. */
+export interface Show {
+	show: string;
+	/** `waiting`: its host's link is lost, and may come back for `graceLeftMs`. */
+	state: 'off' | 'live' | 'waiting';
+	/** Of the present recording, off air of the last one; 0 and null if there never was one. */
+	version: number;
+	id: string | null;
+	since: number | null;
+	graceLeftMs: number | null;
+	/** `recording_failed`: on air all the same; `error` says why. */
+	recording: 'recording' | 'none' | 'recording_failed';
+	error: { code: Code; message: string } | null;
+	/** Off air it has none of these. */
+	owner: string | null;
+	name: string | null;
+	mime: string | null;
+	/** Of what plays; '' if nobody said. */
+	title: string;
+	listeners: number;
+}
+
+export interface ShowView {
+	/** `polling`: asked for every few seconds, because there is no live link. */
+	link: 'connecting' | 'live' | 'polling' | 'waiting' | 'stopped';
+	reason: Code | null;
+	message: string;
+	retryAt: number | null;
+	/** null before the first answer. */
+	show: Show | null;
+}
+
+export interface ShowFollower {
+	readonly view: ShowView;
+	reconnect(): void;
+	close(): void;
+}
+
 export interface ServerStatus {
 	freeBytes: number;
 	totalBytes: number;
@@ -316,6 +376,9 @@ export interface Recording {
 	/** Its way to a bucket; `key` is the object's name there, `error` of the last attempt. null: none is asked for. */
 	push: { state: 'queued' | 'pushing' | 'done' | 'failed'; revision: number; key: string | null; error: { code: Code; message: string } | null } | null;
 	originalRemoved: boolean;
+	/** The show that it is a version of. */
+	show: string | null;
+	version: number | null;
 }
 
 /** What a recording has, each with an address of its own. */
@@ -340,7 +403,7 @@ export interface Api {
 		version: string; time: number; freeBytes: number; totalBytes: number; reserveBytes: number; secure: boolean; lan: boolean;
 		grant: { subject: string; scopes: string[]; local: boolean; expiresAt: number | null };
 	}>;
-	list(options?: { before?: string; search?: string; phase?: string }): Promise<{ items: Recording[]; next: string | null }>;
+	list(options?: { before?: string; search?: string; phase?: string; show?: string }): Promise<{ items: Recording[]; next: string | null }>;
 	get(id: string): Promise<Recording>;
 	rename(id: string, name: string): Promise<Recording>;
 	delete(id: string): Promise<void>;
@@ -353,6 +416,14 @@ export interface Api {
 	/** One pairing. `nonce` is made here and kept over the tries of this call: a lost reply is asked for again. */
 	pair(pairing: string, options?: { nonce?: string; device?: string; token?: string | null }):
 		Promise<{ token: string; subject: string; scopes: string[]; expiresAt: number }>;
+	/** What is on air. */
+	shows(): Promise<{ items: Show[] }>;
+	show(show: string): Promise<Show>;
+	/** Off the air at once; null: it never was on it. */
+	stopShow(show: string): Promise<{ stopped: { show: string; version: number; id: string } | null }>;
+	/** The address of its stream for a media element, which can't send a token. */
+	signShow(show: string): Promise<{ url: string; expiresAt: number }>;
+	liveUrl(show: string): string;
 	lan(): Promise<Record<string, unknown>>;
 	trust(): Promise<Record<string, unknown>>;
 	/** Anything else: JSON in, JSON out, with the token. */

@@ -17,6 +17,7 @@ export class Ledger {
 	#chunks = []; // { part (number), at, bytes }: not yet in the store, in order
 	#fresh = []; // just stored, still here until settle(): may be sent without reading them back
 	#next; // number of the next part
+	#dropping = { part: -1, to: 0 }; // what the store was told last
 
 	/** `parts`: as loaded from the store: [{ number, base, from, kept, mime, ext }], at least one. */
 	constructor(parts, next) {
@@ -144,9 +145,17 @@ export class Ledger {
 		return gone;
 	}
 
-	/** The store was told to drop what is below `local` of the first part: from now on that can't be counted on. */
-	dropping(local) {
-		this.parts[0].from = Math.max(this.parts[0].from, local);
+	/**
+	 * The server has `bytes`: what the store may drop now, { part, to }, if that is `least` or more than before; else null. From now on
+	 * it can't be counted on.
+	 */
+	droppable(bytes, least) {
+		const [first] = this.parts;
+		const to = Math.min(bytes - first.base, first.kept);
+		if (to - (this.#dropping.part === first.number ? this.#dropping.to : 0) < least) return null;
+		this.#dropping = { part: first.number, to };
+		first.from = Math.max(first.from, to);
+		return this.#dropping;
 	}
 
 	/** It did, and holds [from, to). */

@@ -17,11 +17,14 @@
 //   drop { part, to, hard }                  → dropped { part, from, to }; `hard`: give space back even if it costs
 //   dropPart { part }, dropAll, remove       no answer
 // The store does what it is told in this order.
+import { Air, savedProblem } from './air.js';
 import { MENDED_BY_START, RESUMABLE } from './codes.js';
 import { Ledger } from './ledger.js';
 import { DROP_BYTES, MESSAGE_BYTES, NOTE_MS, READ_BYTES, STALE_STARTS, STORE_RETRY_MS, WINDOW_BYTES } from './limits.js';
 import { Link } from './link.js';
+import { Reader } from './reader.js';
 import { RowKeeper } from './rows.js';
+import { viewOf } from './view.js';
 
 export class TakeMachine {
 	link = 'idle';
@@ -38,6 +41,7 @@ export class TakeMachine {
 	ended; // no more bytes come
 	aborting; // it is thrown away: the reason, or null
 	ledger;
+	air; // its show
 
 	#options;
 	#meta; // what does not change of the stored row
@@ -49,30 +53,29 @@ export class TakeMachine {
 	#cur = 0; // part that is being sent
 	#next = 0; // position of the next byte to send; readTo: the highest that it was
 	#readTo = 0;
-	#finalSent = false; // `end` or `abort`
-	#reading = false;
-	#read = null; // { part, at, bytes }
+	#final = null; // end, stop or abort: was sent on this connection
+	#reader = new Reader();
 	#appending = null;
 	#rows = new RowKeeper();
 	#storeRetryAt = Infinity;
 	#noteAt = Infinity;
-	#droppedTo = 0;
 	#written = false; // in this page
 	#lost = false; // the store belongs to somebody else
 	#known; // a server may have heard of it
 
 	/**
 	 * `row`: as stored, or for a new take { server, start, parts: [{ number: 0, base: 0, mime, ext }] }. `held`: what the store has of
-	 * each part: { number: { from, to } }. Options: random, keptIn, memoryLimit; window, message, read, drop as the limits above.
+	 * each part: { number: { from, to } }. Options: random, keptIn, memoryLimit, onAir; window, message, read, drop as the limits above.
 	 */
 	constructor(row, held, options) {
-		const { id = null, ended = false, aborting = null, overrun = false, safe = 0, problem = null, parts, next, ...rest } = row;
+		const { id = null, ended = false, aborting = null, overrun = false, safe = 0, problem = null, unrecorded = 0, parts, next, ...rest } = row;
 		this.#options = {
-			memoryLimit: Infinity, keptIn: 'opfs', random: Math.random,
+			memoryLimit: Infinity, keptIn: 'opfs', random: Math.random, onAir: true,
 			window: WINDOW_BYTES, message: MESSAGE_BYTES, read: READ_BYTES, drop: DROP_BYTES, ...options,
 		};
 		this.#conn = new Link(this.#options.random);
 		this.#meta = rest;
+		this.air = new Air(rest.start.show, this.#options.onAir, unrecorded);
 		this.id = id;
 		this.ended = ended;
 		this.aborting = aborting;
@@ -110,13 +113,13 @@ export class TakeMachine {
 
 	nextWake() {
 		if (this.done && this.link !== 'stopped') return Infinity;
-		return Math.min(this.#conn.deadline, this.link === 'waiting' ? this.#conn.retryAt : Infinity, this.#storeRetryAt, this.#noteAt);
+		return Math.min(this.#conn.deadline, this.link === 'waiting' ? this.#conn.retryAt : Infinity, this.#storeRetryAt, this.#noteAt, this.air.askAt);
 	}
 
 	feed(event, now) {
 		this.#now = now;
 		switch (event.type) {
-		case 'connect': this.#connect(); break;
+		case 'connect': this.#connect(event.onAir); break;
 		case 'write': this.#write(event.bytes); break;
 		case 'refuse': this.refused ??= event.code; break;
 		case 'part': this.#addPart(event); break;
@@ -130,8 +133,8 @@ export class TakeMachine {
 		case 'appended': this.#appended(event); break;
 		case 'appendFailed': this.#appending = null; this.#storeTrouble(event.message ?? ''); break;
 		case 'metaDone': this.#metaDone(event); break;
-		case 'read': this.#reading = false; this.#read = event; break;
-		case 'readFailed': this.#reading = false; this.#stop(event.code ?? 'store_failed', event.message ?? ''); break;
+		case 'read': this.#reader.answered(event); break;
+		case 'readFailed': this.#reader.answered(null); this.#stop(event.code ?? 'store_failed', event.message ?? ''); break;
 		case 'dropped': this.ledger.dropped(event.part, event.from, event.to); break;
 		case 'tick': this.#tick(); break;
 		default: throw new Error(`unknown event ${event.type}`);
@@ -146,10 +149,11 @@ export class TakeMachine {
 
 	// What the user does
 
-	#connect() {
+	#connect(onAir = this.air.wanted) {
 		if (this.link === 'saved' || this.link === 'aborted' || this.link === 'released' || this.#lost) return;
 		if (this.problem !== null) this.#note();
 		this.problem = null;
+		this.air.wanted = onAir && this.#meta.start.show !== undefined;
 		this.#conn.fresh();
 		this.#drop();
 		this.#open();
@@ -204,8 +208,8 @@ export class TakeMachine {
 		this.#conn.starting(this.#now);
 		this.#known = true;
 		const part = this.#declaring >= 0 ? this.ledger.parts[this.#declaring] : null;
-		const message = { type: 'start', ...this.#meta.start, resume: this.id !== null, from: part?.base ?? this.ledger.heldFrom };
-		if (this.aborting !== null) message.from = 0; // nothing will be sent: any length is right
+		const from = this.aborting !== null ? 0 : part?.base ?? this.ledger.heldFrom; // to abort, nothing will be sent: any length is right
+		const message = { type: 'start', ...this.air.names(this.#meta.start, this.#now, this), resume: this.id !== null, from };
 		if (part) Object.assign(message, { part: true, mime: part.mime, ext: part.ext });
 		if (token !== null) message.token = token;
 		this.#out.push({ type: 'send', message });
@@ -213,30 +217,33 @@ export class TakeMachine {
 
 	#received(message) {
 		this.#conn.heard();
+		this.air.heard(this.#now);
 		switch (message.type) {
 		case 'started': this.#started(message); break;
 		case 'ack': this.#ack(message.bytes); break;
 		case 'saved': this.#finished(message); break;
-		case 'aborted': this.#aborted(message.reason ?? ''); break;
+		case 'aborted': this.#over('aborted', message.reason ?? ''); break;
+		case 'status': if (message.of === 'show') this.air.said(message); break;
+		case 'moved': this.#moved(message); break;
+		case 'stopped': this.#offAir(); break;
 		case 'error': this.#error(message); break;
 		default: // a newer server may say more than we know
 		}
 	}
 
-	#started({ id, bytes, heartbeatMs }) {
+	#started(message) {
+		const { id, bytes, heartbeatMs } = message;
 		if (this.#conn.stage !== 'starting') return;
-		if (!(bytes >= 0)) {
-			this.#unlink('protocol', '');
-			return;
-		}
+		if (!(bytes >= 0)) return this.#unlink('protocol', '');
 		if (this.id !== null && this.#declaring < 0) this.reconnects += 1;
 		if (this.id !== id) {
 			this.id = id;
 			this.#note();
 		}
 		this.#conn.attached(heartbeatMs);
-		this.#finalSent = false;
-		this.#read = null;
+		const unrecorded = this.air.started(message, this.safe);
+		this.#final = null;
+		this.#reader.forget();
 		this.link = 'sending';
 		if (this.aborting !== null) return;
 		const declared = this.#declaring >= 0 && this.ledger.parts[this.#declaring].base === bytes ? this.#declaring : -1;
@@ -248,7 +255,7 @@ export class TakeMachine {
 		}
 		this.#cur = place.i;
 		this.#next = bytes;
-		this.#progress(bytes);
+		if (!unrecorded) this.#progress(bytes);
 		if (place.boundary) this.#declare(this.#cur);
 	}
 
@@ -281,35 +288,44 @@ export class TakeMachine {
 		for (const part of gone) this.#out.push({ type: 'dropPart', part });
 		if (gone.length > 0) {
 			this.#cur -= gone.length;
-			this.#droppedTo = 0;
 			this.#note();
 		}
 		this.#noteEnd();
-		const first = this.ledger.parts[0];
-		const to = Math.min(bytes - first.base, first.kept);
-		if (!this.#lost && to - this.#droppedTo >= (this.deviceFull ? 1 : this.#options.drop)) {
-			this.#droppedTo = to;
-			this.ledger.dropping(to);
-			this.#out.push({ type: 'drop', part: first.number, to, hard: this.deviceFull });
-		}
+		const drop = this.ledger.droppable(bytes, this.deviceFull ? 1 : this.#options.drop);
+		if (drop !== null && !this.#lost) this.#out.push({ type: 'drop', ...drop, hard: this.deviceFull });
 	}
 
 	#finished(message) {
-		const { total } = this.ledger;
 		const { id, bytes, sha256, url } = message;
 		this.saved = { id, bytes, sha256, url };
 		this.id = id;
-		this.safe = Math.min(bytes, total);
-		if (this.aborting !== null) this.#leave('aborted'); // it was finished before: that can't be undone here
-		else if (bytes < total) this.#stop('saved_short', '', bytes);
-		else if (bytes > total && !this.#overrun) this.#stop('server_has_more', '', bytes);
-		else if (!this.ended && this.#written) this.#stop('sealed', '', bytes); // what the recorder still gives is kept here
+		this.safe = Math.min(bytes, this.ledger.total);
+		this.#over(savedProblem({ bytes, total: this.ledger.total, overrun: this.#overrun, ended: this.ended, written: this.#written,
+			show: this.#meta.start.show !== undefined }), '', bytes);
+	}
+
+	/** The server is done with it; `problem`: if not as it should be. */
+	#over(problem, message = '', bytes = null) {
+		if (this.aborting !== null) this.#leave('aborted'); // what was finished before can't be undone here
+		else if (problem !== null) this.#stop(problem, message, bytes);
 		else this.#leave('saved');
 	}
 
-	#aborted(reason) {
-		if (this.aborting !== null) this.#leave('aborted');
-		else this.#stop('aborted', reason);
+	/** Space is back: what lies between the last acknowledged byte and this one is in no recording, and never will be. */
+	#moved(message) {
+		const { id, from } = message;
+		if (this.#conn.stage !== 'attached') return;
+		if (!(from >= this.ledger.heldFrom && from <= this.#next)) return this.#unlink('protocol', '');
+		this.air.moves(message, Math.max(0, from - this.safe));
+		this.id = id;
+		this.#progress(from);
+		this.#note();
+	}
+
+	/** The show has ended, while nothing was recorded or by `stop`. */
+	#offAir() {
+		if (this.#conn.stage !== 'attached') return;
+		this.#over(!this.ended ? 'show_ended' : this.safe < this.ledger.total ? 'not_recorded' : null);
 	}
 
 	#error({ code, message = '', retry, bytes = null }) {
@@ -324,9 +340,10 @@ export class TakeMachine {
 	/** Lets go of the socket, which may be half dead: nothing that it still says counts. */
 	#drop() {
 		if (this.#conn.stage !== 'closed') this.#out.push({ type: 'close' });
+		if (this.#conn.stage === 'attached') this.air.lost(this.#now);
 		this.#conn.closed();
 		this.#declaring = -1;
-		this.#read = null;
+		this.#reader.forget();
 	}
 
 	/** The link is of no more use: another one after a wait. */
@@ -372,22 +389,27 @@ export class TakeMachine {
 		if (this.#conn.stage !== 'attached') return;
 		if (this.aborting !== null) this.#sendFinal({ type: 'abort', reason: this.aborting.slice(0, 200) || undefined });
 		else while (this.#sendSome());
-		if (this.#conn.stage === 'attached' && (this.#next > this.safe || this.#finalSent)) this.#conn.owes(this.#now);
+		if (this.#conn.stage !== 'attached') return;
+		const question = this.#final === null ? this.air.asks(this.#now) : null;
+		if (question !== null) this.#out.push({ type: 'send', message: question });
+		if (this.#final !== null || question !== null || !this.air.failed && this.#next > this.safe) this.#conn.owes(this.#now);
 	}
 
 	#sendFinal(message) {
-		if (!this.#finalSent) this.#out.push({ type: 'send', message });
-		this.#finalSent = true;
+		if (this.#final !== message.type) this.#out.push({ type: 'send', message });
+		this.#final = message.type;
 	}
 
 	/** One step; false when there is nothing more to do now. */
 	#sendSome() {
-		const room = this.#options.window - (this.#next - this.safe);
+		const room = this.air.failed ? Infinity : this.#options.window - (this.#next - this.safe);
 		const part = this.ledger.parts[this.#cur];
 		const local = this.#next - part.base;
 		if (local === part.emitted) return this.#partSent();
 		if (room <= 0) return false;
-		const bytes = this.#bytesAt(part, local);
+		// From memory alone only once the store knows, or can't be told, that the server may get ahead of it.
+		const unkept = this.deviceFull && this.#rows.overrun;
+		const bytes = this.ledger.inMemory(this.#cur, local, unkept) ?? this.#reader.at(part, local, this.#options.read, this.#out);
 		if (bytes === null) return false;
 		const message = bytes.subarray(0, Math.min(this.#options.message, room));
 		this.#out.push({ type: 'bytes', bytes: message });
@@ -395,28 +417,11 @@ export class TakeMachine {
 		return true;
 	}
 
-	/** Bytes to send from there on, from memory or as read from the store; null if they must be waited for. */
-	#bytesAt(part, local) {
-		// From memory alone only once the store knows, or can't be told, that the server may get ahead of it.
-		const unkept = this.deviceFull && this.#rows.overrun;
-		const bytes = this.ledger.inMemory(this.#cur, local, unkept);
-		if (bytes !== null) return bytes;
-		const read = this.#read;
-		if (read && read.part === part.number && read.at <= local && local < read.at + read.bytes.byteLength)
-			return read.bytes.subarray(local - read.at);
-		this.#read = null;
-		if (local < part.kept && !this.#reading) {
-			this.#reading = true;
-			this.#out.push({ type: 'read', part: part.number, at: local, length: Math.min(this.#options.read, part.kept - local) });
-		}
-		return null;
-	}
-
 	/** The part that was being sent has no more bytes: on to the next one's boundary, or to the end. */
 	#partSent() {
 		const after = this.ledger.after(this.#cur);
 		if (after < 0) {
-			if (this.ended) this.#sendFinal({ type: 'end', totalBytes: this.#next });
+			if (this.ended) this.#sendFinal(this.air.failed ? { type: 'stop' } : { type: 'end', totalBytes: this.#next });
 			return false;
 		}
 		if (this.safe < this.#next) return false;
@@ -440,7 +445,7 @@ export class TakeMachine {
 	#row() {
 		return {
 			...this.#meta, id: this.id, overrun: this.#overrun, safe: this.safe, problem: this.problem, aborting: this.aborting,
-			ended: this.ended && this.ledger.unkept === 0, // an end that the bytes before it may not survive is none
+			unrecorded: this.air.unrecorded, ended: this.ended && this.ledger.unkept === 0, // an end that the bytes before it may not survive is none
 			parts: this.ledger.rows(), next: this.ledger.nextNumber, changedAt: this.#now,
 		};
 	}
@@ -487,14 +492,6 @@ export class TakeMachine {
 
 	/** As in index.d.ts, without the sessionId. */
 	view() {
-		const { ledger } = this;
-		const memory = this.#options.keptIn === 'memory' ? ledger.total - this.safe : ledger.unkept;
-		const kept = Math.max(this.safe, ledger.total - memory);
-		return {
-			link: this.link, done: this.done, id: this.id, emittedBytes: ledger.total, keptBytes: kept, safeBytes: this.safe,
-			readBytes: Math.max(this.#readTo, this.safe), unsentBytes: kept - this.safe, keptIn: this.#options.keptIn, deviceFull: this.deviceFull, memoryBytes: memory,
-			writeRefused: this.refused, ended: this.ended, parts: ledger.last.number + 1, reason: this.reason, message: this.message,
-			retryAt: this.link === 'waiting' ? this.#conn.retryAt : null, reconnects: this.reconnects, problem: this.problem, saved: this.saved,
-		};
+		return viewOf(this, { keptIn: this.#options.keptIn, readTo: this.#readTo, retryAt: this.#conn.retryAt });
 	}
 }

@@ -23,19 +23,22 @@ export class Take {
 	#state;
 	#gone; // tells client.js
 	#waits = new AbortController();
+	#onAir;
 
-	/** `stored`: { row, held } as loaded, or of a new take. */
-	constructor(client, store, stored, gone) {
+	/** `stored`: { row, held } as loaded, or of a new take. `onAir`: one of a show goes on air, too. */
+	constructor(client, store, stored, gone, onAir = false) {
 		this.#client = client;
 		this.#store = store;
 		this.#gone = gone;
+		this.#onAir = onAir;
 		this.sessionId = stored.row.start.sessionId;
+		this.show = stored.row.start.show ?? null;
 		this.#machine = this.#machineFor(stored);
 		this.#state = { sessionId: this.sessionId, ...this.#machine.view() };
 	}
 
 	#machineFor({ row, held }) {
-		return new TakeMachine(row, held, { keptIn: this.#store.kind, memoryLimit: this.#client.memoryLimit });
+		return new TakeMachine(row, held, { keptIn: this.#store.kind, memoryLimit: this.#client.memoryLimit, onAir: this.#onAir });
 	}
 
 	get state() {
@@ -83,8 +86,9 @@ export class Take {
 	}
 
 	/** The user wants it to go on, whatever stopped it. */
-	again() {
-		if (this.#running && (!this.#machine.done || this.#machine.link === 'stopped')) this.feed({ type: 'connect' });
+	again(onAir) {
+		this.#onAir = onAir ?? this.#onAir;
+		if (this.#running && (!this.#machine.done || this.#machine.link === 'stopped')) this.feed({ type: 'connect', onAir });
 	}
 
 	feed(event) {
@@ -144,8 +148,8 @@ export class Take {
 		return () => this.#listeners.delete(listener);
 	}
 
-	reconnect() {
-		if (!this.#state.done || this.#state.problem?.resumable) this.again();
+	reconnect({ onAir } = {}) {
+		if (!this.#state.done || this.#state.problem?.resumable) this.again(onAir);
 	}
 
 	async release() {

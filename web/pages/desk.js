@@ -2,6 +2,7 @@
 // by page; after a lost link or a restart of the server it goes on where it was, with search, scroll and open renames as they
 // were. What may be out of date is said to be.
 import { openClient } from '../client/index.js';
+import { AirList } from './air_list.js';
 import { nameOf } from './finishing.js';
 import { QrPanel } from './qr.js';
 import { Row } from './rows.js';
@@ -36,6 +37,8 @@ let next = null; // cursor of the page behind those that were read
 let pagesRead = 0;
 let listRead = false;
 const search = { text: '', hits: new Set(), next: null, asked: 0, timer: null };
+const show = new URLSearchParams(location.search).get('show'); // only the recordings of this one
+const question = show === null ? {} : { show };
 
 const isLive = () => view.link === 'live';
 const clock = () => ({ now: performance.now(), wall: Date.now() + skew, live: isLive(), heardAt: (id) => takes.heardAt(id) });
@@ -73,37 +76,49 @@ const actions = {
 
 // --- deletion ---
 
-let asked = null; // the id that the dialog is about
+let asked = null; // the id that the dialog is about, or the show
 const deleting = new Set(); // ids that this page deletes now: their end is no news
 
-function askDelete(id) {
-	const take = takes.get(id);
-	asked = id;
-	setText(at('ask-title'), texts.deleteTitle(nameOf(take)));
-	setText(at('ask-text'), kindOf(take) === 'live' ? texts.deleteLive(bytesText(take.bytes))
-		: texts.deleteText(bytesText(take.bytes), dateText(take.createdAt)));
+/** `yes()` does it, and rejects with what is said then. */
+function ask({ title, text, yes, no, act }) {
+	setText(at('ask-title'), title);
+	setText(at('ask-text'), text);
+	setText(at('ask-yes'), yes);
+	setText(at('ask-no'), no);
 	at('ask-error').hidden = true;
 	at('ask-yes').disabled = false;
+	at('ask-yes').onclick = async () => {
+		at('ask-yes').disabled = true;
+		at('ask-error').hidden = true;
+		try {
+			await act();
+		} catch (error) {
+			setText(at('ask-error'), error.message);
+			at('ask-error').hidden = false;
+			at('ask-yes').disabled = false;
+		}
+	};
 	at('ask').showModal();
 	at('ask-no').focus();
 }
 
-async function deleteAsked() {
-	const id = asked;
+function askDelete(id) {
+	const take = takes.get(id);
+	asked = id;
+	ask({
+		title: texts.deleteTitle(nameOf(take)), yes: texts.deleteYes, no: texts.deleteNo, act: () => deleteAsked(id),
+		text: kindOf(take) === 'live' ? texts.deleteLive(bytesText(take.bytes)) : texts.deleteText(bytesText(take.bytes), dateText(take.createdAt)),
+	});
+}
+
+async function deleteAsked(id) {
 	const name = nameOf(takes.get(id));
 	const after = neighbour(id);
-	at('ask-yes').disabled = true;
-	at('ask-error').hidden = true;
 	deleting.add(id);
 	try {
 		await api.delete(id);
 	} catch (error) {
-		if (error.status !== 404 && error.status !== 410) {
-			setText(at('ask-error'), texts.deleteFailed(error.message));
-			at('ask-error').hidden = false;
-			at('ask-yes').disabled = false;
-			return;
-		}
+		if (error.status !== 404 && error.status !== 410) throw new Error(texts.deleteFailed(error.message), { cause: error });
 	} finally {
 		deleting.delete(id);
 	}
@@ -111,6 +126,25 @@ async function deleteAsked() {
 	removeTakes([id]);
 	focusOn(after);
 	voice.say(texts.sayDeleted(name));
+}
+
+// --- shows ---
+
+const air = new AirList({ api, section: at('shows'), list: at('shows-list'), onstop: askStop, say: (sentence) => voice.event(sentence) });
+
+function askStop({ show: name, listeners }) {
+	asked = null;
+	ask({
+		title: texts.airStopTitle(name), text: texts.airStopText(listeners), yes: texts.airStopYes, no: texts.airStopNo,
+		async act() {
+			await api.stopShow(name).catch((error) => {
+				throw new Error(texts.airStopFailed(error.message), { cause: error });
+			});
+			at('ask').close();
+			await air.ask();
+			at('takes-title').focus();
+		},
+	});
 }
 
 /** The row that takes over the focus when this one goes. */
@@ -124,7 +158,6 @@ function focusOn(li) {
 }
 
 at('ask-no').addEventListener('click', () => at('ask').close());
-at('ask-yes').addEventListener('click', deleteAsked);
 
 /** They are gone. A row in which somebody works says so, and stays until it is dismissed. */
 function removeTakes(ids) {
@@ -190,7 +223,7 @@ function drawList(shown) {
 
 function draw() {
 	const searching = search.text.trim() !== '';
-	const found = takes.found(search.text, search.hits);
+	const found = takes.found(search.text, search.hits, show);
 	const matching = new Set(found);
 	const shown = searching ? takes.sorted().filter((take) => matching.has(take) || rows.get(take.id)?.editing) : found;
 	drawList(shown);
@@ -198,10 +231,10 @@ function draw() {
 	at('list').toggleAttribute('data-long', shown.length > LONG_LIST);
 	at('more').hidden = !more;
 	at('legend').hidden = shown.length === 0;
-	setText(at('count'), !listRead ? texts.loading : searching ? texts.found(found.length, more) : texts.count(takes.size, more));
+	setText(at('count'), !listRead ? texts.loading : searching ? texts.found(found.length, more) : texts.count(found.length, more));
 	at('empty').hidden = !listRead || shown.length > 0;
-	setText(at('empty-text'), searching ? texts.emptySearch(search.text.trim()) : texts.empty);
-	setText(at('empty-more'), searching ? '' : texts.emptyMore);
+	setText(at('empty-text'), searching ? texts.emptySearch(search.text.trim()) : show === null ? texts.empty : texts.emptyShow(show));
+	setText(at('empty-more'), searching || show !== null ? '' : texts.emptyMore);
 }
 
 /** Reads again what was read, from the newest on, so that nothing that changed while the link was away is missed. */
@@ -219,7 +252,7 @@ async function readPages() {
 	let cursor;
 	try {
 		for (let page = 0; page < Math.max(1, pagesRead); page++) {
-			const answer = await api.list(cursor === undefined ? {} : { before: cursor });
+			const answer = await api.list({ ...question, before: cursor });
 			items.push(...answer.items);
 			cursor = answer.next ?? null;
 			if (cursor === null) break;
@@ -239,12 +272,12 @@ async function readPages() {
 async function readMore() {
 	const searching = search.text.trim() !== '';
 	const before = searching ? search.next : next;
-	const { asked: question } = search;
+	const { asked: turn } = search;
 	const last = at('list').lastElementChild;
 	setAttribute(at('more'), 'aria-disabled', 'true');
 	try {
-		const answer = await api.list(searching ? { search: search.text.trim(), before } : { before });
-		if (question !== search.asked) return;
+		const answer = await api.list({ ...question, search: searching ? search.text.trim() : undefined, before });
+		if (turn !== search.asked) return;
 		takes.page(answer.items, performance.now());
 		if (searching) {
 			for (const { id } of answer.items) search.hits.add(id);
@@ -272,11 +305,11 @@ at('more').addEventListener('click', () => {
 async function askSearch(spoken = true) {
 	const text = search.text.trim();
 	search.asked += 1;
-	const question = search.asked;
+	const turn = search.asked;
 	if (text === '') return;
 	try {
-		const answer = await api.list({ search: text });
-		if (question !== search.asked) return;
+		const answer = await api.list({ ...question, search: text });
+		if (turn !== search.asked) return;
 		takes.page(answer.items, performance.now());
 		search.hits = new Set(answer.items.map(({ id }) => id));
 		search.next = answer.next ?? null;
@@ -284,7 +317,7 @@ async function askSearch(spoken = true) {
 		draw();
 		if (spoken) voice.say(at('count').textContent);
 	} catch (error) {
-		if (question === search.asked && error.status !== 0) complain(texts.listFailed(error.message));
+		if (turn === search.asked && error.status !== 0) complain(texts.listFailed(error.message));
 	}
 }
 
@@ -312,15 +345,18 @@ at('search').addEventListener('keydown', (event) => {
 // --- the link ---
 
 function tell(changed, first) {
+	let ofShows = false;
 	for (const take of changed) {
 		const kind = take.phase === 'complete' ? 'ready' : kindOf(take);
 		const before = kinds.get(take.id);
 		if (before === kind) continue;
 		kinds.set(take.id, kind);
+		ofShows ||= typeof take.show === 'string';
 		if (first) continue;
 		if (before !== undefined) voice.event(texts.sayState[kind](nameOf(take), take.error?.message ?? finish.noReason));
 		else if (kind === 'live') voice.event(texts.sayStarted(nameOf(take)));
 	}
+	if (ofShows) air.ask();
 }
 
 /** Deleted by somebody else. */
@@ -410,6 +446,7 @@ function lock(code) {
 	setText(at('locked-why'), texts.lockedWhy[code]);
 	at('locked').hidden = false;
 	at('takes').hidden = true;
+	at('shows').hidden = true;
 	at('banner').hidden = true;
 	at('link').hidden = true;
 	qr.stop();
@@ -425,6 +462,8 @@ at('locked-form').addEventListener('submit', (event) => {
 async function begin() {
 	at('search').value = new URL(location.href).searchParams.get('search') ?? '';
 	if (at('search').value) searchChanged();
+	at('filter').hidden = show === null;
+	setText(at('filter-text'), texts.filtered(show));
 	draw();
 	try {
 		const server = await api.server();
@@ -440,6 +479,7 @@ async function begin() {
 	follower = client.follow({ onChange: viewChanged });
 	refresh();
 	qr.start();
+	air.begin();
 	setInterval(() => {
 		for (const row of rows.values()) {
 			const kind = kindOf(row.take);

@@ -66,17 +66,17 @@ export class Live {
 	}
 
 	/**
-	 * Begins a take, or the next part of `take`. `open` resolves with { stream, soundless }. Rejects with the error of the device (or of
+	 * Begins a take (on air with `show`), or the next part of `take`. `open` resolves with { stream, soundless }. Rejects with the error of the device (or of
 	 * the client), and everything is as before.
 	 */
-	async begin({ source, open, name, take = null }) {
+	async begin({ source, open, name, show, take = null }) {
 		const before = this.stage;
 		this.#to('asking');
 		let stream = null;
 		try {
 			const opened = await open();
 			stream = opened.stream;
-			await this.#start(opened, source, name, take);
+			await this.#start(opened, source, { name: name || undefined, ...(show && { show }) }, take);
 		} catch (error) {
 			for (const track of stream?.getTracks() ?? []) track.stop();
 			if (this.stage === 'asking') this.#to(before);
@@ -84,7 +84,7 @@ export class Live {
 		}
 	}
 
-	async #start({ stream, soundless }, source, name, take) {
+	async #start({ stream, soundless }, source, more, take) {
 		const recorder = this.#make({
 			stream,
 			video: stream.getVideoTracks().length > 0,
@@ -92,9 +92,10 @@ export class Live {
 			onchange: () => this.#recorderChanged(recorder),
 		});
 		const kind = { mime: recorder.mime, ext: extensionOf(recorder.mime) };
-		if (take === null) this.#adopt(await this.#client.begin({ ...kind, name: name || undefined }));
+		if (take === null) this.#adopt(await this.#client.begin({ ...kind, ...more }));
 		else {
 			if (take !== this.take) this.#adopt(take);
+			if (take.show && !take.state.onAir) take.reconnect({ onAir: true });
 			if (take.state.emittedBytes > 0) take.part(kind);
 		}
 		Object.assign(this, { recorder, source, stream, soundless, why: null, error: null, hidden: null });
@@ -110,7 +111,7 @@ export class Live {
 		this.take = take;
 		this.state = take.state;
 		take.onState((state) => {
-			if (this.take !== take) return;
+			if (this.take !== take || state.link === 'released') return; // let go of: what it came to is known
 			this.state = state;
 			if (state.done) this.#takeDone();
 			this.#onchange(this);

@@ -135,9 +135,11 @@ function showFacts() {
 	];
 	const type = (file?.mime ?? take.mime ?? '').replace(/;\s*codecs=/, ', ');
 	if (type !== '') facts.push(fact(texts.type, type));
+	if (take.show) facts.push(fact(texts.show, element('a', { href: `/?show=${encodeURIComponent(take.show)}` }, texts.showVersion(take.show, take.version))));
 	if (take.ref) facts.push(fact(texts.ref, take.ref));
 	if (file && !file.asIs) facts.splice(3, 0, fact(texts.sizeOriginal, bytesText(take.bytes)));
-	if ((file?.revision ?? take.revision) > 1) facts.push(fact(texts.version, String(file?.revision ?? take.revision)));
+	const revision = file?.revision ?? take.revision;
+	if (revision > 1) facts.push(take.show ? fact(texts.finishedTimes, texts.times(revision)) : fact(texts.version, String(revision)));
 	if (take.sha256) facts.push(element('div', { class: 'whole' }, element('dt', {}, texts.sha256), element('dd', { class: 'mono small' }, take.sha256)));
 	at('facts').replaceChildren(...facts);
 	at('facts').hidden = false;

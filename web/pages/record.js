@@ -2,12 +2,13 @@
 // screen. It never claims more than the server has confirmed: "safe" is what the server has on its disk.
 import { openClient } from '../client/index.js';
 import { at, bytesText, clockText, element, fillTexts, setAttribute, setText } from './ui.js';
-import { record as texts } from './texts.js';
+import { air as airWords, record as texts } from './texts.js';
 import { readToken, restoreToken } from './token.js';
 import { endedSentence, hiddenSentence, linkSentence, mediaSentence, minutesText, notices, problemSentence, roomSentence,
 	wouldLose } from './words.js';
 import { USUAL_RATE, freeThere, minutesLeft } from './space.js';
 import { ability, listDevices, openSource } from './devices.js';
+import { AirPage, airTexts, showInAddress } from './record_air.js';
 import { Awake } from './awake.js';
 import { Files } from './files.js';
 import { Live } from './live.js';
@@ -15,6 +16,7 @@ import { Meter } from './meter.js';
 import { Pairing, grantOf } from './pairing.js';
 import { Unfinished } from './unfinished.js';
 import { Watch } from './watch.js';
+import { airProblem, isRemnant } from './words_air.js';
 import { saveCopy } from './copy.js';
 import { savedSays } from './finishing.js';
 
@@ -37,9 +39,10 @@ const ui = Object.fromEntries(['access', 'error', 'take', 'preview', 'level', 'l
 	'pause', 'stop', 'unfinished', 'takes', 'insecure', 'secure', 'files', 'fits'].map((id) => [id, at(id)]));
 const page = {
 	able: ability(), access: 'ok', accessSentence: '', accessKind: '', client: null, live: null, unfinished: null, awake: null, meter: null,
-	hereBytes: null, thereBytes: null, loudness: 0, name: '', begunAt: 0, watch: null,
+	hereBytes: null, thereBytes: null, loudness: 0, name: '', begunAt: 0, watch: null, air: null, resuming: null,
 };
-fillTexts(texts.page);
+const show = showInAddress(location);
+fillTexts({ ...texts.page, ...(show ? airTexts(show) : {}) });
 
 // --- sentences of the page ---
 
@@ -72,9 +75,12 @@ function renderAccess(live) {
 	ui.access.hidden = sentence === '';
 }
 
-const mayRecord = () => page.able === 'live' && ['ok', 'away', 'paired'].includes(page.access);
+const mayRecord = () => page.able === 'live' && show !== '' && ['ok', 'away', 'paired'].includes(page.access);
 
 // --- what is on the screen ---
+
+/** Too little to be kept: of a show that did not go on air, or was ended from elsewhere. */
+const forgotten = (live) => live.take?.state.link === 'released';
 
 const LIGHTS = { sending: 'good', saved: 'good', released: 'good', waiting: 'warn', connecting: 'warn', stopped: 'bad' };
 
@@ -83,10 +89,10 @@ function render() {
 	if (live === null) return;
 	document.body.dataset.state = live.stage;
 	document.body.dataset.link = live.state?.link ?? 'idle';
-	ui.take.hidden = live.take === null;
+	ui.take.hidden = live.take === null || forgotten(live) && live.state.id === null;
 	ui.setup.hidden = page.able !== 'live' || live.busy && live.stage !== 'asking' || live.stage === 'interrupted';
 	ui.source.disabled = live.busy;
-	ui.files.hidden = live.busy || live.stage === 'interrupted';
+	ui.files.hidden = show !== null || live.busy || live.stage === 'interrupted';
 	renderAccess(live);
 	renderControls(live);
 	if (live.take !== null) {
@@ -94,9 +100,12 @@ function render() {
 		renderLink(live);
 		renderResult(live);
 	}
+	page.air?.render(live, { able: mayRecord() });
 	renderNotices(live);
 	renderRoom(live);
-	document.title = live.running ? texts.tab.recording(ui.elapsed.textContent) : texts.tab.other;
+	const { elapsed: { textContent: time } } = ui;
+	if (page.air) document.title = live.running ? airWords.tab.air(show, time) : airWords.tab.other(show);
+	else document.title = live.running ? texts.tab.recording(time) : texts.tab.other;
 }
 
 function renderControls(live) {
@@ -107,7 +116,7 @@ function renderControls(live) {
 	ui.record.hidden = on || interrupted;
 	ui['go-on'].hidden = !interrupted;
 	ui.pause.disabled = !live.running;
-	ui.pause.hidden = !on;
+	ui.pause.hidden = !on || page.air !== null; // listeners would hear nothing, and not know why
 	ui.stop.disabled = !live.running && !interrupted;
 	ui.stop.hidden = !on && !interrupted;
 	setText(ui.pause, live.stage === 'paused' ? texts.resume : texts.page.pause);
@@ -121,13 +130,14 @@ function renderFigures(live) {
 	setText(ui.part, texts.take.part(live.part));
 	ui.part.hidden = live.part < 2;
 	setText(ui.recorded, bytesText(live.emitted));
-	setText(ui.safe, bytesText(state.safeBytes));
-	ui.progress.value = live.emitted === 0 ? 0 : state.safeBytes / live.emitted;
+	const safe = state.safeBytes - state.unrecordedBytes;
+	setText(ui.safe, bytesText(safe));
+	ui.progress.value = live.emitted === 0 ? 0 : safe / live.emitted;
 }
 
 function renderLink(live) {
 	const { state } = live;
-	setText(ui['link-text'], linkSentence(state, live.stage));
+	setText(ui['link-text'], page.air?.sentence(live) ?? linkSentence(state, live.stage));
 	ui.light.className = `dot ${LIGHTS[state.link] ?? ''}`;
 	ui.wait.hidden = !(state.link === 'waiting' && state.retryAt !== null || state.link === 'connecting' && state.reason !== null);
 	const seconds = Math.ceil((state.retryAt - Date.now()) / 1000);
@@ -145,7 +155,7 @@ function renderResult(live) {
 	setText(ui.original, ready ? texts.page.play : texts.page.result);
 	document.body.dataset.finish = page.watch?.waiting.state ?? '';
 	const left = state.emittedBytes > state.safeBytes;
-	ui.local.hidden = !left || live.busy || !STALLED.has(state.link);
+	ui.local.hidden = !left || forgotten(live) || live.busy || !STALLED.has(state.link);
 }
 
 function renderNotices(live) {
@@ -237,7 +247,7 @@ async function begin(take = null) {
 	if (live.take !== null && live.take !== take) page.unfinished.adopt(live.leave()); // it is sent on, in the list below
 	showAccess(page.access === 'paired' ? 'ok' : page.access);
 	try {
-		await live.begin({ source: choice.source, open: () => openSource(choice), name: ui.name.value.trim(), take });
+		await live.begin({ source: choice.source, open: () => openSource(choice), name: ui.name.value.trim(), show: show || undefined, take });
 	} catch (error) {
 		if (error instanceof DOMException) complain(mediaSentence(error, choice.source));
 		else unexpected(error);
@@ -245,6 +255,7 @@ async function begin(take = null) {
 		(live.stage === 'interrupted' ? ui['go-on'] : ui.record).focus();
 		return;
 	}
+	page.air?.began();
 	if (take === null) Object.assign(page, { name: ui.name.value.trim(), begunAt: Date.now() });
 	remember(choice);
 	watch(live);
@@ -252,6 +263,26 @@ async function begin(take = null) {
 	ui.stop.focus({ preventScroll: true }); // it stands at the bottom of the screen
 	showDevices(); // now their names are known
 	askDevice();
+}
+
+/** Begins a take; of a show that waits for one of this device's, goes on with that. */
+async function start() {
+	const own = page.air?.take ?? null;
+	page.resuming = own?.sessionId ?? null;
+	try {
+		await begin(own && await page.client.resume(own.sessionId, { onAir: true }));
+	} finally {
+		page.resuming = null;
+	}
+}
+
+/** A show is on air at once, if nothing is in the way and nobody else is on air. */
+async function startShow() {
+	await page.air.follow();
+	await page.air.look();
+	render();
+	if (page.air.may({ able: page.able, access: mayRecord() ? 'ok' : page.access, source: chosen().source })) await start();
+	page.unfinished.look();
 }
 
 function watch(live) {
@@ -318,7 +349,9 @@ function stageChanged(live, before) {
 		if (before !== 'asking') complain(endedSentence(live.why, live.source, live.error));
 		ui['go-on'].focus();
 	} else if (live.stage === 'failed') {
-		complain(live.state.problem ? problemSentence(live.state.problem) : texts.problem.aborted);
+		const { problem } = live.state;
+		complain((page.air ? airProblem : problemSentence)(problem ?? { code: 'aborted' }));
+		if (page.air && isRemnant(live)) live.take.discard().catch(unexpected);
 	} else if (live.stage === 'finishing' && before === 'interrupted') {
 		complain('');
 	}
@@ -326,6 +359,7 @@ function stageChanged(live, before) {
 	else if (live.stage === 'failed') focusInstead(ui.record);
 	else if (live.stage === 'stopping' || live.stage === 'finishing') focusInstead(ui.take);
 	if (before === 'stopping') ui.name.value = '';
+	if (!live.busy && live.stage !== 'interrupted' && live.take !== null) page.air?.ended();
 }
 
 async function save() {
@@ -343,13 +377,13 @@ async function save() {
 function listen() {
 	ui.setup.addEventListener('submit', (event) => {
 		event.preventDefault();
-		if (!ui.record.disabled) begin();
+		if (!ui.record.disabled) start().catch(unexpected);
 	});
 	ui.setup.addEventListener('change', () => {
 		showSource(chosen().source);
 		render();
 	});
-	ui['go-on'].addEventListener('click', () => begin(page.live.take));
+	ui['go-on'].addEventListener('click', () => begin(page.air?.failed ? null : page.live.take));
 	ui.pause.addEventListener('click', () => (page.live.stage === 'paused' ? page.live.resume() : page.live.pause()));
 	ui.stop.addEventListener('click', () => page.live.stop());
 	ui['try-now'].addEventListener('click', () => page.client.reconnect());
@@ -403,10 +437,12 @@ async function main() {
 	await restoreToken();
 	page.client = await openClient({ token: readToken, workerUrl: '/assets/store-worker.js' });
 	page.awake = new Awake({ onchange: () => render() });
+	if (show) page.air = new AirPage({ client: page.client, name: show, onchange: render });
 	page.live = new Live({ client: page.client, onchange: liveChanged });
 	page.unfinished = new Unfinished({
 		client: page.client, section: ui.unfinished, list: ui.takes, onGoOn: begin,
-		mayGoOn: () => mayRecord() && !page.live.busy, except: () => page.live.take?.sessionId ?? null,
+		mayGoOn: () => mayRecord() && !page.live.busy, except: () => page.live.take?.sessionId ?? page.resuming, show,
+		ready: () => page.air?.looked ?? true,
 	});
 	page.unfinished.onerror = unexpected;
 	const files = new Files({ client: page.client, onTake: (take) => page.unfinished.adopt(take), onError: complain });
@@ -423,10 +459,12 @@ async function main() {
 	else explain();
 	page.unfinished.look();
 	askDevice().then(render, unexpected);
+	if (show === '') complain(airWords.badName);
 	await pair();
 	setInterval(render, TICK_MS);
 	setInterval(() => askDevice().catch(() => {}), SPACE_MS);
 	setInterval(() => !pairing.pending && askServer(), SERVER_MS);
+	if (page.air) await startShow();
 }
 
 main().catch(unexpected);

@@ -20,7 +20,7 @@ function originText(take) {
 	if (typeof take.duration === 'number') parts.push(clockText(take.duration * 1000));
 	const names = (take.tracks ?? []).map(({ track }) => track);
 	if (names.length > 1) parts.push(texts.tracks(names.length, take.tracks.filter(({ attached }) => attached).length));
-	if (take.revision > 1) parts.push(texts.revision(take.revision));
+	if (take.revision > 1) parts.push((take.show ? texts.revisionOf : texts.revision)(take.revision));
 	return parts.join(' · ');
 }
 
@@ -73,7 +73,9 @@ export class Row {
 		this.word = element('span', { class: 'word' });
 		this.link = element('a', { href: `/play/${encodeURIComponent(take.id)}` });
 		this.title = element('h3', { class: 'name' }, this.link);
-		this.origin = element('p', { class: 'origin soft small' });
+		this.show = element('a', {});
+		this.originText = element('span', {});
+		this.origin = element('p', { class: 'origin soft small' }, this.show, this.originText);
 		this.why = element('p', { class: 'why small' });
 		this.step = element('p', { class: 'step small figure' });
 		this.warnings = element('p', { class: 'warnings small' });
@@ -113,7 +115,7 @@ export class Row {
 		setText(this.link, name);
 		setAttribute(this.link, 'title', texts.playOf(name));
 		setAttribute(this.play, 'aria-label', texts.playOf(name));
-		setText(this.origin, originText(take));
+		this.#updateOrigin();
 		setText(this.size, bytesText(take.bytes));
 		setText(this.time, dateText(take.createdAt));
 		setAttribute(this.time, 'datetime', new Date(take.createdAt).toISOString());
@@ -125,6 +127,16 @@ export class Row {
 		this.#updatePicture();
 		this.#updateDownloads(name);
 		this.tick();
+	}
+
+	#updateOrigin() {
+		const { show, version } = this.take;
+		this.show.hidden = typeof show !== 'string';
+		setText(this.originText, `${this.show.hidden ? '' : ' · '}${originText(this.take)}`);
+		if (this.show.hidden) return;
+		setText(this.show, texts.showVersion(show, version));
+		setAttribute(this.show, 'href', `/?show=${encodeURIComponent(show)}`);
+		setAttribute(this.show, 'title', texts.showOf(show));
 	}
 
 	#updateWork(kind) {

@@ -85,11 +85,12 @@ export class Takes {
 		return this.#sorted;
 	}
 
-	/** Those whose name or reference has `search` in it, or that the server found for it (`hits`, ids). */
-	found(search, hits) {
+	/** Those of `show` (null: of all) whose name or reference has `search` in it, or that the server found for it (`hits`, ids). */
+	found(search, hits, show = null) {
 		const wanted = folded(search.trim());
-		if (wanted === '') return this.sorted();
-		return this.sorted().filter((take) => hits.has(take.id) || [take.name, take.ref].some((text) => folded(text ?? '').includes(wanted)));
+		const all = show === null ? this.sorted() : this.sorted().filter((take) => take.show === show);
+		if (wanted === '') return all;
+		return all.filter((take) => hits.has(take.id) || [take.name, take.ref].some((text) => folded(text ?? '').includes(wanted)));
 	}
 }
 

@@ -1,8 +1,9 @@
 // The takes and files of this device that are not saved yet, each a row: what is left of it, what becomes of it, what can be done. What
 // needs nobody is done at once: the rest of each is sent.
 import { bytesText, element, setText } from './ui.js';
-import { record as texts } from './texts.js';
+import { air, record as texts } from './texts.js';
 import { linkSentence, problemSentence, unfinishedTitle } from './words.js';
+import { airProblem } from './words_air.js';
 import { saveCopy } from './copy.js';
 
 const LOOK_MS = 2000; // how soon a take is noticed whose tab was closed
@@ -23,16 +24,21 @@ export function shouldResume({ info, take, refused }, { hidden, freeMs }) {
 	return info.ended || info.keptBytes > info.safeBytes || info.file !== null;
 }
 
-/** The sentence under a row's title. */
-export function rowSentence({ info, take, state, refused }) {
+function openSentence(info, show) {
+	if (!info.show) return words.open;
+	return info.show === show ? air.row.openHere : air.row.open(info.show);
+}
+
+/** The sentence under a row's title. `show`: the one that the page is about. */
+export function rowSentence({ info, take, state, refused }, show = null) {
 	if (!info.here) return words.otherServer(info.server);
 	if (!take && info.owner === 'other') return words.elsewhere;
 	const problem = refused ?? state?.problem ?? (take ? null : info.problem);
-	if (problem) return problemSentence(problem);
+	if (problem) return info.show ? airProblem(problem) : problemSentence(problem);
 	const over = state?.done && state.link !== 'released';
 	const idle = !info.ended && !state?.ended && notSafe({ info, state }) === 0;
-	if (!over && idle) return words.open;
-	return state ? linkSentence(state, 'finishing') : words.open;
+	if (!over && idle) return openSentence(info, show);
+	return state ? linkSentence(state, 'finishing') : openSentence(info, show);
 }
 
 export class Unfinished {
@@ -41,17 +47,21 @@ export class Unfinished {
 	#list;
 	#onGoOn;
 	#mayGoOn;
+	#show; // that the page is about: null on the page of recordings
+	#ready; // before that nothing is touched
 	#rows = new Map(); // by sessionId: { info, take, state, freeSince, nodes }
 	#except = () => null; // the take that the page shows itself
 	#now;
 
-	constructor({ client, section, list, onGoOn, mayGoOn, except, now = () => Date.now() }) {
+	constructor({ client, section, list, onGoOn, mayGoOn, except, show = null, ready = () => true, now = () => Date.now() }) {
 		Object.assign(this, { onerror: () => {} });
 		this.#client = client;
 		this.#section = section;
 		this.#list = list;
 		this.#onGoOn = onGoOn;
 		this.#mayGoOn = mayGoOn;
+		this.#show = show;
+		this.#ready = ready;
 		this.#except = except;
 		this.#now = now;
 		setInterval(() => this.look(), LOOK_MS);
@@ -62,7 +72,7 @@ export class Unfinished {
 
 	/** Looks again at what this device has. */
 	async look() {
-		if (this.#looking) return;
+		if (this.#looking || !this.#ready()) return;
 		this.#looking = true;
 		try {
 			const found = await this.#client.unfinished();
@@ -80,6 +90,7 @@ export class Unfinished {
 
 	/** A take of this page that it no longer shows itself. */
 	adopt(take) {
+		if (take.state.link === 'released') return this.look(); // it was let go of
 		this.#waiting.set(take.sessionId, take);
 		return this.look();
 	}
@@ -131,7 +142,7 @@ export class Unfinished {
 	/** The row's take, resumed if it is not yet at work. */
 	async #take(row) {
 		if (row.take && !row.state.done) return row.take;
-		const take = await this.#client.resume(row.info.sessionId);
+		const take = await this.#client.resume(row.info.sessionId, row.info.show === null ? {} : { onAir: false });
 		this.#follow(row, take);
 		return take;
 	}
@@ -170,7 +181,7 @@ export class Unfinished {
 		const button = (name, what) => element('button', { type: 'button', class: 'button', hidden: true, onclick: () => this.#press(row, what) }, name);
 		const nodes = {
 			title, figures, bar, text, sure,
-			goOn: button(words.goOn, 'goOn'), finish: button(words.finish, 'finish'), save: button(words.save, 'save'),
+			goOn: button(row.info.show === null ? words.goOn : air.row.goOn, 'goOn'), finish: button(words.finish, 'finish'), save: button(words.save, 'save'),
 			discard: button(words.discard, 'discard'), yes: button(words.discardYes, 'yes'), no: button(words.discardNo, 'no'),
 			result: element('a', { class: 'button', hidden: true }, words.result),
 		};
@@ -231,15 +242,15 @@ export class Unfinished {
 		const mine = info.here && (row.take !== null || info.owner !== 'other');
 		const stuck = row.refused !== null || state?.link === 'stopped' || (info.problem !== null && row.take === null);
 		const elsewhere = row.take === null && info.owner === 'other' && !stuck;
-		setText(nodes.title, unfinishedTitle(info, elsewhere ? null : left, bytesText));
+		setText(nodes.title, (info.show ? air.row.title(info.show) : '') + unfinishedTitle(info, elsewhere ? null : left, bytesText));
 		nodes.figures.hidden = elsewhere;
 		nodes.bar.hidden = elsewhere;
 		setText(nodes.figures, (info.file ? words.fileFigures : words.figures)(bytesText(all), bytesText(all - left), bytesText(state?.readBytes ?? all - left)));
 		nodes.bar.value = all === 0 ? 0 : (all - left) / all;
-		setText(nodes.text, rowSentence(row));
+		setText(nodes.text, rowSentence(row, this.#show));
 		nodes.item.dataset.link = state?.link ?? (mine ? 'idle' : 'elsewhere');
 		const open = mine && !saved && !stuck && !info.ended && !state?.ended && info.file === null;
-		nodes.goOn.hidden = !open || row.asking || !this.#mayGoOn();
+		nodes.goOn.hidden = !open || row.asking || info.show !== this.#show || !this.#mayGoOn();
 		nodes.finish.hidden = !open || row.asking;
 		nodes.save.hidden = saved || elsewhere || row.asking || info.file !== null || left === 0 || (mine && !stuck && state?.link !== 'waiting');
 		nodes.discard.hidden = saved || row.asking || !(stuck || (mine && state?.link === 'waiting') || !info.here);

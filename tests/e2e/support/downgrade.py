@@ -7,8 +7,7 @@ RECORDINGS = ('source_url on_demand validator original_removed media_revision me
 
 SQL = '''
 BEGIN;
-DROP TABLE push_parts; DROP TABLE pushes; DROP TABLE push_sweeps;
-DROP INDEX recordings_show; DROP TABLE shows;
+DROP INDEX recordings_show; DROP TABLE shows; DROP TABLE push_parts; DROP TABLE pushes; DROP TABLE push_sweeps;
 DROP INDEX recordings_published; DROP INDEX recordings_originals; DROP INDEX jobs_state; DROP INDEX jobs_queued;
 DROP INDEX events_principal; DROP INDEX events_old;
 ALTER TABLE events DROP COLUMN principal; ALTER TABLE events DROP COLUMN newest;

@@ -2,6 +2,7 @@
 // screenshots. A scene gets the test (or what stands for it) and open(url, options) → Visit, and returns the visit when the
 // state is reached.
 import { execFileSync } from 'node:child_process';
+import { AIR_SCENES } from './scenes_air.mjs';
 import { ready, recordingNow, startStandin, take, unserved } from './standin.mjs';
 
 const MINUTE = 60_000;
@@ -202,4 +203,5 @@ export const SCENES = {
 		await seen.until('#none', 'no certificate');
 		return seen;
 	},
+	...AIR_SCENES,
 };

@@ -6,10 +6,11 @@ import http from 'node:http';
 import { basename, extname, join } from 'node:path';
 import { WebSocketServer } from 'ws';
 import { atEnd, ROOT } from './server.mjs';
+import { StandinShows } from './standin_shows.mjs';
 
 const TYPES = { '.html': 'text/html; charset=utf-8', '.css': 'text/css; charset=utf-8', '.js': 'text/javascript; charset=utf-8',
 	'.svg': 'image/svg+xml' };
-const PAGES = { 'desk.html': '/', 'record.html': '/record', 'trust.html': '/trust', 'play.html': '/play/' };
+const PAGES = { 'desk.html': '/', 'record.html': '/record', 'trust.html': '/trust', 'play.html': '/play/', 'listen.html': '/listen/' };
 const POLICY = "default-src 'self'; media-src 'self' blob:; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
 	+ "form-action 'self'; frame-ancestors 'none'";
 const PAGE_SIZE = 100;
@@ -39,7 +40,7 @@ export function take(fields = {}) {
 		owner: 'local', name: `Take ${made}`, phase: 'queued', attached: false, interrupted: false, revision: 1, bytes, sha256: null,
 		mime: 'video/webm;codecs=vp8,opus', error: null, attempt: 0, attempts: 3, progress: null, duration: null, warnings: [], file: null,
 		sourceUrl: null, fetch: null, originalRemoved: false, lastError: null, tracks: [{ track: 'main', bytes, attached: false, sealed: true }],
-		updatedAt: createdAt, graceLeftMs: null, ...fields, createdAt,
+		updatedAt: createdAt, graceLeftMs: null, show: null, version: null, ...fields, createdAt,
 	};
 }
 
@@ -57,6 +58,7 @@ export const finished = (one, { duration = 192.4, ...file } = {}) => ({
 export const recordingNow = (fields) => take({ phase: 'uploading', attached: true, revision: 0, createdAt: Date.now() - 75_000, ...fields });
 
 export class Standin {
+	shows = new StandinShows();
 	takes = new Map();
 	originals = new Map(); // id → { type, data }
 	files = new Map(); // id → the same, of the finished file
@@ -80,8 +82,11 @@ export class Standin {
 		this.http = http.createServer((request, response) => this.#answer(request, response));
 		const sockets = new WebSocketServer({ noServer: true, handleProtocols: () => 'holdfast.v1' });
 		this.http.on('upgrade', (request, socket, head) => sockets.handleUpgrade(request, socket, head, (ws) => {
-			ws.on('message', (data) => this.#heard(ws, JSON.parse(data)));
-			ws.on('close', () => this.#subscribers.delete(ws));
+			ws.on('message', (data, isBinary) => this.#refusesShow(ws, data, isBinary) || this.shows.message(ws, data, isBinary) || this.#heard(ws, JSON.parse(data)));
+			ws.on('close', () => {
+				this.#subscribers.delete(ws);
+				this.shows.gone(ws);
+			});
 		}));
 		this.sockets = sockets;
 		await new Promise((resolve) => this.http.listen(this.port ?? port, '127.0.0.1', resolve));
@@ -145,6 +150,14 @@ export class Standin {
 			if (wanted === 'all' || (id !== undefined && wanted === id)) ws.send(JSON.stringify(message));
 	}
 
+	/** A show is not followed by whom it knows by no token. */
+	#refusesShow(ws, data, isBinary) {
+		const { type, show } = isBinary ? {} : JSON.parse(data);
+		if (!this.refuse || type !== 'subscribe' || show === undefined) return false;
+		ws.send(JSON.stringify({ type: 'error', of: 'subscription', code: this.refuse[1], message: this.refuse[2], retry: false, show }));
+		return true;
+	}
+
 	#heard(ws, message) {
 		if (message.type !== 'subscribe') return;
 		if (this.refuse) {
@@ -164,7 +177,7 @@ export class Standin {
 	async #answer(request, response) {
 		const url = new URL(request.url, this.url);
 		const path = decodeURIComponent(url.pathname);
-		const file = this.#files.get(path.startsWith('/play/') ? '/play/' : path);
+		const file = this.#files.get(/^\/(?:play|listen)\//.exec(path)?.[0] ?? path);
 		if (file) {
 			response.writeHead(200, { 'content-type': file.type, 'content-security-policy': POLICY, 'x-content-type-options': 'nosniff',
 				'cache-control': 'no-cache' }).end(file.data);
@@ -172,6 +185,10 @@ export class Standin {
 		}
 		this.asked.push(`${request.method} ${request.url}`);
 		if (path.endsWith('/file') && request.headers.range === 'bytes=0-0') this.questions += 1;
+		if (path.startsWith('/live/')) {
+			this.shows.listen(request, response, path.slice(6));
+			return;
+		}
 		response.setHeader('cache-control', 'no-store');
 		const parts = [];
 		for await (const part of request) parts.push(part);
@@ -209,6 +226,8 @@ export class Standin {
 			freeBytes: this.free, totalBytes: 500 * GB, reserveBytes: 0.25 * GB }];
 		if (path === '/api/lan') return [200, this.lan];
 		if (path === '/api/lan/qr.svg') return [200, qrLike(url.searchParams.get('scheme') === 'http' ? this.lan.plainPairUrl : this.lan.pairUrl)];
+		const ofShows = this.shows.answer(method, path);
+		if (ofShows !== null) return ofShows;
 		if (path === '/api/recordings') return [200, this.#list(url.searchParams)];
 		const [, id, rest] = /^\/api\/recordings\/([^/]+)(?:\/(\w+))?$/.exec(path) ?? [];
 		const found = this.takes.get(id);
@@ -241,7 +260,8 @@ export class Standin {
 
 	#list(query) {
 		const search = (query.get('search') ?? '').toLowerCase();
-		const all = this.newest.filter(({ name }) => (name ?? '').toLowerCase().includes(search));
+		const show = query.get('show');
+		const all = this.newest.filter((one) => (one.name ?? '').toLowerCase().includes(search) && (show === null || one.show === show));
 		const from = query.get('before') ? all.findIndex(({ id }) => id === query.get('before')) + 1 : 0;
 		const items = all.slice(from, from + PAGE_SIZE);
 		return { items, next: from + PAGE_SIZE < all.length ? items.at(-1).id : null };
