@@ -226,7 +226,7 @@ struct mark_op {
 
 static enum err mark_run(struct catalog *c, struct catalog_op *op)
 {
-	return c->ops->show_failed(c, ((struct mark_op *)op)->air->show.name, 0);
+	return c->ops->show_failed(c, ((struct mark_op *)op)->air->show.name, 0, 0);
 }
 
 static void mark_done(struct engine *e, struct catalog_op *op)
