@@ -265,3 +265,31 @@ test('where anybody may listen no token is needed', options, async (t) => {
 	await seen.plays();
 	await seen.until('#who', /since/);
 });
+
+test('three lost links of 2, 10 and 25 s: one recording, and what a listener gets decodes without an error', { timeout: 180_000 }, async (t) => {
+	const name = show();
+	const proxy = await startProxy(t, server);
+	const page = await host(t, proxy, name);
+	await page.untilSafe(10_000);
+	const heard = [];
+	const stream = await fetch(`${server.url}/live/${name}`);
+	const ended = (async () => {
+		for await (const piece of stream.body) heard.push(piece);
+	})();
+	for (const seconds of [2, 10, 25]) {
+		proxy.mode = 'refuse';
+		proxy.cut();
+		await page.untilText('link-text', /The show waits \d+ s for you/);
+		await page.page.waitForTimeout(seconds * 1000); // so long the link is away
+		proxy.heal();
+		await onAir(page);
+		await page.page.waitForFunction(() => document.getElementById('recorded').textContent === document.getElementById('safe').textContent, null, { timeout: 30_000 });
+	}
+	const { id, bytes, state } = await page.finish(t, server);
+	await ended;
+	assert.deepEqual((await versions(server, name)).map((one) => one.id), [id]);
+	assert.deepEqual([state.interrupted, state.revision], [false, 1]);
+	const [sound] = await probe(t, Buffer.concat(heard)); // strict: without a complaint
+	const [all] = await probe(t, bytes);
+	assert.ok(Number(all.nb_read_frames) - Number(sound.nb_read_frames) < 100, `${sound.nb_read_frames} of ${all.nb_read_frames} frames: what came before it is all it has not`);
+});

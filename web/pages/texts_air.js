@@ -48,7 +48,7 @@ export const air = {
 
 	alarm: (why) => `The show is not recorded: ${why} The broadcast goes on, and listeners notice nothing. Free some space on the server; the recording then goes on by itself, as the next version.`,
 	again: (version, amount) => `It is recorded again, as version ${version}. ${amount} before that were broadcast, and are in no recording.`,
-	versions: (n) => `This show has ${n} recordings by now: each is a version of its own.`,
+	againWhole: (version) => `It is recorded again, as version ${version}. Nothing of it is missing.`,
 
 	problem: {
 		show_on_air: 'Somebody else is on air with this show, and this server lets nobody take over. You are not on air.',

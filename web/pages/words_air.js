@@ -57,8 +57,8 @@ export function alarmSentence(state) {
 
 /** That it is recorded again after a failure: the sentence, or ''. */
 export function againSentence(state) {
-	if (state === null || state.unrecordedBytes === 0 || failed(state) || state.version === null) return '';
-	return texts.again(state.version, bytesText(state.unrecordedBytes));
+	if (state === null || state.recordedAgain === null || failed(state)) return '';
+	return state.unrecordedBytes > 0 ? texts.again(state.recordedAgain, bytesText(state.unrecordedBytes)) : texts.againWhole(state.recordedAgain);
 }
 
 export function airProblem({ code, message }) {
