@@ -423,7 +423,7 @@ void relay_title(struct relay *r, const char *title)
 void relay_end(struct relay *r)
 {
 	pthread_mutex_lock(&r->lock);
-	if (r->state == RELAY_SENDING) {
+	if (r->state == RELAY_SENDING || (r->state == RELAY_CONNECTING && r->len > 0)) {
 		r->draining = true;
 	} else {
 		r->wanted = false;

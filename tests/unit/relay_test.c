@@ -283,6 +283,24 @@ static void a_stream_that_fails_at_its_end_can_begin_again(void **state)
 	free(media);
 }
 
+static void what_ends_while_it_connects_still_arrives(void **state)
+{
+	char head[4096];
+	uint8_t media[1000] = { 1, 2, 3 }, byte;
+	struct relay *r = relay_to("hackme");
+	relay_begin(r, "/morning", "audio/ogg", NULL);
+	assert_int_equal(relay_feed(r, media, sizeof media), sizeof media);
+	relay_end(r);
+	int fd = source_accept(head, sizeof head, "HTTP/1.0 200 OK\r\n\r\n");
+	media_read(fd, media, sizeof media);
+	assert_true(readable(fd));
+	assert_int_equal(read(fd, &byte, 1), 0);
+	until(r, RELAY_IDLE);
+	relay_free(r);
+	close(fd);
+	close(listening);
+}
+
 static void a_title_goes_on_its_own_way(void **state)
 {
 	char head[4096];
@@ -321,6 +339,7 @@ int main(void)
 		cmocka_unit_test(a_refusal_is_said_without_the_password),
 		cmocka_unit_test(a_lost_connection_fails_and_can_begin_again),
 		cmocka_unit_test(a_stream_that_fails_at_its_end_can_begin_again),
+		cmocka_unit_test(what_ends_while_it_connects_still_arrives),
 		cmocka_unit_test(a_title_goes_on_its_own_way),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
