@@ -90,6 +90,7 @@ static bool take_over(struct show *s, struct show_ask *a, uint64_t now, struct s
 	if (s->take == SHOW_TAKE_FAILED && !show_storage_back(s, now)) {
 		if (own) {
 			adopt(s, a);
+			s->turn++; /* another stream */
 			return join(s, a, now, fx);
 		}
 		show_refuse(a->conn, s->error, fx);

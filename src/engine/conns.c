@@ -150,7 +150,7 @@ void conns_unread(struct engine *e, struct take *t)
 void conn_send_started(struct engine *e, struct conn *c)
 {
 	struct take *t = c->take;
-	if (!c->start_ready || !c->attached)
+	if (!c->start_ready || !c->attached || c->off_air)
 		return;
 	const struct track_io *io = take_io(e, t, c->track);
 	if (!io->file || io->reserved < c->start_bytes + LIMIT_INPUT_BYTES)
@@ -334,6 +334,10 @@ static void on_abort(struct engine *e, struct conn *c, const char *reason)
 {
 	if (session_abort(&c->session, &e->fx) != SESSION_PASS)
 		return;
+	if (!c->take) { /* on air, and not recorded */
+		shows_stop(e, c);
+		return;
+	}
 	struct abortion *a = must(calloc(1, sizeof *a));
 	a->waiter.go = abort_go;
 	a->conn = c->id;

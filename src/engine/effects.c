@@ -119,7 +119,9 @@ static enum err take_op_run(struct catalog *c, struct catalog_op *op)
 		if (!err)
 			err = c->ops->fail(c, &info->id, info->error, err_text(info->error), info->updated_ms,
 					   &o->outcome, &o->row);
-		return err || !o->on_air ? err : c->ops->show_failed(c, info->show, info->version, info->updated_ms);
+		/* one that only brings the row more bytes comes later, perhaps behind the end of the show */
+		bool first = o->on_air && o->outcome == CATALOG_CHANGED;
+		return err || !first ? err : c->ops->show_failed(c, info->show, info->version, info->updated_ms);
 	}
 	default:
 		assert(!"an effect that is no transaction");
@@ -282,10 +284,13 @@ static void to_conn(struct engine *e, struct take *t, const struct effect *fx)
 		conn_send_started(e, c);
 		break;
 	case EFFECT_ACK:
-		if (c->session.state == SESSION_OPEN && !c->fetch &&
-		    (!c->hosting || fx->bytes + t->rec.info.shift > c->stream_from))
+		if (c->session.state == SESSION_OPEN && !c->fetch && !c->moving &&
+		    (!c->hosting || fx->bytes + t->rec.info.shift > c->stream_from)) {
+			if (c->hosting)
+				replies_release(e); /* a `moved` that this commit lets go was said before */
 			reply_ack(e, c->id, fx->bytes + t->rec.info.shift,
 				  (struct position){ journal_durable(e->journal) });
+		}
 		break;
 	case EFFECT_SAVED:
 		conn_send_saved(e, c, t, fx->track);

@@ -152,6 +152,7 @@ struct conn {
 	bool host_part;		  /* its `start` said `part` */
 	bool stopping;		  /* it asked for the show's end, and hears of it */
 	bool off_air;		  /* its show was ended: what it sends until its next `start` is dropped */
+	uint64_t host_from;	  /* … and `from`, 0 if it did not */
 	uint64_t stream_at;	  /* so much of its stream has come … */
 	uint64_t stream_from;	  /* … and its take has it from here on: acks begin behind it */
 	struct waiter *starting;  /* its `start` that waits */

@@ -90,11 +90,13 @@ static void found_show_release(struct found_show *f)
 	*f = (struct found_show){ 0 };
 }
 
-/* `first`: the row of its host's first version; the same one, or empty when that is gone. */
-static void restore(struct air *air, const struct recording_info *info, const struct recording_info *first,
+/* `first`: the row of its host's first version; the same one, or empty when that is gone. While the server runs nothing
+ * is on air that is not in memory, whatever a row says that is behind. */
+static void restore(struct engine *e, struct air *air, const struct recording_info *info, const struct recording_info *first,
 		    uint32_t failed)
 {
-	bool grace = info->sealed_by == SEALED_BY_GRACE && info->phase != PHASE_DELETED;
+	bool open = info->phase == PHASE_UPLOADING, running = e->listening;
+	bool grace = open || (info->sealed_by == SEALED_BY_GRACE && info->phase != PHASE_DELETED);
 	struct show_past past = {
 		.version = info->version,
 		.first = info->first,
@@ -102,7 +104,8 @@ static void restore(struct air *air, const struct recording_info *info, const st
 		.principal = info->principal,
 		.session = first->session_id,
 		.since_ms = first->principal ? first->created_ms : info->created_ms,
-		.take = info->phase == PHASE_UPLOADING				? SHOW_TAKE_RECORDING
+		.take = running ? SHOW_TAKE_NONE
+			: open ? SHOW_TAKE_RECORDING
 			: info->phase == PHASE_ERROR && failed == info->version ? SHOW_TAKE_FAILED
 										: SHOW_TAKE_NONE,
 		.ended = grace ? SHOW_WHY_GRACE : SHOW_WHY_ELSEWHERE,
@@ -113,16 +116,19 @@ static void restore(struct air *air, const struct recording_info *info, const st
 		return;
 	free(air->name);
 	free(air->mime);
-	air->reached = info->shift + recording_info_bytes(info);
+	air->aired = info->shift + recording_info_bytes(info);
 	air->name = info->name ? must(strdup(info->name)) : NULL;
 	air->mime = info->mime ? must(strdup(info->mime)) : NULL;
 }
 
-static void restore_newest(struct air *air, const struct found_show *f)
+static void restore_newest(struct engine *e, struct air *air, const struct found_show *f)
 {
 	const struct recording_info *newest = &f->newest;
+	const struct take *t = newest->show ? take_by_id(e, &newest->id) : NULL;
+	if (t && !t->loading)
+		newest = &t->rec.info;
 	if (newest->show && newest->version > air->show.version)
-		restore(air, newest, newest->first == newest->version ? newest : &f->first, f->counts.failed);
+		restore(e, air, newest, newest->first == newest->version ? newest : &f->first, f->counts.failed);
 	if (f->counts.version > air->show.version) { /* its row is gone, its number stays */
 		struct show_past past = { .version = f->counts.version,
 					  .first = f->counts.version,
@@ -152,7 +158,7 @@ static void air_done(struct engine *e, struct catalog_op *op)
 	struct list ready, *link;
 	air->loading = false;
 	if (!op->err)
-		restore_newest(air, &o->found);
+		restore_newest(e, air, &o->found);
 	list_init(&ready);
 	list_move(&ready, &air->waiting);
 	air->pins++;
@@ -215,6 +221,17 @@ static struct take *next_unfinished(const struct engine *e, const char *name, ui
 	return next;
 }
 
+/* Nothing is in the version yet: its host's stream goes on where the one before it failed. */
+static enum err recover_reach(struct catalog *c, struct air *air, uint32_t version)
+{
+	struct recording_info before = { 0 };
+	enum err err = c->ops->show_version(c, air->show.name, version, &before);
+	if (!err && before.shift + recording_info_bytes(&before) > air->aired)
+		air->aired = before.shift + recording_info_bytes(&before);
+	recording_info_release(&before);
+	return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
 static enum err recover_show(void *arg, const char *name)
 {
 	struct engine *e = arg;
@@ -233,11 +250,13 @@ static enum err recover_show(void *arg, const char *name)
 		if (err == ERR_NOT_FOUND)
 			err = ERR_OK;
 		if (!err)
-			restore(air, info, info->first == info->version ? info : &first, f.counts.failed);
+			restore(e, air, info, info->first == info->version ? info : &first, f.counts.failed);
 		recording_info_release(&first);
+		if (!err && info->first != info->version && recording_info_bytes(info) == 0)
+			err = recover_reach(c, air, info->version - 1);
 	}
 	if (!err)
-		restore_newest(air, &f);
+		restore_newest(e, air, &f);
 	found_show_release(&f);
 	air_due(e, air);
 	return err;
@@ -297,8 +316,8 @@ bool shows_failed(struct engine *e, struct take *t, enum err err)
 	uuid_format(&t->rec.info.id, id);
 	log_event(LOG_ERROR, "recording_failed", "show", air->show.name, "version", log_number(air->show.version), "id",
 		  id, "code", err_code(err), NULL);
-	if (t->rec.info.track_count)
-		air->reached = t->rec.info.shift + t->rec.tracks[0].durable;
+	air->reached = t->rec.info.shift + (t->rec.info.track_count ? t->rec.tracks[0].durable : 0);
+	air->reached_turn = air->show.turn;
 	show_recording_failed(&air->show, air->show.version, err, e->now.mono_ms, &air->fx);
 	air_due(e, air);
 	return true;

@@ -28,6 +28,13 @@ static struct conn *start_conn(struct engine *e, const struct start *s)
 	return c && c->starting == &s->waiter ? c : NULL;
 }
 
+/* It follows one that failed, and nothing came yet. */
+static bool version_fresh(const struct take *t)
+{
+	const struct recording_info *info = &t->rec.info;
+	return info->version != info->first && (info->track_count == 0 || t->rec.tracks[0].accepted == 0);
+}
+
 /* Up to where its stream could be gone on with here, if that is known. */
 static uint64_t known_to(struct engine *e, const struct air *air, const struct start *s, const struct conn *c)
 {
@@ -37,7 +44,7 @@ static uint64_t known_to(struct engine *e, const struct air *air, const struct s
 	if (!same)
 		return s->version ? BYTES_UNKNOWN : 0;
 	const struct take *t = take_by_id(e, &show->id);
-	if (!t || t->loading || show->take == SHOW_TAKE_FAILED)
+	if (!t || t->loading || show->take == SHOW_TAKE_FAILED || version_fresh(t))
 		return BYTES_UNKNOWN;
 	return t->rec.info.shift + (t->rec.info.track_count ? t->rec.tracks[0].accepted : 0);
 }
@@ -216,15 +223,15 @@ void air_called(struct engine *e, struct air *air)
 
 /* The version follows one that failed, and nothing is in it yet: it begins with the header of the stream that is on
  * air, and with the newest place where that can be played. And with all since then, when the host does not
- * have any more (`from` BYTES_UNKNOWN); else it is told to go on from there. */
-static void version_prefill(struct engine *e, struct conn *c, struct air *air, struct take *t, uint64_t from)
+ * have it any more (`from` lies behind, or BYTES_UNKNOWN): true; else it is told to go on from there. */
+static bool version_prefill(struct engine *e, struct conn *c, struct air *air, struct take *t, uint64_t from)
 {
 	bool to_now = from == BYTES_UNKNOWN;
 	struct broadcast_reader r = { 0 };
 	struct iovec iov;
 	t->rec.info.shift = c->stream_from = to_now || from < air->aired ? air->aired : from;
 	if (!air->broadcast || !broadcast_join(air->broadcast, &r))
-		return;
+		return to_now;
 	uint64_t back = broadcast_fed(air->broadcast) - r.joined_at, header = r.header_len;
 	if (r.joined_at < air->turn_at) { /* that is a former host's: its own begins there */
 		broadcast_take(&r, r.header_len + (size_t)(air->turn_at - r.joined_at));
@@ -232,6 +239,7 @@ static void version_prefill(struct engine *e, struct conn *c, struct air *air, s
 		header = 0;
 	}
 	uint64_t at = air->aired > back ? air->aired - back : 0;
+	to_now = to_now || from > at;
 	t->rec.info.shift = at > header ? at - header : 0;
 	c->stream_from = at;
 	while (broadcast_peek(&r, &iov, 1) > 0 && (to_now || header > 0)) {
@@ -243,23 +251,19 @@ static void version_prefill(struct engine *e, struct conn *c, struct air *air, s
 		broadcast_take(&r, len);
 	}
 	broadcast_leave(&r);
-}
-
-static bool version_fresh(const struct take *t)
-{
-	const struct recording_info *info = &t->rec.info;
-	return info->version != info->first && (info->track_count == 0 || t->rec.tracks[0].accepted == 0);
+	return to_now;
 }
 
 /* On air, and nothing is recorded. */
 static void start_unrecorded(struct engine *e, struct conn *c, struct air *air)
 {
 	struct start *s = start_of(c);
-	uint64_t at = 0;
-	if (air->turn == air->show.turn)
-		at = air->aired > air->reached ? air->aired : air->reached;
-	if (s && s->from != BYTES_UNKNOWN && s->from > at)
-		at = s->from;
+	bool same = air->turn == air->show.turn;
+	uint64_t at = same ? air->aired : 0;
+	if (air->reached_turn == air->show.turn && air->reached > at)
+		at = air->reached;
+	if (c->host_from > at)
+		at = c->host_from;
 	if (s) {
 		c->host_part = s->part;
 		c->starting = NULL;
@@ -271,7 +275,7 @@ static void start_unrecorded(struct engine *e, struct conn *c, struct air *air)
 							  .session_id = air->show.session,
 							  .show = air->show.name,
 							  .version = air->show.version,
-							  .resumed = true,
+							  .resumed = same || at > 0,
 							  .bytes = at,
 							  .grace_ms = e->config.grace_ms,
 							  .heartbeat_ms = e->config.heartbeat_ms });
@@ -288,6 +292,7 @@ static void hosted(struct engine *e, struct air *air, const struct show_effect *
 	if (!s)
 		return;
 	c->hosting = true;
+	c->host_from = s->from == BYTES_UNKNOWN ? 0 : s->from;
 	air_called(e, air);
 	struct take *t = fx->recording ? take_by_id(e, &fx->id) : NULL;
 	if (!t || t->loading || t->rec.info.phase != PHASE_UPLOADING) {
@@ -296,10 +301,12 @@ static void hosted(struct engine *e, struct air *air, const struct show_effect *
 	}
 	c->host_part = s->part;
 	if (version_fresh(t)) {
-		version_prefill(e, c, air, t, s->from);
-		if (s->from == BYTES_UNKNOWN)
+		uint64_t shift = t->rec.info.shift;
+		if (version_prefill(e, c, air, t, s->from))
 			c->stream_from = air->aired; /* it sends what comes next */
 		s->from = BYTES_UNKNOWN;	     /* it was judged */
+		if (t->rec.info.shift != shift && t->rec.info.track_count > 0) /* the journal has another one */
+			effects_add(&e->fx, (struct effect){ .type = EFFECT_LOG_OPEN, .track = EFFECT_NO_TRACK });
 	} else {
 		c->stream_from = t->rec.info.shift;
 		if (s->from != BYTES_UNKNOWN)
@@ -339,6 +346,11 @@ void shows_moved(struct engine *e, struct conn *c, struct take *t)
 	c->moving = false;
 	message_moved(&text, t->rec.info.show, t->rec.info.version, &t->rec.info.id, c->stream_from);
 	reply_send(e, c->id, &text, (struct promise){ .journal = t->opened });
+	uint64_t durable = t->rec.tracks[c->track].durable + t->rec.info.shift;
+	if (durable > c->stream_from) { /* no ack left before this */
+		message_ack(&text, durable);
+		reply_send(e, c->id, &text, (struct promise){ .journal = t->opened });
+	}
 	conn_unblock(e, c);
 }
 
@@ -387,8 +399,6 @@ void shows_started(struct engine *e, struct conn *c, uint64_t at)
 		air->aired = at;
 	if (fresh)
 		air->turn_at = air->broadcast ? broadcast_fed(air->broadcast) : 0;
-	if (air->turn != air->show.turn)
-		air->reached = 0;
 	air->turn = air->show.turn;
 	air->changed = true;
 	c->host_part = false;
@@ -441,6 +451,7 @@ static void released(struct engine *e, struct air *air, const struct show_effect
 	c->air = NULL;
 	c->hosting = c->moving = false;
 	c->off_air = !fx->err;
+	c->reply_epoch++; /* a `started` that still waits is no longer true */
 	conn_unblock(e, c);
 	if (fx->err) {
 		conn_error(e, c, fx->err, NULL, UINT64_MAX);

@@ -51,7 +51,8 @@ static const char *const texts[STATEMENT_COUNT] = {
 				"sealed_by = excluded.sealed_by, sha256 = excluded.sha256, "
 				"declared_sha256 = excluded.declared_sha256, parts = excluded.parts",
 	[STATEMENT_DROP_TRACKS] = "DELETE FROM tracks WHERE recording = ?1",
-	[STATEMENT_TOUCH] = "UPDATE recordings SET bytes = ?2, updated_at = ?3 WHERE id = ?1 AND phase <> 'deleted'",
+	[STATEMENT_TOUCH] = "UPDATE recordings SET bytes = ?2, updated_at = ?3, show_shift = ?4 "
+			    "WHERE id = ?1 AND phase <> 'deleted'",
 	[STATEMENT_CLAIM] =
 		"UPDATE recordings SET phase = ?4, sealed_by = ?5, interrupted = ?6, revision = ?7, bytes = ?8, "
 		"error_code = ?9, error_message = ?10, updated_at = ?3, sealed_at = ?3, mime = coalesce(mime, ?11), "

@@ -129,6 +129,7 @@ static enum err op_put_tracks(struct catalog *base, const struct recording_info 
 		return err;
 	sqlite3_bind_int64(stmt, 2, (sqlite3_int64)recording_info_bytes(info));
 	sqlite3_bind_int64(stmt, 3, info->updated_ms);
+	sqlite3_bind_int64(stmt, 4, (sqlite3_int64)info->shift);
 	err = catalog_run(c, stmt);
 	if (err != ERR_OK)
 		return err;

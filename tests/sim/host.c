@@ -31,6 +31,7 @@ struct host {
 	struct air_take *take; /* NULL: it names none, and was not told yet */
 	bool names, twin;      /* it names its take; another one sends the same */
 	uint64_t generation;
+	uint64_t promised; /* acked of this take */
 	uint64_t acked, sent, window, message_max, rate;
 	uint64_t made, made_us; /* its recorder had made so much then */
 	uint64_t heard_us, leave_us, stop_us;
@@ -72,7 +73,7 @@ static void round_begin(struct host *h)
 	snprintf(session, sizeof session, "air-%u-%u-%06x", h->number, h->rounds, (unsigned)rng_below(rng, 1 << 24));
 	h->take = h->names ? air_take_new(h->w, h->show, h->grant.subject, session) : NULL;
 	h->fate = (enum host_fate)rng_below(rng, HOST_FATES);
-	h->acked = h->sent = h->made = h->starts = h->version = 0;
+	h->acked = h->promised = h->sent = h->made = h->starts = h->version = 0;
 	h->failed = h->end_sent = h->stop_sent = false;
 	h->abort_at = h->fate == HOST_ABORTS ? rng_below(rng, 100 * KIB) : BYTES_UNKNOWN;
 	h->stop_us = 0;
@@ -229,13 +230,13 @@ static void on_opened(void *arg, struct link *link)
 
 static void started(struct host *h, struct link *link, const struct message_in *m)
 {
-	struct air_take *take = air_version(h->show, m->version)->whose;
-	if (!take)
-		take = link_air(link)->take;
+	struct air_take *take = link_air(link)->take; /* as the server sees it */
 	uint64_t now = h->w->sim.now_us;
-	if (h->take == take && m->bytes < h->acked && !h->failed && !onair_frail(h->w))
+	if (h->take == take && m->bytes < h->promised)
 		sim_fail(&h->w->sim, "offsets never go back",
-			 "host %u had %" PRIu64 " acked, started says %" PRIu64, h->number, h->acked, m->bytes);
+			 "host %u had %" PRIu64 " acked, started says %" PRIu64, h->number, h->promised, m->bytes);
+	if (h->take != take)
+		h->promised = 0;
 	if (h->take != take || h->made_us == 0 || m->bytes > recorded(h)) { /* a recorder that begins here */
 		h->made = m->bytes;
 		h->made_us = now;
@@ -316,7 +317,7 @@ static void on_message(void *arg, struct link *link, const struct message_in *m)
 		if (m->bytes > h->sent)
 			sim_fail(&h->w->sim, "offsets never go back", "host %u: ack %" PRIu64 ", sent %" PRIu64,
 				 h->number, m->bytes, h->sent);
-		h->acked = m->bytes > h->acked ? m->bytes : h->acked;
+		h->acked = h->promised = m->bytes > h->acked ? m->bytes : h->acked;
 		break;
 	case SAID_MOVED:
 		h->failed = false;
@@ -385,7 +386,11 @@ static void host_watch(void *arg, uint64_t x)
 		h->heard_us = link_heard_us(h->link);
 	bool stuck = h->state != HOST_WAITING && w->sim.now_us - h->heard_us > patience;
 	bool storm = !w->calm && h->state == HOST_SENDING && rng_chance(&h->rng, 10);
-	if ((stuck || storm) && h->link) { /* a storm: back before the server knows that it had left */
+	bool long_gone = !storm && !w->calm && h->state == HOST_SENDING && rng_chance(&h->rng, 8);
+	if (long_gone) { /* behind the grace, or just within it */
+		link_hang_up(h->link);
+		again(h, (uint64_t)w->plan.grace_ms * MS * rng_between(&h->rng, 80, 150) / 100);
+	} else if ((stuck || storm) && h->link) { /* a storm: back before the server knows that it had left */
 		if (stuck || rng_chance(&h->rng, 50))
 			link_hang_up(h->link);
 		h->heard_us = w->sim.now_us;

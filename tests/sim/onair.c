@@ -23,12 +23,28 @@ void onair_init(struct world *w)
 	}
 }
 
+/* The disk is full for moments: versions fail, and there is space again while their shows are on air. */
+static void tight_now(void *arg, uint64_t x)
+{
+	struct world *w = arg;
+	struct rng *rng = &w->onair->rng;
+	if (w->calm)
+		return;
+	uint64_t room = rng_below(rng, 48 * KIB);
+	disk_set_capacity(w->disk, x ? disk_used(w->disk) + room : w->plan.capacity);
+	sim_trace(&w->sim, x ? "tight" : "room", NULL, room, 0);
+	uint64_t wait = x ? 50 * MS + rng_below(rng, 2 * SECOND) : SECOND + rng_below(rng, 4 * SECOND);
+	sim_after(&w->sim, wait, tight_now, w, !x);
+}
+
 void onair_begin(struct world *w)
 {
 	if (w->plan.shows == 0)
 		return;
 	hosts_begin(w);
 	onair_callers_begin(w);
+	if (w->plan.tight)
+		sim_after(&w->sim, rng_below(&w->onair->rng, 4 * SECOND), tight_now, w, 1);
 }
 
 bool onair_frail(const struct world *w)
@@ -153,6 +169,17 @@ static void promise(struct world *w, struct version_truth *v, uint64_t bytes)
 	v->promised = bytes;
 }
 
+static struct air_take *take_of(struct show_truth *show, const char *principal, const char *session)
+{
+	struct onair *o = show->w->onair;
+	for (unsigned i = 0; i < o->take_count; i++) {
+		struct air_take *take = &o->takes[i];
+		if (take->show == show && strcmp(take->principal, principal) == 0 && strcmp(take->session, session) == 0)
+			return take;
+	}
+	sim_fail(&show->w->sim, "one take, one version", "%s of %s, and nobody named it so", session, show->name);
+}
+
 /* The server works on this version for the link, so what the link sends is this version's. */
 static struct version_truth *works_on(struct world *w, struct link *link, const struct message_in *m)
 {
@@ -162,6 +189,8 @@ static struct version_truth *works_on(struct world *w, struct link *link, const 
 	struct sim *s = &w->sim;
 	if (v->take.deleted || (v->take.aborted && m->said == SAID_MOVED))
 		sim_fail(s, "the end is the end", "%s goes on after its end", v->take.session);
+	if (!air->take && m->session[0])
+		air->take = take_of(show, host_principal(air->host), m->session);
 	bool anew = m->bytes == 0 && !m->resumed && m->said == SAID_STARTED;
 	if (!air->take && v->whose && !anew)
 		air->take = v->whose; /* it named no take, and got the one on air */
@@ -185,20 +214,80 @@ static struct version_truth *works_on(struct world *w, struct link *link, const 
 	return v;
 }
 
+struct unrecorded {
+	uint32_t version;
+	bool failed;
+};
+
+static void got_unrecorded(void *arg, enum err err, const char *text, size_t len)
+{
+	struct unrecorded *u = arg;
+	json_t *object = err ? NULL : json_loadb(text, len, 0, NULL);
+	const char *recording = json_string_value(json_object_get(object, "recording"));
+	u->failed = recording && strcmp(recording, "recording_failed") == 0 &&
+		    json_integer_value(json_object_get(object, "version")) == u->version;
+	json_decref(object);
+}
+
+/* It is on air, and this version has failed. */
+static bool unrecorded(struct show_truth *show, uint32_t version)
+{
+	struct unrecorded u = { .version = version };
+	engine_show(show->w->engine, show->name, grant_local(), got_unrecorded, &u); /* in memory: answered at once */
+	return u.failed;
+}
+
+/* The broadcast has it, and no version. */
+static void started_unrecorded(struct world *w, struct link *link, const struct message_in *m)
+{
+	struct air_link *air = link_air(link);
+	struct show_truth *show = host_show(air->host);
+	named(show, m->version, m->id);
+	bool anew = m->bytes == 0 && !m->resumed;
+	if (!air->take && m->session[0])
+		air->take = take_of(show, host_principal(air->host), m->session);
+	if (!air->take && !anew && show->host)
+		air->take = show->host;
+	if (!air->take)
+		air->take = air_take_new(w, show, host_principal(air->host), "");
+	if (strcmp(air->take->principal, host_principal(air->host)) != 0)
+		sim_fail(&w->sim, "one take, one version", "%s goes on with what is %s's",
+			 host_principal(air->host), air->take->principal);
+	if (m->bytes > air->take->delivered)
+		sim_fail(&w->sim, "acked bytes were sent", "%s begins at %" PRIu64 ", %" PRIu64 " came in", show->name,
+			 m->bytes, air->take->delivered);
+	show->host = air->take;
+	air->version = 0;
+	air->ordinary = false;
+	air->starts -= air->starts > 0;
+	if (!*link_told(link)) {
+		*link_told(link) = true;
+		show->attached++;
+	}
+	air->may_stop = show->on_air = true;
+	show->may_be_off = show->enders > 0;
+	world_tally(w, TALLY_HOSTED);
+}
+
 static void sent_started(struct world *w, struct link *link, const struct message_in *m)
 {
 	struct air_link *air = link_air(link);
 	struct show_truth *show = host_show(air->host);
-	bool off = !show->on_air && show->newest == m->version && m->version > 0;
+	bool off = !show->on_air && show->newest == m->version && m->resumed;
 	if (m->version == 0)
 		sim_fail(&w->sim, "one version, one recording", "a host of %s was told of no version", show->name);
+	if (unrecorded(show, m->version)) {
+		started_unrecorded(w, link, m);
+		return;
+	}
 	struct version_truth *v = works_on(w, link, m);
+	show->host = v->whose;
 	if (v->promised > 0 && m->bytes < v->promised)
 		promise(w, v, m->bytes);
 	if (m->bytes > v->whose->delivered)
 		sim_fail(&w->sim, "acked bytes were sent", "%s begins at %" PRIu64 ", %" PRIu64 " came in",
 			 v->take.session, m->bytes, v->whose->delivered);
-	if (off && v->stopped)
+	if (off)
 		world_tally(w, TALLY_VERSIONS_AGAIN);
 	if (air->starts > 0)
 		air->starts--;
@@ -276,7 +365,7 @@ void onair_sent(struct world *w, struct link *link, const struct message_in *m)
 	case SAID_MOVED: {
 		if (!*link_told(link))
 			sim_fail(&w->sim, "acks belong to a start", "%s: moved", host_show(air->host)->name);
-		uint32_t before = air->version;
+		uint32_t before = air->version ? air->version : m->version - 1;
 		const struct version_truth *v = works_on(w, link, m);
 		if (m->version <= before || m->from > v->whose->delivered)
 			sim_fail(&w->sim, "versions rise by one",
@@ -313,6 +402,10 @@ void onair_gone(struct world *w)
 		show->broadcast = NULL;
 		show->feed_count = 0;
 		listener_leave(show);
+		for (uint32_t v = 0; v < AIR_VERSIONS; v++) { /* it was said at once, and no transaction knew it yet */
+			struct take_truth *take = &show->versions[v].take;
+			take->in_error = take->in_error && take->told_error;
+		}
 	}
 }
 
@@ -327,7 +420,7 @@ static struct broadcast *broadcast_of(struct world *w, const struct show_truth *
 }
 
 /* Another broadcast than the one that was heard, if it is. */
-static void follow_broadcast(struct show_truth *show, const struct broadcast *b, uint64_t fed)
+static void follow_broadcast(struct show_truth *show, struct broadcast *b, uint64_t fed)
 {
 	if (show->broadcast == b && show->life == show->w->life && (fed > 0 || show->feed_count == 0))
 		return;
@@ -347,10 +440,11 @@ uint64_t onair_fed(struct world *w, struct link *link)
 	if (!air->host)
 		return 0;
 	struct show_truth *show = host_show(air->host);
-	const struct broadcast *b = broadcast_of(w, show);
+	struct broadcast *b = broadcast_of(w, show);
 	if (!b)
 		return UINT64_MAX;
 	follow_broadcast(show, b, broadcast_fed(b));
+	broadcast_hold(b); /* it may end with this piece */
 	return broadcast_fed(b);
 }
 
@@ -384,10 +478,11 @@ void onair_delivered(struct world *w, struct link *link, const struct air_piece 
 	struct air_take *take = air->take;
 	if (take && take->content == piece->content && piece->off + piece->len > take->delivered)
 		take->delivered = piece->off + piece->len;
-	const struct broadcast *b = broadcast_of(w, show);
-	if (piece->fed == UINT64_MAX || !b || b != show->broadcast)
+	if (piece->fed == UINT64_MAX)
 		return;
-	uint64_t more = broadcast_fed(b) - piece->fed;
+	uint64_t more = broadcast_fed(show->broadcast) - piece->fed;
+	bool ended = broadcast_of(w, show) != show->broadcast;
+	broadcast_release(show->broadcast);
 	if (more > piece->len || (more > 0 && (!take || take->content != piece->content)))
 		sim_fail(&w->sim, "what listeners hear", "%s: %" PRIu64 " bytes of %" PRIu64, show->name, more,
 			 piece->len);
@@ -395,7 +490,7 @@ void onair_delivered(struct world *w, struct link *link, const struct air_piece 
 		feed_add(show, take, piece->off + piece->len - more, more);
 	const struct air_feed *last = show->feed_count > 0 ? &show->feeds[show->feed_count - 1] : NULL;
 	uint64_t heard = last && last->take == take ? last->off + last->len : 0;
-	bool alone = *link_told(link) && !air->ordinary && show->attached == 1 && !show->may_be_off && air->starts == 0;
+	bool alone = *link_told(link) && (air->version == 0 || air->version == show->newest) && show->on_air && !air->ordinary && !ended && show->attached == 1 && !show->may_be_off && air->starts == 0;
 	if (alone && piece->len > 0 && heard < piece->off + piece->len && !w->fatal && !disk_dead(w->disk) &&
 	    !w->stopping)
 		sim_fail(&w->sim, "what listeners hear", "%s is on air: %" PRIu64 " came, %" PRIu64 " were heard",
@@ -500,5 +595,7 @@ bool onair_recording(struct world *w, const json_t *object)
 		sim_fail(&w->sim, "one take, one version", "%s is %s's", v->take.session, text_of(object, "principal"));
 	oracle_know(&v->take, &known);
 	oracle_status(w, &v->take, &known, object);
+	if (strcmp(phase, "error") == 0 && !oracle_work_error(object))
+		v->take.told_error = true;
 	return true;
 }

@@ -48,6 +48,7 @@ struct show_truth {
 	unsigned number;
 	char name[16];
 	struct version_truth versions[AIR_VERSIONS]; /* by number - 1 */
+	struct air_take *host;			     /* who was told last that it is on air */
 	uint32_t newest;			     /* the highest that was said */
 	unsigned attached;			     /* links that were told `started`, and not detached since */
 	uint64_t detached_us;			     /* when the last of them left */
@@ -56,7 +57,7 @@ struct show_truth {
 	unsigned enders;    /* calls that end it, or a version, without an answer */
 	unsigned principals; /* of its hosts, how many there are */
 	/* what listeners hear, of one process */
-	const struct broadcast *broadcast;
+	struct broadcast *broadcast;
 	unsigned life;
 	struct air_feed feeds[AIR_FEEDS];
 	unsigned feed_count;

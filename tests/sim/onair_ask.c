@@ -437,6 +437,7 @@ static void end_version(struct show_truth *show)
 		engine_complete(w->engine, ref, NULL, 0, completed, q);
 	} else {
 		v->take.deleting = true;
+		v->take.fate = FATE_DELETE;
 		engine_delete(w->engine, ref, deleted, q);
 	}
 }

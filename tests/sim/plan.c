@@ -31,6 +31,8 @@ static void choose_shows(struct world *w)
 	struct rng rng = { rng_mix(w->sim.seed * 6151 + 29) };
 	w->plan.shows = rng_chance(&rng, 40) ? 0 : 1 + (unsigned)rng_below(&rng, SHOWS);
 	w->plan.takeover = rng_chance(&rng, 50);
+	if (w->plan.shows > 0 && rng_chance(&rng, 25))
+		w->plan.full = w->plan.tight = true; /* what fails under a show is half of its life */
 }
 
 void plan_make(struct world *w)

@@ -44,6 +44,8 @@ void wire_parse(struct world *w, const char *text, size_t len, struct message_in
 	const json_t *bytes = json_object_get(json, "bytes");
 	if (bytes && out->said < SAID_STATUS)
 		out->bytes = (uint64_t)json_integer_value(bytes);
+	const char *session = json_string_value(json_object_get(json, "sessionId"));
+	snprintf(out->session, sizeof out->session, "%s", session ? session : "");
 	out->version = (uint32_t)json_integer_value(json_object_get(json, "version"));
 	out->from = (uint64_t)json_integer_value(json_object_get(json, "from"));
 	out->resumed = json_is_true(json_object_get(json, "resumed"));

@@ -44,6 +44,7 @@ struct message_in {
 	uint8_t sha256[32];
 	char code[40];
 	uint32_t version; /* of a show; 0: absent */
+	char session[48];
 	uint64_t from;	  /* where it was moved */
 	const char *text; /* of a status, as it came */
 };
@@ -203,6 +204,7 @@ struct plan {
 	unsigned cursed;			 /* the take that nobody can finish before the calm, from 1; 0: none */
 	unsigned shows;
 	bool takeover; /* another principal takes a show on air over */
+	bool tight;    /* the disk is full for moments */
 };
 
 struct world {

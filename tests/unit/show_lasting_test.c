@@ -191,7 +191,9 @@ static void a_failed_version_has_nothing_left_to_finalise(void **state)
 	show_rig_detach(r, 1);
 	show_rig_forget(r);
 	show_rig_pass(r, GRACE_MS);
-	show_rig_expect(r, "mark off, status");
+	show_rig_expect(r, "status");
+	show_rig_finalised(r, 2); /* what marks it must not come behind the end of the mark */
+	show_rig_expect(r, "mark off");
 	show_rig_start_version(r, 1, "ann", "B", 2);
 	show_rig_expect(r, "ordinary c1 v2");
 }
@@ -263,7 +265,7 @@ static void another_take_while_it_has_failed(void **state)
 	show_rig_failed(r, ERR_STORAGE_FULL);
 	show_rig_forget(r);
 	show_rig_start(r, 2, "ann", "B");
-	show_rig_expect(r, "release c1 taken_over, hosted c2 v1 without storage_full");
+	show_rig_expect(r, "release c1 taken_over, hosted c2 v1 without storage_full, status");
 	show_rig_start_version(r, 3, "ann", "A", 1); /* the next version will be B's */
 	show_rig_expect(r, "ordinary c3 v1");
 	r->now += LIMIT_SHOW_RETRY_FIRST_MS;
@@ -298,6 +300,7 @@ static void nobody_takes_over_what_could_not_be_recorded(void **state)
 	struct show_rig *r = *state;
 	show_rig_on_air(r);
 	show_rig_failed(r, ERR_STORAGE_FULL);
+	show_rig_finalised(r, 1);
 	show_rig_forget(r);
 	show_rig_start(r, 2, "bob", "B");
 	show_rig_expect(r, "refused c2 storage_full");
