@@ -90,12 +90,12 @@ bool recording_at_rest(const struct recording *r)
 }
 
 /* Somebody came or left: begins or ends the time that the take waits alone. What is fetched has no such time: its
- * source is asked again, or it fails; for a show's version its show has it. While a track is being sealed nobody is
+ * source is asked again, or it fails; for the version on air its show has it. While a track is being sealed nobody is
  * waited for: a take that was ended must not be called interrupted because the disk is slow. */
 static void deadline_update(struct recording *r, uint64_t now)
 {
 	bool waits = r->info.phase == PHASE_UPLOADING && recording_at_rest(r) && !recording_attached(r) &&
-		     !r->info.source_url && !r->info.show;
+		     !r->info.source_url && !r->on_air;
 	uint64_t from = r->frozen_ms == UINT64_MAX ? now : r->frozen_ms; /* recording_freeze adds the rest */
 	if (!waits)
 		r->idle_deadline = UINT64_MAX;
@@ -207,7 +207,9 @@ static enum recording_answer attach_finished(struct recording *r, const struct a
 		return ANSWER_WAIT;
 	}
 	if (info->phase == PHASE_ERROR && (info->error == ERR_CHECKSUM_MISMATCH || !recording_whole(r)))
-		refuse(fx, a->conn, info->error, index < 0 ? BYTES_UNKNOWN : durable);
+		/* what failed under it may be over, but not for this take */
+		refuse(fx, a->conn, err_retry(info->error) ? ERR_POISONED : info->error,
+		       index < 0 ? BYTES_UNKNOWN : durable);
 	else if (index < 0)
 		refuse(fx, a->conn, ERR_SEALED, BYTES_UNKNOWN);
 	else

@@ -45,6 +45,7 @@ struct recording {
 	enum err seal_error; /* a checksum that did not fit: the claim moves to `error` */
 	uint32_t grace_ms;
 	uint64_t late_ms;
+	bool on_air;		/* a show's present version: its show waits for the host, not the recording itself */
 	uint64_t idle_deadline; /* nobody attached: grace, or the end of an empty take; UINT64_MAX: none */
 	uint64_t frozen_ms;	/* since when timers stand still (storage full), UINT64_MAX: they run */
 };

@@ -69,8 +69,8 @@ void show_finalise(struct show *s, enum show_why why, bool asked, struct show_ef
 
 static void mark_off(struct show *s, struct show_effects *fx)
 {
-	if (!s->marked || s->state != SHOW_OFF || s->begin)
-		return;
+	if (!s->marked || s->state != SHOW_OFF || s->begin || !s->settled)
+		return; /* what marks it must not come behind this */
 	s->marked = false;
 	show_effects_add(fx, (struct show_effect){ .type = SHOW_EFFECT_MARK_OFF });
 }
@@ -283,6 +283,7 @@ void show_finalised(struct show *s, uint32_t version, uint64_t now, struct show_
 	struct show_view before = show_view(s);
 	if (version == s->version && s->ended)
 		s->settled = true;
+	mark_off(s, fx);
 	show_answer_stops(s, version, fx);
 	show_decide_waiting(s, now, fx);
 	show_tell(s, &before, fx);

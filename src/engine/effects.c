@@ -119,7 +119,7 @@ static enum err take_op_run(struct catalog *c, struct catalog_op *op)
 		if (!err)
 			err = c->ops->fail(c, &info->id, info->error, err_text(info->error), info->updated_ms,
 					   &o->outcome, &o->row);
-		return err || !o->on_air ? err : c->ops->show_failed(c, info->show, info->version);
+		return err || !o->on_air ? err : c->ops->show_failed(c, info->show, info->version, info->updated_ms);
 	}
 	default:
 		assert(!"an effect that is no transaction");

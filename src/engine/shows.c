@@ -113,6 +113,7 @@ static void restore(struct air *air, const struct recording_info *info, const st
 		return;
 	free(air->name);
 	free(air->mime);
+	air->reached = info->shift + recording_info_bytes(info);
 	air->name = info->name ? must(strdup(info->name)) : NULL;
 	air->mime = info->mime ? must(strdup(info->mime)) : NULL;
 }
@@ -226,6 +227,7 @@ static enum err recover_show(void *arg, const char *name)
 	for (struct take *t; !err && (t = next_unfinished(e, name, air->show.version));) {
 		const struct recording_info *info = &t->rec.info;
 		struct recording_info first = { 0 };
+		t->rec.on_air = true;
 		if (info->first != info->version)
 			err = c->ops->show_version(c, name, info->first, &first);
 		if (err == ERR_NOT_FOUND)
@@ -295,6 +297,8 @@ bool shows_failed(struct engine *e, struct take *t, enum err err)
 	uuid_format(&t->rec.info.id, id);
 	log_event(LOG_ERROR, "recording_failed", "show", air->show.name, "version", log_number(air->show.version), "id",
 		  id, "code", err_code(err), NULL);
+	if (t->rec.info.track_count)
+		air->reached = t->rec.info.shift + t->rec.tracks[0].durable;
 	show_recording_failed(&air->show, air->show.version, err, e->now.mono_ms, &air->fx);
 	air_due(e, air);
 	return true;

@@ -29,6 +29,8 @@ struct air {
 	struct broadcast *broadcast; /* while it is on air and something came; held */
 	uint32_t turn;		     /* whose stream that is (show.turn) */
 	uint64_t aired;		     /* listeners have had it up to here */
+	uint64_t reached;	     /* a version of that host that failed has it up to here */
+	uint64_t turn_at;	     /* so much had been fed before that host's first byte */
 	char *name, *mime, *ext;     /* as its host began; owned, may be NULL */
 	int64_t ts;
 	bool changed; /* what it shows; followers are to be told */

@@ -226,6 +226,11 @@ static void version_prefill(struct engine *e, struct conn *c, struct air *air, s
 	if (!air->broadcast || !broadcast_join(air->broadcast, &r))
 		return;
 	uint64_t back = broadcast_fed(air->broadcast) - r.joined_at, header = r.header_len;
+	if (r.joined_at < air->turn_at) { /* that is a former host's: its own begins there */
+		broadcast_take(&r, r.header_len + (size_t)(air->turn_at - r.joined_at));
+		back = broadcast_fed(air->broadcast) - air->turn_at;
+		header = 0;
+	}
 	uint64_t at = air->aired > back ? air->aired - back : 0;
 	t->rec.info.shift = at > header ? at - header : 0;
 	c->stream_from = at;
@@ -250,7 +255,9 @@ static bool version_fresh(const struct take *t)
 static void start_unrecorded(struct engine *e, struct conn *c, struct air *air)
 {
 	struct start *s = start_of(c);
-	uint64_t at = air->turn == air->show.turn ? air->aired : 0;
+	uint64_t at = 0;
+	if (air->turn == air->show.turn)
+		at = air->aired > air->reached ? air->aired : air->reached;
 	if (s && s->from != BYTES_UNKNOWN && s->from > at)
 		at = s->from;
 	if (s) {
@@ -378,6 +385,10 @@ void shows_started(struct engine *e, struct conn *c, uint64_t at)
 		broadcast_begin(air->broadcast, air->mime);
 	if (fresh || c->host_part || air->aired < at)
 		air->aired = at;
+	if (fresh)
+		air->turn_at = air->broadcast ? broadcast_fed(air->broadcast) : 0;
+	if (air->turn != air->show.turn)
+		air->reached = 0;
 	air->turn = air->show.turn;
 	air->changed = true;
 	c->host_part = false;
@@ -389,10 +400,10 @@ void shows_started(struct engine *e, struct conn *c, uint64_t at)
 void shows_media(struct engine *e, struct conn *c, struct engine_media media)
 {
 	struct air *air = c->air;
-	if (!c->hosting || c->session.state != SESSION_OPEN || !air->broadcast || media.len == 0)
+	if (!c->hosting || c->session.state != SESSION_OPEN || media.len == 0)
 		return;
 	uint64_t end = c->stream_at + media.len;
-	if (end > air->aired) {
+	if (air->broadcast && end > air->aired) {
 		size_t heard = air->aired > c->stream_at ? (size_t)(air->aired - c->stream_at) : 0;
 		uint8_t mask[4];
 		for (size_t i = 0; i < sizeof mask; i++)

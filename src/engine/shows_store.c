@@ -44,6 +44,7 @@ static void begin_done(struct engine *e, struct catalog_op *op)
 		struct uuid id = o->row.id;
 		struct take *t = take_adopt(e, &o->row);
 		take_pin(t);
+		t->rec.on_air = true;
 		recording_listen(&t->rec, e->now.mono_ms, &e->fx);
 		follow_change(e, t);
 		effects_add(&e->fx, (struct effect){ .type = EFFECT_LOG_OPEN, .track = EFFECT_NO_TRACK });
@@ -106,6 +107,7 @@ static void again_go(struct engine *e, struct waiter *w, struct take *t, enum er
 	bool may = !err && !open && (!a->asked || t->rec.busy != BUSY_NONE);
 	if (may && recording_resume_late(&t->rec, engine_wall(e), &e->fx) == ANSWER_WAIT) {
 		a->asked = true;
+		t->rec.on_air = true;
 		take_wait(t, w);
 		effects_run(e, t);
 		return;
@@ -113,9 +115,12 @@ static void again_go(struct engine *e, struct waiter *w, struct take *t, enum er
 	air->pins--;
 	if (open) {
 		struct uuid id = t->rec.info.id;
+		t->rec.on_air = true;
 		show_begun(&air->show, &id, e->now.mono_ms, &air->fx);
 		air_due(e, air);
 	} else {
+		if (!err)
+			t->rec.on_air = false;
 		begin_failed(e, air, err ? err : ERR_SEALED);
 	}
 	free(a);
@@ -184,6 +189,8 @@ static void ending_go(struct engine *e, struct waiter *w, struct take *t, enum e
 		return;
 	}
 	air->pins--;
+	if (!err)
+		t->rec.on_air = false; /* opened again by itself it waits for its client as any recording does */
 	show_finalised(&air->show, x->version, e->now.mono_ms, &air->fx);
 	air_due(e, air);
 	free(x);
@@ -222,11 +229,17 @@ void air_await(struct engine *e, struct air *air, struct take *t)
 struct mark_op {
 	struct catalog_op op;
 	struct air *air;
+	uint32_t version; /* a later one may have failed before this is written */
 };
 
 static enum err mark_run(struct catalog *c, struct catalog_op *op)
 {
-	return c->ops->show_failed(c, ((struct mark_op *)op)->air->show.name, 0);
+	struct mark_op *o = (struct mark_op *)op;
+	struct catalog_show counts;
+	enum err err = c->ops->show_get(c, o->air->show.name, &counts);
+	if (err || counts.failed != o->version)
+		return err;
+	return c->ops->show_failed(c, o->air->show.name, 0, 0);
 }
 
 static void mark_done(struct engine *e, struct catalog_op *op)
@@ -247,6 +260,7 @@ void air_mark_off(struct engine *e, struct air *air)
 	o->op.run = mark_run;
 	o->op.done = mark_done;
 	o->air = air;
+	o->version = air->show.version;
 	air->pins++;
 	catalog_submit(e, &o->op);
 	catalog_pump(e);

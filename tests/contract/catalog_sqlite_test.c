@@ -331,7 +331,8 @@ static void what_is_asked_often_has_its_index(void **state)
 		snprintf(sql, sizeof sql, "EXPLAIN QUERY PLAN %s", catalog_sql(often[i]));
 		query(f, sql, plan, sizeof plan);
 		bool scans = strstr(plan, "SCAN recordings") || strstr(plan, "SCAN jobs") ||
-			     strstr(plan, "SCAN events") || strstr(plan, "SCAN pushes") || strstr(plan, "SCAN push_parts");
+			     strstr(plan, "SCAN events") || strstr(plan, "SCAN pushes") ||
+			     strstr(plan, "SCAN push_parts");
 		bool few = often[i] == STATEMENT_JOB_SHOWN || often[i] == STATEMENT_JOBS_RUNNING;
 		bool sorts = strstr(plan, "TEMP B-TREE") && !few;
 		if (scans || sorts)

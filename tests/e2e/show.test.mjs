@@ -192,6 +192,14 @@ test('a full disk fails the version, not the show; the next version begins when 
 	t.after(() => clearInterval(timer));
 	const failed = await until(() => host.statuses.find((s) => s.recording === 'recording_failed'), 30_000, 'recording_failed');
 	assert.deepEqual([failed.state, failed.version, failed.error.code], ['live', 1, 'storage_full']);
+	const events = await fetch(`${own.url}/api/events?after=0`);
+	let told = '';
+	for await (const piece of events.body) {
+		told += Buffer.from(piece).toString();
+		if (told.includes('show.recording_failed')) break;
+	}
+	assert.match(told, new RegExp(`event: show.live\\ndata: .*"id":"${first.id}","phase":"uploading",.*"show":"${name}","version":1}`));
+	assert.match(told, /event: recording.failed\n/);
 	assert.match(own.output, / error recording_failed .*code=storage_full/);
 	const state = await until(async () => { const s = await recording(own, first.id); return s.phase === 'error' && s; }, 5000, 'error');
 	assert.deepEqual([state.error.code, state.version], ['storage_full', 1]);

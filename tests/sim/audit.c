@@ -1,6 +1,7 @@
 /* The end of a seed: what stands in the files and in the catalog is what was promised, nothing twice, nothing missing.
  */
 #include "content.h"
+#include "onair.h"
 #include "outside.h"
 #include "store/spool.h"
 
@@ -76,7 +77,7 @@ static void check_file(struct world *w, const struct take_truth *take, const str
 		sim_fail(s, "one take, one file", "%s/%s: the file has %" PRIu64 " bytes, the catalog says %" PRIu64,
 			 take->session, info->name, size, info->bytes);
 	while (take->honest && off < size && vfs_file_read(file, data, sizeof data, off, &n) == ERR_OK && n > 0) {
-		size_t same = content_differs(track->content, off, data, n);
+		size_t same = content_differs(track->content, track->shift + off, data, n);
 		if (same < n)
 			sim_fail(s, "acked bytes are there", "%s/%s has a wrong byte at %" PRIu64 " in its file",
 				 take->session, track->name, off + same);
@@ -103,7 +104,7 @@ static void check_track(struct world *w, const struct take_truth *take, const st
 			 track->name, track->saved_bytes, info->bytes);
 	if (info->sealed) {
 		uint8_t sha[32];
-		content_sha256(track->content, info->bytes, sha);
+		content_sha256(track->content, track->shift, info->bytes, sha);
 		if (!info->has_sha256 || memcmp(sha, info->sha256.bytes, sizeof sha) != 0)
 			sim_fail(s, "saved is what was sent", "%s/%s: wrong SHA-256 in the catalog", take->session,
 				 track->name);
@@ -194,7 +195,7 @@ static bool expired(const struct world *w, const struct take_truth *take)
 	return w->plan.retain_ms != UINT64_MAX && take->fate != FATE_DELETE && take->track_count == 1 && any;
 }
 
-static void audit_take(struct world *w, struct catalog *catalog, const struct take_truth *take)
+void audit_take(struct world *w, struct catalog *catalog, const struct take_truth *take)
 {
 	struct recording_info row;
 	struct uuid id;
@@ -228,6 +229,7 @@ void oracle_audit(struct world *w)
 	for (unsigned i = 0; i < w->plan.takes; i++)
 		audit_take(w, catalog, &w->takes[i]);
 	imports_audit(w, catalog);
+	onair_audit(w, catalog);
 	events_audit(w, catalog);
 	pushes_audit_all(w);
 	catalog_close(catalog);

@@ -133,7 +133,7 @@ static bool place_of(const struct take_truth *take, const struct recording_info 
 			if (strcmp(take->tracks[k].name, row->tracks[i].name) == 0)
 				*track = &take->tracks[k];
 		}
-		*at = off;
+		*at = off + (*track ? (*track)->shift : 0);
 		*rest = bytes - off;
 		return true;
 	}

@@ -184,7 +184,7 @@ static void ask_complete(struct world *w, struct take_truth *take, bool bare)
 						   .bytes = track->total };
 		if (rng_chance(&w->client_rng, 50)) {
 			totals[i].has_sha256 = true;
-			content_sha256(track->content, track->total, totals[i].sha256.bytes);
+			content_sha256(track->content, 0, track->total, totals[i].sha256.bytes);
 		}
 	}
 	take->completed = true;

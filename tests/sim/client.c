@@ -85,7 +85,7 @@ static void send_end(struct client *c)
 {
 	char text[256], hex[65];
 	uint8_t sha[32];
-	content_sha256(c->track->content, c->track->total, sha);
+	content_sha256(c->track->content, 0, c->track->total, sha);
 	if (c->take->fate == FATE_WRONG_SHA)
 		sha[7] ^= 1;
 	sha256_format(sha, hex);
@@ -268,6 +268,8 @@ static void on_message(void *arg, struct link *link, const struct message_in *m)
 		break;
 	case SAID_STATUS:
 	case SAID_SUBSCRIBED:
+	case SAID_MOVED:
+	case SAID_STOPPED:
 	case SAID_OTHER:
 		break;
 	}

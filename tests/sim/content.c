@@ -42,7 +42,7 @@ size_t content_differs(uint64_t content, uint64_t off, const void *data, size_t 
 	return len;
 }
 
-void content_sha256(uint64_t content, uint64_t len, uint8_t out[32])
+void content_sha256(uint64_t content, uint64_t from, uint64_t len, uint8_t out[32])
 {
 	uint8_t data[16384];
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
@@ -50,7 +50,7 @@ void content_sha256(uint64_t content, uint64_t len, uint8_t out[32])
 	EVP_DigestInit_ex(ctx, EVP_sha256(), NULL);
 	for (uint64_t off = 0; off < len;) {
 		size_t n = len - off < sizeof data ? (size_t)(len - off) : sizeof data;
-		content_fill(content, off, data, n);
+		content_fill(content, from + off, data, n);
 		EVP_DigestUpdate(ctx, data, n);
 		off += n;
 	}

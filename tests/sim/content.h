@@ -9,7 +9,7 @@
 void content_fill(uint64_t content, uint64_t off, void *data, size_t len);
 /* The first offset at which the data is another; len when it is the same. */
 size_t content_differs(uint64_t content, uint64_t off, const void *data, size_t len);
-/* SHA-256 of [0, len). */
-void content_sha256(uint64_t content, uint64_t len, uint8_t out[32]);
+/* SHA-256 of `len` bytes from `from` on. */
+void content_sha256(uint64_t content, uint64_t from, uint64_t len, uint8_t out[32]);
 
 #endif

@@ -399,7 +399,7 @@ static void stand_in(struct world *w, const struct import_truth *import, const s
 		uint8_t sha[32];
 		if (source->total[v] != bytes)
 			continue;
-		content_sha256(source->content[v], bytes, sha);
+		content_sha256(source->content[v], 0, bytes, sha);
 		if (track && track->has_sha256 && memcmp(sha, track->sha256.bytes, sizeof sha) == 0) {
 			out->tracks[0].content = source->content[v];
 			out->tracks[0].total = out->tracks[0].saved_bytes = bytes;

@@ -6,6 +6,7 @@
  *   --twice                          each seed twice: the traces must be the same
  *   --jobs N                         processes at a time (as many as there are cores)
  *   --find                           stop at the first broken seed, and print only its number */
+#include "onair.h"
 #include "outside.h"
 
 #include "base/log.h"
@@ -44,7 +45,7 @@ struct job {
 
 static bool calm_and_done(struct world *w)
 {
-	return w->calm && w->up && clients_done(w);
+	return w->calm && w->up && clients_done(w) && hosts_done(w);
 }
 
 static bool is_up(struct world *w)
@@ -77,6 +78,7 @@ static void read_all_back(struct world *w)
 {
 	callers_check_all(w);
 	importers_check_all(w);
+	onair_check_all(w);
 	world_run(w, w->sim.now_us + 2 * MINUTE, all_answered);
 	if (w->open_requests > 0)
 		sim_fail(&w->sim, "every request is answered", "%u are not", w->open_requests);
@@ -96,12 +98,16 @@ static void run_seed(uint64_t seed, bool trace, struct result *result)
 	receiver_begin(&w);
 	pushes_begin(&w);
 	followers_begin(&w);
+	onair_begin(&w);
 	world_start(&w);
 	plan_begin(&w);
 	world_run(&w, w.plan.calm_us + 10 * MINUTE, calm_and_done);
 	if (!calm_and_done(&w)) {
 		char text[256];
-		clients_describe(&w, text, sizeof text);
+		if (clients_done(&w))
+			hosts_describe(&w, text, sizeof text);
+		else
+			clients_describe(&w, text, sizeof text);
 		sim_fail(&w.sim, "liveness", "%s", w.up ? text : "the server is down");
 	}
 	/* What was left to grace is sealed now. */
@@ -118,6 +124,7 @@ static void run_seed(uint64_t seed, bool trace, struct result *result)
 		sim_fail(&w.sim, "liveness", "fetches, webhooks, pushes or uploads are left");
 	world_run(&w, w.sim.now_us + 10 * SECOND, NULL);
 	watchers_check(&w);
+	onair_check(&w);
 	w.quiet = true;
 	read_all_back(&w);
 	w.quiet = false;

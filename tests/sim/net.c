@@ -1,7 +1,7 @@
 /* The network between simulated clients and the engine: messages in order, late, cut at any byte, or silent for good.
  */
 #include "content.h"
-#include "world.h"
+#include "onair.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -32,6 +32,7 @@ struct link {
 	const struct peer *peer;
 	void *arg;
 	struct take_truth *take;
+	struct air_link air;
 	unsigned track, number;
 	unsigned starts; /* delivered and not refused */
 	uint64_t conn;	 /* 0: the server does not know it */
@@ -126,6 +127,7 @@ static void server_closed(struct link *link)
 		return;
 	link->server_open = false;
 	oracle_detached(w, link);
+	onair_detached(w, link);
 	sim_trace(&w->sim, "conn closed", NULL, link->number, 0);
 	if (w->engine && w->life == link->life) {
 		engine_conn_closed(w->engine, link->conn, world_now(w));
@@ -144,7 +146,9 @@ static bool deliver_binary(struct link *link, struct frame *frame)
 	content_fill(frame->content, frame->off, data, n);
 	sim_trace(&w->sim, "binary", NULL, link->number, frame->off + n);
 	oracle_delivered(w, link, frame->off, n);
+	uint64_t fed = onair_fed(w, link);
 	engine_conn_media(w->engine, link->conn, (struct engine_media){ data, n, { 0 }, 0 }, world_now(w));
+	onair_delivered(w, link, &(struct air_piece){ fed, frame->content, frame->off, n });
 	frame->off += n;
 	frame->len -= n;
 	return frame->len == 0;
@@ -154,6 +158,8 @@ static void note_end(struct link *link, const char *text)
 {
 	if (strstr(text, "\"type\":\"start\""))
 		link->starts++;
+	if (link->air.host)
+		onair_text(link->w, link, text);
 	if (link->take && strstr(text, "\"end\""))
 		link->take->tracks[link->track].end_delivered = true;
 	if (link->take && strstr(text, "\"abort\""))
@@ -253,7 +259,7 @@ static void connect_done(void *arg, uint64_t x)
 		return;
 	}
 	link->life = w->life;
-	link->conn = engine_conn_open(w->engine, grant_local(), world_now(w));
+	link->conn = engine_conn_open(w->engine, link->air.host ? &link->air.grant : grant_local(), world_now(w));
 	link->server_open = true;
 	sim_trace(&w->sim, "conn open", NULL, link->number, link->conn);
 	world_touched(w);
@@ -340,6 +346,11 @@ void link_read(struct link *link, bool reading)
 {
 	link->deaf = !reading;
 	pipe_schedule(link, &link->down);
+}
+
+struct air_link *link_air(struct link *link)
+{
+	return &link->air;
 }
 
 unsigned *link_told_of(struct link *link)
@@ -434,6 +445,7 @@ static void on_send(void *arg, uint64_t conn, const char *text, size_t len, bool
 	if (m.said == SAID_STATUS && link->unread >= link->room)
 		sim_fail(&w->sim, "queues are bounded", "a status where %u messages wait", link->unread);
 	oracle_sent(w, link, &m);
+	onair_sent(w, link, &m);
 	m.text = NULL;
 	if (w->crash_at_send > 0 && --w->crash_at_send == 0)
 		disk_die_after(w->disk, 1);
@@ -441,7 +453,7 @@ static void on_send(void *arg, uint64_t conn, const char *text, size_t len, bool
 		return;
 	struct frame *frame = pipe_push(link, &link->down, FRAME_MESSAGE);
 	frame->message = m;
-	if (m.said == SAID_STATUS)
+	if (m.said == SAID_STATUS || link->air.host)
 		frame->text = strndup(text, len);
 	link->unread++;
 	pipe_schedule(link, &link->down);
@@ -471,6 +483,7 @@ static void on_close(void *arg, uint64_t conn, enum engine_close_code code)
 	if (!link || !link->server_open)
 		return;
 	sim_trace(&w->sim, "close", NULL, link->number, code);
+	onair_detached(w, link);
 	if (!link->cut) {
 		pipe_push(link, &link->down, FRAME_CLOSE);
 		pipe_schedule(link, &link->down);

@@ -14,7 +14,7 @@ enum {
 	VERSIONS = 4,	    /* of a source */
 	TRANSFERS = 64,	    /* of one process: cancelled ones too, for what they still say */
 	TOLD_EVENTS = 4096, /* of one seed */
-	MADE = 128,	    /* files that workers made */
+	MADE = 512,	    /* files that workers made */
 };
 
 /* What stands at a URL. */

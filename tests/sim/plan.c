@@ -1,4 +1,5 @@
 /* What a seed lets happen: the sizes of the server, which faults there are, and when they strike. */
+#include "onair.h"
 #include "outside.h"
 
 static uint64_t one_of(struct rng *rng, const uint64_t *values, size_t count)
@@ -22,6 +23,14 @@ static void choose_faults(struct plan *p, struct rng *rng)
 	p->liars = rng_chance(rng, 20);
 	p->deaf = rng_chance(rng, 5);
 	p->burst = rng_chance(rng, 10);
+}
+
+/* From a stream of its own: what was drawn before there were shows stays as it was. */
+static void choose_shows(struct world *w)
+{
+	struct rng rng = { rng_mix(w->sim.seed * 6151 + 29) };
+	w->plan.shows = rng_chance(&rng, 40) ? 0 : 1 + (unsigned)rng_below(&rng, SHOWS);
+	w->plan.takeover = rng_chance(&rng, 50);
 }
 
 void plan_make(struct world *w)
@@ -60,6 +69,7 @@ void plan_make(struct world *w)
 	p->push_part_bytes = rng_between(&rng, 64 * KIB, 256 * KIB);
 	if (p->retain_ms != UINT64_MAX)
 		p->imports = 0; /* a name that is free again would be registered anew */
+	choose_shows(w);
 	if (p->burst) {
 		p->takes = 1 + (unsigned)rng_below(&rng, 3);
 		p->memory_bytes = 8 * MIB;

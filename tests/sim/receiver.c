@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HOOKS = 32 };
+enum { HOOKS = 256 };
 
 enum course {
 	COURSE_TAKES,

@@ -21,7 +21,8 @@ static void tally_message(struct world *w, const struct message_in *m)
 
 void wire_parse(struct world *w, const char *text, size_t len, struct message_in *out)
 {
-	static const char *const types[] = { "started", "ack", "saved", "aborted", "error", "status", "subscribed" };
+	static const char *const types[] = { "started", "ack", "saved", "aborted", "error", "status", "subscribed",
+					    "moved",   "stopped" };
 	memset(out, 0, sizeof *out);
 	out->said = SAID_OTHER;
 	out->bytes = BYTES_UNKNOWN;
@@ -43,6 +44,8 @@ void wire_parse(struct world *w, const char *text, size_t len, struct message_in
 	const json_t *bytes = json_object_get(json, "bytes");
 	if (bytes && out->said < SAID_STATUS)
 		out->bytes = (uint64_t)json_integer_value(bytes);
+	out->version = (uint32_t)json_integer_value(json_object_get(json, "version"));
+	out->from = (uint64_t)json_integer_value(json_object_get(json, "from"));
 	out->resumed = json_is_true(json_object_get(json, "resumed"));
 	out->retry = json_is_true(json_object_get(json, "retry"));
 	const char *sha = json_string_value(json_object_get(json, "sha256"));

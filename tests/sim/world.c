@@ -1,5 +1,6 @@
 /* The server process of the simulation: started over the disk as it is, run under the simulated clock, killed, stopped.
  */
+#include "onair.h"
 #include "outside.h"
 
 #include <assert.h>
@@ -44,6 +45,7 @@ void world_init(struct world *w, uint64_t seed, bool trace)
 	receiver_init(w);
 	w->outside->push_rng = rng_fork(&root, 6);
 	pushes_init(w);
+	onair_init(w);
 }
 
 void world_release(struct world *w)
@@ -51,6 +53,7 @@ void world_release(struct world *w)
 	exec_sim_free(w->exec);
 	free(w->workers);
 	free(w->outside);
+	free(w->onair);
 	disk_free(w->disk);
 	sim_release(&w->sim);
 }
@@ -148,6 +151,7 @@ void world_start(struct world *w)
 		.grace_ms = w->plan.grace_ms,
 		.heartbeat_ms = w->plan.heartbeat_ms,
 		.late_resume_ms = w->plan.late_ms,
+		.takeover = w->plan.takeover,
 		.retain_originals_ms = w->plan.retain_originals_ms,
 		.retain_ms = w->plan.retain_ms,
 		.hash_early = w->plan.hash_early,
@@ -192,6 +196,7 @@ static void process_gone(struct world *w)
 	sources_gone(w);
 	followers_gone(w);
 	pushes_gone(w);
+	onair_gone(w);
 	w->engine = NULL;
 	w->up = w->stopping = w->stopped = w->fatal = false;
 	w->turn_at = UINT64_MAX;

@@ -30,6 +30,8 @@ enum said {
 	SAID_ERROR,
 	SAID_STATUS,
 	SAID_SUBSCRIBED,
+	SAID_MOVED,
+	SAID_STOPPED,
 	SAID_NOT_SUBSCRIBED,
 	SAID_OTHER
 };
@@ -41,6 +43,8 @@ struct message_in {
 	bool resumed, retry, has_sha256;
 	uint8_t sha256[32];
 	char code[40];
+	uint32_t version; /* of a show; 0: absent */
+	uint64_t from;	  /* where it was moved */
 	const char *text; /* of a status, as it came */
 };
 
@@ -48,6 +52,7 @@ struct message_in {
 struct track_truth {
 	char name[16];
 	uint64_t content, total; /* what the client records */
+	uint64_t shift;		 /* its byte 0 is this one of the content: of a show's version */
 	uint64_t delivered;	 /* handed to the engine: the most that it can have */
 	uint64_t promised;	 /* said to be durable, to anyone */
 	uint64_t last_part;	 /* a part boundary behind which bytes were acked, or 0 */
@@ -90,6 +95,7 @@ struct take_truth {
 	unsigned failures;    /* attempts to finish it that came to nothing */
 	bool work_error;      /* … and it was seen in error for that */
 	uint32_t told_open;   /* a status said that it is open again behind this revision */
+	bool on_air;	      /* a show's version: it fails with a full disk, too */
 	/* a liar's: what was read once stays */
 	uint64_t read_bytes, read_hash;
 };
@@ -97,6 +103,9 @@ struct take_truth {
 struct world;
 struct link;
 struct outside;
+struct onair;
+struct host;
+struct air_take;
 
 /* A program at the other end of a link. */
 struct peer {
@@ -148,6 +157,13 @@ enum crash { CRASH_KILL, CRASH_POWER };
 	X(PUSHED, "pushed")                                                                                            \
 	X(ORIGINALS, "originals removed")                                                                              \
 	X(EXPIRED, "recordings removed")                                                                               \
+	X(HOSTED, "hosts on air")                                                                                      \
+	X(VERSIONS, "versions")                                                                                        \
+	X(VERSIONS_AGAIN, "versions resumed late")                                                                     \
+	X(VERSIONS_FAILED, "versions failed")                                                                          \
+	X(MOVED, "moved")                                                                                              \
+	X(STOPPED, "shows stopped")                                                                                    \
+	X(HEARD, "pieces heard")                                                                                       \
 	X(STEPS, "steps")
 
 enum tally_item {
@@ -185,6 +201,8 @@ struct plan {
 	uint32_t queue_wait_ms;
 	uint64_t retain_originals_ms, retain_ms; /* UINT64_MAX: for ever */
 	unsigned cursed;			 /* the take that nobody can finish before the calm, from 1; 0: none */
+	unsigned shows;
+	bool takeover; /* another principal takes a show on air over */
 };
 
 struct world {
@@ -196,6 +214,7 @@ struct world {
 	struct engine *engine; /* NULL: down */
 	struct sim_workers *workers;
 	struct outside *outside;
+	struct onair *onair;
 	bool workers_broken;
 	unsigned failures; /* attempts that came to nothing, of recordings whose id nobody knows yet */
 	unsigned life;	   /* which server process this is */
@@ -261,6 +280,18 @@ void link_read(struct link *link, bool reading);
 /* Takes, by their bits: those it was told of, and those it must be told of before the next `subscribed`. */
 unsigned *link_told_of(struct link *link);
 unsigned *link_owed(struct link *link);
+/* What a link is to a show: as whom its host opens it, and what the server said there. */
+struct air_link {
+	struct host *host; /* NULL: it is none's */
+	struct grant grant;
+	struct air_take *take; /* of its last start, once it is known */
+	uint32_t version;      /* it was told so */
+	unsigned starts;       /* delivered, and not answered yet */
+	unsigned stops;	       /* delivered, and not answered yet */
+	bool may_stop;	       /* it was told `started`, so its show may be ended */
+	bool ordinary;	       /* its take is not on air any more, and goes on as a recording */
+};
+struct air_link *link_air(struct link *link);
 /* A random one that is open, or NULL. */
 struct link *link_pick(struct world *w);
 void net_callbacks(struct world *w, struct engine_callbacks *out);
@@ -329,6 +360,7 @@ void oracle_final(struct world *w);
 struct recording_info;
 void audit_work(struct world *w, struct catalog *catalog, const struct take_truth *take,
 		const struct recording_info *row);
+void audit_take(struct world *w, struct catalog *catalog, const struct take_truth *take);
 /* Takes the files and the catalog apart after a clean stop. */
 void oracle_audit(struct world *w);
 
