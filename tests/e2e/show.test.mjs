@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { diskOrSkip } from './support/disk.mjs';
 import { sharedServer, startServer, until } from './support/server.mjs';
-import { mint, stranger } from './support/tokens.mjs';
+import { holdfast, mint, stranger } from './support/tokens.mjs';
 import { api, assertOriginal, hostWire, isSealed, media, recording, sessionId, sha256, wire, WebSocket } from './support/wire.mjs';
 
 const GRACE_MS = 1500;
@@ -222,6 +222,25 @@ test('a full disk fails the version, not the show; the next version begins when 
 	const before = await recording(own, first.id);
 	await assertOriginal(own, first.id, all.subarray(0, before.bytes));
 	assert.ok(before.bytes >= 1_000_000);
+});
+
+test('a catalog that is made again from the folders knows versions', options, async (t) => {
+	const own = await startServer(t, { args: ['--grace', '1s'] });
+	const host = await hostWire(t, own);
+	const { id } = await host.start({ show: 'morning', sessionId: sessionId() });
+	host.binary(media(1000));
+	await host.untilAcked(1000);
+	host.send({ type: 'stop' });
+	await host.next('stopped');
+	await own.stop();
+	rmSync(join(own.dataDir, 'catalog.db'));
+	const made = holdfast('verify', '--data', own.dataDir, '--rebuild');
+	assert.equal(made.status, 0, made.stderr + made.stdout);
+	await own.start();
+	const state = await recording(own, id);
+	assert.deepEqual([state.show, state.version, state.bytes], ['morning', 1, 1000]);
+	const next = await hostWire(t, own);
+	assert.equal((await next.start({ show: 'morning', sessionId: sessionId() })).version, 2);
 });
 
 test('who is not the host is refused, or takes over as the next version; listening has its own scope', options, async (t) => {

@@ -14,7 +14,7 @@ export function graceText(endsAt, now) {
 	return seconds > 0 ? texts.seconds(seconds) : '';
 }
 
-export const whoText = (owner) => (owner === 'local' ? texts.before.local : owner);
+export const whoText = (owner) => ({ local: texts.before.local, source: texts.before.source })[owner] ?? owner;
 
 /** The show as the page last heard of it: by the take while that is connected, else by whoever follows the show. */
 export const showOf = (live, followed) => (live.state?.link === 'sending' && live.state.show ? live.state.show : followed);
