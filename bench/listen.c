@@ -27,9 +27,10 @@ enum {
 	FRAME_US = 24000,
 	CHUNK_FRAMES = 4, /* sent at a time: about what encoders send */
 	EVENTS = 512,
-	OPENING = 64, /* listeners that have no answer yet */
+	OPENING = 1000, /* listeners that have no answer yet: Icecast answers when the host sends, all that wait */
+	A_TURN = 2,	/* opened with one: Icecast's queue of new connections is short */
 	SILENCE_US = 5000000,
-	PATIENCE_US = 60000000,
+	PATIENCE_US = 120000000, /* for all of them to come: Icecast takes its time */
 	HEAD_BYTES = 2048,
 	SECOND_US = 1000000,
 };
@@ -70,12 +71,12 @@ static void fail(const char *what)
 	exit(2);
 }
 
-static int connect_to(unsigned port)
+static int connect_to(unsigned port, int flags)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
 	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) != 0)
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+	if (fd < 0 || (connect(fd, (struct sockaddr *)&to, sizeof to) != 0 && errno != EINPROGRESS))
 		fail("connect");
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
 	return fd;
@@ -132,7 +133,7 @@ static void await(const char *text)
 
 static void host_open(void)
 {
-	l.host = connect_to(l.port);
+	l.host = connect_to(l.port, 0);
 	if (l.put) {
 		static const char put[] = "PUT /bench HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench\r\n"
 					  "Authorization: Basic c291cmNlOmJlbmNo\r\nContent-Type: audio/mpeg\r\n\r\n";
@@ -199,16 +200,22 @@ static void listener_lost(struct listener *who)
 
 static void listener_open(struct listener *who)
 {
-	char text[200];
-	int len = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench\r\n\r\n",
-			   l.put ? "/bench" : "/live/bench");
-	who->fd = connect_to(l.port);
-	send_all(who->fd, text, (size_t)len);
-	fcntl(who->fd, F_SETFL, O_NONBLOCK);
-	struct epoll_event event = { .events = EPOLLIN, .data.ptr = who };
+	who->fd = connect_to(l.port, SOCK_NONBLOCK);
+	struct epoll_event event = { .events = EPOLLOUT, .data.ptr = who };
 	epoll_ctl(l.epoll, EPOLL_CTL_ADD, who->fd, &event);
 	who->heard_us = l.now_us;
 	l.opened++;
+}
+
+/* It is connected. */
+static void listener_ask(struct listener *who)
+{
+	char text[200];
+	int len = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench\r\n\r\n",
+			   l.put ? "/bench" : "/live/bench");
+	send_all(who->fd, text, (size_t)len);
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = who };
+	epoll_ctl(l.epoll, EPOLL_CTL_MOD, who->fd, &event);
 }
 
 static void frame_heard(struct listener *who, const char *data)
@@ -308,6 +315,8 @@ static void turn(void)
 		l.now_us = clock_us();
 		if (!who)
 			host_read();
+		else if (who->fd >= 0 && events[i].events & EPOLLOUT)
+			listener_ask(who);
 		else if (who->fd >= 0)
 			listener_read(who);
 	}
@@ -325,7 +334,7 @@ static void everybody_joins(void)
 {
 	uint64_t end_us = l.now_us + PATIENCE_US;
 	while (l.hearing < l.count && l.now_us < end_us) {
-		for (unsigned i = 0; i < OPENING && l.opened < l.count && l.opened - l.hearing < OPENING; i++)
+		for (unsigned i = 0; i < A_TURN && l.opened < l.count && l.opened - l.hearing < OPENING; i++)
 			listener_open(&l.listeners[l.opened]);
 		turn();
 	}
@@ -341,6 +350,7 @@ static void measure(void)
 	turn_until(begin_us + (uint64_t)l.seconds * SECOND_US);
 	process_use_read(l.pid, &after);
 	double seconds = (double)(l.now_us - begin_us) / SECOND_US, cpu = after.cpu_s - before.cpu_s;
+	l.lost += l.count - l.opened; /* there was no time for them */
 	for (unsigned i = 0; i < l.count; i++)
 		if (l.listeners[i].fd >= 0 && l.now_us - l.listeners[i].heard_us > SILENCE_US)
 			listener_lost(&l.listeners[i]);
@@ -409,6 +419,8 @@ int main(int argc, char **argv)
 	l.epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (!l.listeners || l.epoll < 0)
 		fail("set-up");
+	for (unsigned i = 0; i < l.count; i++)
+		l.listeners[i].fd = -1;
 	host_open();
 	epoll_ctl(l.epoll, EPOLL_CTL_ADD, l.host, &(struct epoll_event){ .events = EPOLLIN });
 	l.begun_us = l.now_us = clock_us();

@@ -196,6 +196,10 @@ static void push_step(struct serve_icecast *s, struct push *p, uint64_t now_ms)
 {
 	struct broadcast *b;
 	enum relay_state state = relay_state(p->relay);
+	if (!p->reader.broadcast && state == RELAY_FAILED) { /* while its end was still being sent */
+		relay_end(p->relay);
+		state = RELAY_IDLE;
+	}
 	if (!p->broadcast && engine_listen(s->engine, p->show, grant_local(), &b) == ERR_OK)
 		p->broadcast = broadcast_hold(b);
 	if (p->reader.broadcast && state == RELAY_SENDING && !p->connected_ms)

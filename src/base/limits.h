@@ -70,7 +70,7 @@ enum {
 	LIMIT_LISTEN_STALL_MS = 10 * 1000,	/* with a full queue and no progress: it is dropped */
 	LIMIT_LISTEN_SOCKET_BYTES = 128 * 1024, /* of that in the system's hands and not on its way: a burst, twice */
 	LIMIT_LISTEN_WAIT_MS = 10 * 1000,	/* for something to begin with: players wait no longer either */
-	LIMIT_LISTEN_WRITES_S = 2500,		/* writes a second to all listeners: about a twentieth of a core … */
+	LIMIT_LISTEN_WRITES_S = 1500,		/* writes a second to all listeners: a thirtieth of a core … */
 	LIMIT_LISTEN_ROUND_MS = 1000,		/* … unless that made one of them wait for so long */
 	LIMIT_LISTEN_RING_BYTES = 4 * 1024 * 1024, /* kept for a join: a keyframe may be 4 s back at 8 Mbit/s */
 	LIMIT_LISTEN_CHUNK_BYTES = 16 * 1024,	  /* what readers share: a second of 128 kbit/s, one piece of a write */

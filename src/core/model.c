@@ -260,7 +260,8 @@ void recording_info_push_key(const struct recording_info *info, char out[PUSH_KE
 	char id[UUID_TEXT];
 	const struct media_info *media = &info->media;
 	uuid_format(&info->id, id);
-	snprintf(out, PUSH_KEY, "recordings/%s-r%u%s%s", id, media->revision, media->ext[0] ? "." : "", media->ext);
+	snprintf(out, PUSH_KEY, "%s/%s-r%u%s%s", info->show ? info->show : "recordings", id, media->revision,
+		 media->ext[0] ? "." : "", media->ext);
 }
 
 bool recording_info_broken(const struct recording_info *info)

@@ -121,7 +121,7 @@ static enum err take_op_run(struct catalog *c, struct catalog_op *op)
 					   &o->outcome, &o->row);
 		/* one that only brings the row more bytes comes later, perhaps behind the end of the show */
 		bool first = o->on_air && o->outcome == CATALOG_CHANGED;
-		return err || !first ? err : c->ops->show_failed(c, info->show, info->version);
+		return err || !first ? err : c->ops->show_failed(c, info->show, info->version, info->updated_ms);
 	}
 	default:
 		assert(!"an effect that is no transaction");

@@ -243,6 +243,8 @@ struct engine_event {
 	enum phase phase;
 	uint32_t revision;
 	int64_t at_ms;
+	const char *show; /* NULL: it is of none */
+	uint32_t version;
 };
 void engine_events(struct engine *e, const struct grant *grant, int64_t after,
 		   void (*done)(void *arg, enum err err, const struct engine_event *events, size_t count, int64_t first,

@@ -10,6 +10,7 @@ struct events_op {
 	struct catalog_event_filter filter;
 	struct engine_event events[LIMIT_EVENTS_PAGE];
 	char types[LIMIT_EVENTS_PAGE][LIMIT_EVENT_TYPE_CHARS + 1];
+	char shows[LIMIT_EVENTS_PAGE][LIMIT_SHOW_CHARS + 1];
 	size_t count;
 	int64_t first, last;
 	void (*done)(void *arg, enum err err, const struct engine_event *events, size_t count, int64_t first,
@@ -21,7 +22,9 @@ static enum err events_row(void *arg, const struct catalog_event *event)
 {
 	struct events_op *o = arg;
 	char *type = o->types[o->count];
+	char *show = o->shows[o->count];
 	snprintf(type, sizeof o->types[0], "%s", event->type);
+	snprintf(show, sizeof o->shows[0], "%s", event->show ? event->show : "");
 	o->events[o->count++] = (struct engine_event){
 		.seq = event->seq,
 		.recording = event->recording,
@@ -29,6 +32,8 @@ static enum err events_row(void *arg, const struct catalog_event *event)
 		.phase = event->phase,
 		.revision = event->revision,
 		.at_ms = event->at_ms,
+		.show = event->show ? show : NULL,
+		.version = event->version,
 	};
 	return ERR_OK;
 }

@@ -80,12 +80,13 @@ static char *body_format(const struct notify_op *o)
 	char id[UUID_TEXT], at[40];
 	uuid_format(&o->base.id, id);
 	time_format(o->event.at_ms, at);
-	json_t *body =
-		json_pack("{s:s, s:s, s:{s:s, s:s*, s:s*, s:s*, s:s, s:I, s:s, s:I, s:s*}}", "type", o->type,
-			  "timestamp", at, "data", "id", id, "ref", o->base.row.ref, "sessionId",
-			  o->base.row.session_id, "name", o->base.row.name, "phase", phase_name(o->event.phase),
-			  "revision", (json_int_t)o->event.revision, "at", at, "seq", (json_int_t)o->event.seq, "error",
-			  o->event.phase == PHASE_ERROR && o->base.row.error ? err_code(o->base.row.error) : NULL);
+	json_t *body = json_pack(
+		"{s:s, s:s, s:{s:s, s:s*, s:s*, s:s*, s:s, s:I, s:s, s:I, s:s*, s:s*, s:o*}}", "type", o->type,
+		"timestamp", at, "data", "id", id, "ref", o->base.row.ref, "sessionId", o->base.row.session_id, "name",
+		o->base.row.name, "phase", phase_name(o->event.phase), "revision", (json_int_t)o->event.revision, "at",
+		at, "seq", (json_int_t)o->event.seq, "error",
+		o->event.phase == PHASE_ERROR && o->base.row.error ? err_code(o->base.row.error) : NULL, "show",
+		o->base.row.show, "version", o->base.row.show ? json_integer(o->base.row.version) : NULL);
 	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 	json_decref(body);
 	return must(text);

@@ -239,7 +239,7 @@ static enum err mark_run(struct catalog *c, struct catalog_op *op)
 	enum err err = c->ops->show_get(c, o->air->show.name, &counts);
 	if (err || counts.failed != o->version)
 		return err;
-	return c->ops->show_failed(c, o->air->show.name, 0);
+	return c->ops->show_failed(c, o->air->show.name, 0, 0);
 }
 
 static void mark_done(struct engine *e, struct catalog_op *op)

@@ -44,8 +44,11 @@ static void event_format(struct buf *out, const struct engine_event *event)
 	uuid_format(&event->recording, id);
 	buf_addf(out,
 		 "id: %" PRId64 "\nevent: %s\ndata: {\"id\":\"%s\",\"phase\":\"%s\",\"revision\":%" PRIu32
-		 ",\"at\":%" PRId64 ",\"type\":\"%s\"}\n\n",
+		 ",\"at\":%" PRId64 ",\"type\":\"%s\"",
 		 event->seq, event->type, id, phase_name(event->phase), event->revision, event->at_ms, event->type);
+	if (event->show) /* a name that needs no escapes */
+		buf_addf(out, ",\"show\":\"%s\",\"version\":%" PRIu32, event->show, event->version);
+	buf_add_text(out, "}\n\n");
 }
 
 /* Tells what came; `first`, `last`: what the outbox held when it was asked. */

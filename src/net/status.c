@@ -68,7 +68,7 @@ void metrics_run(struct request *r)
 		{ "websockets", "gauge", "Open WebSocket connections.", n->ws_count },
 		{ "websockets_opened_total", "counter", "WebSocket connections since the start.", n->ws_opened },
 		{ "sources", "gauge", "Sources at --source-listen that are on air.", n->mount_count },
-		{ "sources_opened_total", "counter", "… since the start.", n->mounts_opened },
+		{ "sources_opened_total", "counter", "Sources that went on air since the start.", n->mounts_opened },
 		{ "sources_refused_total", "counter", "Requests of sources with a wrong password.",
 		  n->sources_refused },
 		{ "downloads", "gauge", "Downloads at work.", n->readers },

@@ -57,6 +57,8 @@ struct catalog_event {
 	struct uuid recording;
 	const char *principal; /* whose recording it is */
 	const char *type;      /* "recording.completed", … */
+	const char *show;      /* NULL: its recording is of none */
+	uint32_t version;
 	enum phase phase;
 	uint32_t revision;
 	int64_t at_ms;
@@ -115,7 +117,7 @@ struct catalog_ops {
 
 	/* Inserts the row unless (principal, session_id) is taken; *inserted tells, *row is the row as it now stands,
 	 * a new recording_info to be released. A deleted one is found as such. One of a show takes its version in the
-	 * same way: (show, version) is unique, too. */
+	 * same way: (show, version) is unique, too; and one event says that it is live. */
 	enum err (*start)(struct catalog *c, const struct recording_info *info, bool *inserted,
 			  struct recording_info *row);
 	enum err (*get)(struct catalog *c, const struct uuid *id, struct recording_info *row);
@@ -149,9 +151,10 @@ struct catalog_ops {
 	enum err (*remove)(struct catalog *c, const struct uuid *id, int64_t now_ms, enum catalog_outcome *outcome,
 			   struct recording_info *row);
 
-	/* Shows. NOT_FOUND for one that never had a version; show_failed with 0: none of it. */
+	/* Shows. NOT_FOUND for one that never had a version; show_failed writes
+	 * one event; with version 0: none failed, and none is written. */
 	enum err (*show_get)(struct catalog *c, const char *name, struct catalog_show *out);
-	enum err (*show_failed)(struct catalog *c, const char *name, uint32_t version);
+	enum err (*show_failed)(struct catalog *c, const char *name, uint32_t version, int64_t now_ms);
 	/* The recording of a version, 0: the newest of which there is a row (deleted ones, too). */
 	enum err (*show_version)(struct catalog *c, const char *name, uint32_t version, struct recording_info *row);
 	enum err (*each_show_failed)(struct catalog *c, enum err (*show)(void *arg, const char *name), void *arg);

@@ -8,7 +8,7 @@
 /* Events are gathered before the callbacks, which may use the catalog; strings stand behind the page. */
 struct page {
 	struct catalog_event *events;
-	char *(*texts)[2]; /* principal and type */
+	char *(*texts)[3]; /* principal, type and show */
 	unsigned count;
 };
 
@@ -29,8 +29,12 @@ static enum err page_add(struct page *page, sqlite3_stmt *stmt)
 		err = catalog_column_text(stmt, 2, &texts[0]);
 	if (err == ERR_OK)
 		err = catalog_column_text(stmt, 3, &texts[1]);
+	if (err == ERR_OK)
+		err = catalog_column_text(stmt, 7, &texts[2]);
 	event->principal = texts[0];
 	event->type = texts[1];
+	event->show = texts[2];
+	event->version = (uint32_t)sqlite3_column_int64(stmt, 8);
 	return err;
 }
 
@@ -70,6 +74,7 @@ enum err catalog_events(struct catalog *base, const struct catalog_event_filter 
 			err = event(arg, &page.events[i]);
 		free(page.texts[i][0]);
 		free(page.texts[i][1]);
+		free(page.texts[i][2]);
 	}
 	free(page.events);
 	free(page.texts);

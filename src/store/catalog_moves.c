@@ -46,7 +46,8 @@ static enum err queue_notify(struct catalog_sqlite *c, const struct uuid *id, in
 	return err;
 }
 
-enum err catalog_write_event(struct catalog_sqlite *c, const struct recording_info *row, int64_t now_ms)
+enum err catalog_write_event_of(struct catalog_sqlite *c, const struct recording_info *row, const char *type,
+				int64_t now_ms)
 {
 	sqlite3_stmt *stmt;
 	enum err err = catalog_run_for(c, STATEMENT_EVENT_OLD, &row->id);
@@ -54,7 +55,7 @@ enum err catalog_write_event(struct catalog_sqlite *c, const struct recording_in
 		err = catalog_statement_for(c, STATEMENT_EVENT, &row->id, &stmt);
 	if (err != ERR_OK)
 		return err;
-	catalog_bind_text(stmt, 2, event_type(row->phase, row->interrupted));
+	catalog_bind_text(stmt, 2, type);
 	catalog_bind_text(stmt, 3, phase_name(row->phase));
 	sqlite3_bind_int64(stmt, 4, row->revision);
 	sqlite3_bind_int64(stmt, 5, now_ms);
@@ -63,6 +64,11 @@ enum err catalog_write_event(struct catalog_sqlite *c, const struct recording_in
 	if (err == ERR_OK && c->base.webhooks)
 		err = queue_notify(c, &row->id, sqlite3_last_insert_rowid(c->db), now_ms);
 	return err;
+}
+
+enum err catalog_write_event(struct catalog_sqlite *c, const struct recording_info *row, int64_t now_ms)
+{
+	return catalog_write_event_of(c, row, event_type(row->phase, row->interrupted), now_ms);
 }
 
 enum err catalog_move_look(struct catalog_move *m, const struct uuid *id, enum phase to)

@@ -23,6 +23,12 @@ enum err catalog_show_put(struct catalog_sqlite *c, const struct recording_info 
 	return catalog_run(c, stmt);
 }
 
+enum err catalog_show_live(struct catalog_sqlite *c, const struct recording_info *info)
+{
+	enum err err = catalog_show_put(c, info);
+	return err == ERR_OK ? catalog_write_event_of(c, info, "show.live", info->created_ms) : err;
+}
+
 enum err catalog_show_get(struct catalog *base, const char *name, struct catalog_show *out)
 {
 	struct catalog_sqlite *c = catalog_self(base);
@@ -39,15 +45,23 @@ enum err catalog_show_get(struct catalog *base, const char *name, struct catalog
 	return err;
 }
 
-enum err catalog_show_failed(struct catalog *base, const char *name, uint32_t version)
+enum err catalog_show_failed(struct catalog *base, const char *name, uint32_t version, int64_t now_ms)
 {
 	struct catalog_sqlite *c = catalog_self(base);
+	struct recording_info row;
 	sqlite3_stmt *stmt;
 	enum err err = statement_for(c, STATEMENT_SHOW_FAILED, name, &stmt);
 	if (err != ERR_OK)
 		return err;
 	sqlite3_bind_int64(stmt, 2, version);
-	return catalog_run(c, stmt);
+	err = catalog_run(c, stmt);
+	if (err != ERR_OK || version == 0)
+		return err;
+	err = catalog_show_version(base, name, version, &row);
+	if (err == ERR_OK)
+		err = catalog_write_event_of(c, &row, "show.recording_failed", now_ms);
+	recording_info_release(&row);
+	return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
 enum err catalog_show_version(struct catalog *base, const char *name, uint32_t version, struct recording_info *row)

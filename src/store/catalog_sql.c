@@ -11,7 +11,9 @@
 #define INSERT_ROW   "INSERT INTO recordings (" ALL_COLUMNS ") VALUES (" CATALOG_COLUMNS(MARK) "?) "
 #define JOB_SELECT   "SELECT " CATALOG_JOB_COLUMNS(NAME) "error_message FROM jobs WHERE "
 #define QUEUED	     JOB_SELECT "state = 'queued' AND kind = ?1 "
-#define EVENT_SELECT "SELECT seq, recording, principal, type, phase, revision, at FROM events WHERE seq > ?1 "
+#define EVENT_SELECT                                                                                                   \
+	"SELECT seq, recording, e.principal, type, e.phase, e.revision, at, r.show, r.version FROM events AS e "       \
+	"LEFT JOIN recordings AS r ON r.id = recording WHERE seq > ?1 "
 /* with ?4: and the bucket has confirmed it, or is not to have it */
 #define PUSHED                                                                                                         \
 	"AND (?4 = 0 OR NOT EXISTS (SELECT 1 FROM jobs WHERE recording = recordings.id AND kind = 'push' "             \
@@ -114,8 +116,8 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_EVENT_WAITS] = "SELECT EXISTS (SELECT 1 FROM events WHERE recording = ?1 AND seq > ?2)",
 	[STATEMENT_EVENTS] = EVENT_SELECT "ORDER BY seq LIMIT ?2",
 	[STATEMENT_EVENTS_OF] =
-		EVENT_SELECT "AND recording = ?3 AND (?4 IS NULL OR principal = ?4) ORDER BY seq LIMIT ?2",
-	[STATEMENT_EVENTS_FOR] = EVENT_SELECT "AND principal = ?4 ORDER BY seq LIMIT ?2",
+		EVENT_SELECT "AND recording = ?3 AND (?4 IS NULL OR e.principal = ?4) ORDER BY seq LIMIT ?2",
+	[STATEMENT_EVENTS_FOR] = EVENT_SELECT "AND e.principal = ?4 ORDER BY seq LIMIT ?2",
 	[STATEMENT_EVENT_BOUNDS] = "SELECT (SELECT min(seq) FROM events), (SELECT max(seq) FROM events)",
 	[STATEMENT_EVENTS_TRIM] =
 		"DELETE FROM events WHERE seq IN (SELECT seq FROM events AS e WHERE newest = 0 AND at < ?1 "

@@ -107,7 +107,7 @@ static enum err op_start(struct catalog *base, const struct recording_info *info
 		return find_taken(base, info, row);
 	*inserted = true;
 	if (info->show)
-		err = catalog_show_put(c, info);
+		err = catalog_show_live(c, info);
 	if (err == ERR_OK)
 		err = catalog_write_tracks(c, &info->id, info->tracks, info->track_count, NULL);
 	if (err == ERR_OK && info->source_url && !info->on_demand)

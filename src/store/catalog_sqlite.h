@@ -130,6 +130,9 @@ enum err catalog_move_finish(struct catalog_move *m, enum err err);
 enum err catalog_move_to(struct catalog_move *m, enum phase to, enum err error, const char *message);
 /* One event about the row as it stands, and work for its webhook. */
 enum err catalog_write_event(struct catalog_sqlite *c, const struct recording_info *row, int64_t now_ms);
+/* … of another type than the phase's. */
+enum err catalog_write_event_of(struct catalog_sqlite *c, const struct recording_info *row, const char *type,
+				int64_t now_ms);
 
 /* catalog_jobs.c */
 
@@ -204,8 +207,10 @@ enum err catalog_event_waits(struct catalog_sqlite *c, const struct uuid *id, in
 /* catalog_shows.c */
 /* The row is of a show: its version was given, and is not given again. */
 enum err catalog_show_put(struct catalog_sqlite *c, const struct recording_info *info);
+/* … and is on air from now on. */
+enum err catalog_show_live(struct catalog_sqlite *c, const struct recording_info *info);
 enum err catalog_show_get(struct catalog *base, const char *name, struct catalog_show *out);
-enum err catalog_show_failed(struct catalog *base, const char *name, uint32_t version);
+enum err catalog_show_failed(struct catalog *base, const char *name, uint32_t version, int64_t now_ms);
 enum err catalog_show_version(struct catalog *base, const char *name, uint32_t version, struct recording_info *row);
 enum err catalog_each_show_failed(struct catalog *base, enum err (*show)(void *arg, const char *name), void *arg);
 

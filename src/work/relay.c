@@ -12,7 +12,8 @@
 #include <time.h>
 
 enum {
-	STEP_MS = 20,	     /* between two looks at a connection that is busy */
+	STEP_MS = 20, /* between two looks at a connection that is busy */
+	SPARES = 64,
 	PIECE_BYTES = 16384, /* taken from the queue at once */
 	NAME_BYTES = LIMIT_NAME_CHARS * 4 + 1,
 };
@@ -120,11 +121,36 @@ static void state_set(struct link *l, enum relay_state state, const char *why)
 	pthread_mutex_unlock(&r->lock);
 }
 
+/* libshout 2.4.6 frees nothing of a shout_t that has no connection any more, which is each one: what was used is
+ * used again, or an Icecast that is down for long would cost memory at each try. */
+static pthread_mutex_t spare_lock = PTHREAD_MUTEX_INITIALIZER;
+static shout_t *spares[SPARES];
+static unsigned spare_count;
+
+static shout_t *spare_take(void)
+{
+	pthread_mutex_lock(&spare_lock);
+	shout_t *shout = spare_count > 0 ? spares[--spare_count] : NULL;
+	pthread_mutex_unlock(&spare_lock);
+	return shout ? shout : shout_new();
+}
+
+static void spare_put(shout_t *shout)
+{
+	if (!shout)
+		return;
+	shout_close(shout);
+	pthread_mutex_lock(&spare_lock);
+	if (spare_count < SPARES)
+		spares[spare_count++] = shout;
+	pthread_mutex_unlock(&spare_lock);
+}
+
 static shout_t *shout_make(const struct link *l, bool waits)
 {
 	const struct relay_url *url = &l->r->url;
 	const struct format *f = format_of(l->mime);
-	shout_t *shout = shout_new();
+	shout_t *shout = spare_take();
 	bool ok = shout && f && shout_set_host(shout, url->host) == SHOUTERR_SUCCESS &&
 		  shout_set_port(shout, url->port) == SHOUTERR_SUCCESS &&
 		  shout_set_protocol(shout, SHOUT_PROTOCOL_HTTP) == SHOUTERR_SUCCESS &&
@@ -132,14 +158,12 @@ static shout_t *shout_make(const struct link *l, bool waits)
 		  shout_set_password(shout, url->password) == SHOUTERR_SUCCESS &&
 		  shout_set_mount(shout, l->mount) == SHOUTERR_SUCCESS &&
 		  shout_set_agent(shout, l->r->agent) == SHOUTERR_SUCCESS &&
+		  shout_set_meta(shout, SHOUT_META_NAME, *l->name ? l->name : "no name") == SHOUTERR_SUCCESS &&
 		  shout_set_content_format(shout, f->format, f->usage, NULL) == SHOUTERR_SUCCESS &&
 		  shout_set_nonblocking(shout, waits ? SHOUT_BLOCKING_FULL : SHOUT_BLOCKING_NONE) == SHOUTERR_SUCCESS;
-	if (ok && *l->name)
-		ok = shout_set_meta(shout, SHOUT_META_NAME, l->name) == SHOUTERR_SUCCESS;
 	if (ok)
 		return shout;
-	if (shout)
-		shout_free(shout);
+	spare_put(shout);
 	return NULL;
 }
 
@@ -185,8 +209,7 @@ static void title_send(struct link *l, const char *title)
 		(void)!shout_set_metadata_utf8(shout, metadata);
 	if (metadata)
 		shout_metadata_free(metadata);
-	if (shout)
-		shout_free(shout);
+	spare_put(shout);
 }
 
 struct piece {
@@ -303,10 +326,7 @@ static void *run(void *arg)
 	while (wish_take(&l)) {
 		if (connect_shout(&l))
 			send_all(&l);
-		if (l.shout) {
-			shout_close(l.shout);
-			shout_free(l.shout);
-		}
+		spare_put(l.shout);
 		l.shout = NULL;
 	}
 	release(l.r);
@@ -403,7 +423,7 @@ void relay_title(struct relay *r, const char *title)
 void relay_end(struct relay *r)
 {
 	pthread_mutex_lock(&r->lock);
-	if (r->state == RELAY_SENDING) {
+	if (r->state == RELAY_SENDING || (r->state == RELAY_CONNECTING && r->len > 0)) {
 		r->draining = true;
 	} else {
 		r->wanted = false;

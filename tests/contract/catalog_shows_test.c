@@ -133,7 +133,7 @@ static void what_failed_on_air_is_marked(void **state)
 	assert_int_equal(f->c->ops->each_show_failed(f->c, note, names), ERR_OK);
 	assert_string_equal(names, "");
 	begin(f);
-	assert_int_equal(f->c->ops->show_failed(f->c, "morning", 1), ERR_OK);
+	assert_int_equal(f->c->ops->show_failed(f->c, "morning", 1, 7), ERR_OK);
 	commit(f);
 	reopen_catalog(f);
 	assert_show(f, 1, 1);
@@ -142,7 +142,7 @@ static void what_failed_on_air_is_marked(void **state)
 	begin_version(f, version_of(2, 2, 1, NULL));
 	assert_show(f, 2, 1);
 	begin(f);
-	assert_int_equal(f->c->ops->show_failed(f->c, "morning", 0), ERR_OK);
+	assert_int_equal(f->c->ops->show_failed(f->c, "morning", 0, 0), ERR_OK);
 	commit(f);
 	assert_show(f, 2, 0);
 }

@@ -315,6 +315,14 @@ static void what_is_asked_often_has_its_index(void **state)
 		STATEMENT_FIND_SESSION,
 		STATEMENT_FIND_REF,
 		STATEMENT_UNFINISHED,
+		STATEMENT_PUSH_SHOWN,
+		STATEMENT_PUSH_GET,
+		STATEMENT_PUSH_PARTS,
+		STATEMENT_PUSH_PART,
+		STATEMENT_PUSH_BEGIN,
+		STATEMENT_PUSH_SWEEP,
+		STATEMENT_PUSH_DROP,
+		STATEMENT_SWEEP_NEXT,
 	};
 	struct fixture *f = *state;
 	catalog_close(open_catalog(f->vfs));
@@ -322,8 +330,9 @@ static void what_is_asked_often_has_its_index(void **state)
 		char sql[2000], plan[4000];
 		snprintf(sql, sizeof sql, "EXPLAIN QUERY PLAN %s", catalog_sql(often[i]));
 		query(f, sql, plan, sizeof plan);
-		bool scans =
-			strstr(plan, "SCAN recordings") || strstr(plan, "SCAN jobs") || strstr(plan, "SCAN events");
+		bool scans = strstr(plan, "SCAN recordings") || strstr(plan, "SCAN jobs") ||
+			     strstr(plan, "SCAN events") || strstr(plan, "SCAN pushes") ||
+			     strstr(plan, "SCAN push_parts");
 		bool few = often[i] == STATEMENT_JOB_SHOWN || often[i] == STATEMENT_JOBS_RUNNING;
 		bool sorts = strstr(plan, "TEMP B-TREE") && !few;
 		if (scans || sorts)

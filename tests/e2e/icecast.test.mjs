@@ -103,11 +103,33 @@ test('titles go on to the Icecast', options, async (t) => {
 	await until(async () => (await icecast.mounts())['/morning'].title === 'Björk', 10_000, 'the title');
 });
 
+test('another format after another host is another stream there', options, async (t) => {
+	const icecast = await startIcecast(t);
+	const server = await startServer(t, { args: ['--icecast', url(icecast.port)] });
+	const type = (wanted) => until(async () => (await icecast.mounts())['/morning']?.server_type === wanted, 15_000, wanted);
+	const host = async (sessionId, kind, mime) => {
+		const one = await wire(t, server);
+		one.send({ type: 'start', show: 'morning', sessionId, mime, ext: kind });
+		await one.when(() => one.inbox.find((message) => message.type === 'started'), 'started');
+		one.binary(make(kind, 12));
+		return one;
+	};
+	await host('a', 'webm', 'video/webm');
+	await type('video/webm');
+	await host('b', 'opus', 'audio/ogg');
+	await type('audio/ogg');
+	assert.equal(count(server.output, /icecast_failed/g), 0);
+	assert.equal(count(server.output, /icecast_connected/g), 2);
+	await host('c', 'fragments', 'video/mp4');
+	await until(() => /icecast_type show=morning type=video\/mp4/.test(server.output), 10_000, 'that MP4 is not pushed');
+});
+
 test('libshout at our own port: one server pushes to another', options, async (t) => {
 	const far = await startServer(t, { args: [...TAKES_SOURCES, '--grace', '1s'] });
 	const server = await startServer(t, { args: [...TAKES_SOURCES, '--icecast', url(await sourcePort(far), '/far-{show}.webm')] });
 	const host = await wire(t, server);
-	await host.start({ show: 'morning', mime: 'audio/webm;codecs=opus', ext: 'webm', name: 'Morning' });
+	host.send({ type: 'start', show: 'morning', mime: 'audio/webm;codecs=opus', ext: 'webm', name: 'Morning' });
+	await host.when(() => host.inbox.find((message) => message.type === 'started'), 'started');
 	const bytes = make('webm', 12);
 	for (let at = 0; at < bytes.length; at += 4000) host.binary(bytes.subarray(at, at + 4000));
 	await until(async () => (await api(far, '/api/shows/far-morning')).body.state === 'live', 10_000, 'on air there');
@@ -117,6 +139,7 @@ test('libshout at our own port: one server pushes to another', options, async (t
 	await until(async () => (await api(far, '/api/shows/far-morning')).body.state === 'off', 10_000, 'off there');
 	const [version] = (await api(far, '/api/recordings?show=far-morning')).body.items;
 	const { bytes: got } = await api(far, `/api/recordings/${version.id}/original`);
-	assertDecodes(got, 'what came there');
+
+	assertDecodes(got, `what came there: ${got.length} of ${bytes.length}, up to ${bytes.indexOf(got.subarray(-2000)) + 2000}, parts ${version.tracks[0].parts}, version ${version.version}\n${server.output}\n${far.output}`);
 	assert.ok(got.subarray(-2000).equals(bytes.subarray(-2000)), 'all of it came');
 });

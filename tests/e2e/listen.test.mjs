@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { decodes, listen, onAir, program } from './support/air.mjs';
 import { ffmpeg } from './support/finishing.mjs';
+import { basic, put, raw, sourcePort, TAKES_SOURCES } from './support/icecast.mjs';
 import { make } from './support/material.mjs';
 import { Server, atEnd, sharedServer, startServer, tempDir, until } from './support/server.mjs';
 import { as, code, json, mint, stranger } from './support/tokens.mjs';
@@ -108,6 +109,19 @@ test('who asks for titles gets them between the media', options, async (t) => {
 	assert.equal(body[16_000], 0);
 	assert.ok(mp3.includes(plain));
 	assert.deepEqual(await player.done.then(({ err }) => err), '');
+});
+
+test('a title that a source says reaches who asked for titles', options, async (t) => {
+	const own = await startServer(t, { args: TAKES_SOURCES }), port = await sourcePort(own);
+	const source = raw(t, port).send(put('/titled', 'Content-Type: audio/mpeg'));
+	await source.saw(/ 200 OK/);
+	source.send(make('mp3', 8));
+	await until(async () => (await api(own, '/live/titled', { method: 'HEAD' })).status === 200, 5000, 'something to hear');
+	const song = 'Björk - Jóga';
+	await raw(t, port).send(`GET /admin/metadata?mode=updinfo&mount=/titled&song=${encodeURIComponent(song)} HTTP/1.0\r\n${basic()}\r\n\r\n`).over();
+	const { body } = await listen(t, own, 'titled', { fields: 'Icy-MetaData: 1\r\n' }).heard(16_100);
+	const text = body.subarray(16_001, 16_001 + body[16_000] * 16).toString();
+	assert.equal(text.replace(/\0+$/, ''), `StreamTitle='${song}';`);
 });
 
 test('one who takes nothing any more is dropped, and nobody else hears of it', options, async (t) => {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { diskOrSkip } from './support/disk.mjs';
 import { sharedServer, startServer, until } from './support/server.mjs';
-import { mint, stranger } from './support/tokens.mjs';
+import { holdfast, mint, stranger } from './support/tokens.mjs';
 import { api, assertOriginal, hostWire, isSealed, media, recording, sessionId, sha256, wire, WebSocket } from './support/wire.mjs';
 
 const GRACE_MS = 1500;
@@ -192,6 +192,14 @@ test('a full disk fails the version, not the show; the next version begins when 
 	t.after(() => clearInterval(timer));
 	const failed = await until(() => host.statuses.find((s) => s.recording === 'recording_failed'), 30_000, 'recording_failed');
 	assert.deepEqual([failed.state, failed.version, failed.error.code], ['live', 1, 'storage_full']);
+	const events = await fetch(`${own.url}/api/events?after=0`);
+	let told = '';
+	for await (const piece of events.body) {
+		told += Buffer.from(piece).toString();
+		if (told.includes('show.recording_failed')) break;
+	}
+	assert.match(told, new RegExp(`event: show.live\\ndata: .*"id":"${first.id}","phase":"uploading",.*"show":"${name}","version":1}`));
+	assert.match(told, /event: recording.failed\n/);
 	assert.match(own.output, / error recording_failed .*code=storage_full/);
 	const state = await until(async () => { const s = await recording(own, first.id); return s.phase === 'error' && s; }, 5000, 'error');
 	assert.deepEqual([state.error.code, state.version], ['storage_full', 1]);
@@ -214,6 +222,25 @@ test('a full disk fails the version, not the show; the next version begins when 
 	const before = await recording(own, first.id);
 	await assertOriginal(own, first.id, all.subarray(0, before.bytes));
 	assert.ok(before.bytes >= 1_000_000);
+});
+
+test('a catalog that is made again from the folders knows versions', options, async (t) => {
+	const own = await startServer(t, { args: ['--grace', '1s'] });
+	const host = await hostWire(t, own);
+	const { id } = await host.start({ show: 'morning', sessionId: sessionId() });
+	host.binary(media(1000));
+	await host.untilAcked(1000);
+	host.send({ type: 'stop' });
+	await host.next('stopped');
+	await own.stop();
+	rmSync(join(own.dataDir, 'catalog.db'));
+	const made = holdfast('verify', '--data', own.dataDir, '--rebuild');
+	assert.equal(made.status, 0, made.stderr + made.stdout);
+	await own.start();
+	const state = await recording(own, id);
+	assert.deepEqual([state.show, state.version, state.bytes], ['morning', 1, 1000]);
+	const next = await hostWire(t, own);
+	assert.equal((await next.start({ show: 'morning', sessionId: sessionId() })).version, 2);
 });
 
 test('who is not the host is refused, or takes over as the next version; listening has its own scope', options, async (t) => {

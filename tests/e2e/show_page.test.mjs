@@ -1,4 +1,4 @@
-// A host in Chromium, on air over lost links, reloads, other hosts and a full disk; and listeners in Chromium. What was recorded is what the
+// A host in Chromium, on air over lost links, reloads, other hosts and a full disk. What was recorded is what the
 // recorder emitted. What the pages say in states that a real server is seldom in stands in support/scenes_air.mjs.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -9,16 +9,16 @@ import { visit } from './support/desk.mjs';
 import { diskOrSkip } from './support/disk.mjs';
 import { launch, openPage, probe } from './support/page.mjs';
 import { startProxy } from './support/proxy.mjs';
-import { sharedServer, startServer } from './support/server.mjs';
+import { sharedServer, startServer, until } from './support/server.mjs';
 import { mint } from './support/tokens.mjs';
-import { api, hostWire, isSealed, recording, sessionId } from './support/wire.mjs';
+import { api, hostWire, isSealed, recording, sessionId, wire } from './support/wire.mjs';
 
 const server = sharedServer();
 const options = { timeout: 120_000 };
 let browser;
 let shows = 0;
 before(async () => {
-	browser = await launch({ args: ['--autoplay-policy=no-user-gesture-required', '--host-resolver-rules=MAP rec.test 127.0.0.1'] });
+	browser = await launch();
 });
 after(() => browser?.close());
 
@@ -153,82 +153,6 @@ test('the disk of the server is full: an alarm, the broadcast goes on, and the n
 	assert.ok(Number(streams[0].nb_read_frames) > 5, 'the next version plays by itself');
 });
 
-// --- listeners ---
-
-function countStreams() {
-	window.opened = 0;
-	addEventListener('loadstart', () => {
-		window.opened += 1;
-	}, true);
-}
-
-/** The listening page; sound is allowed without a click (see `launch` above). */
-async function listener(t, at, name) {
-	const seen = await visit(t, browser, `${at.url}/listen/${name}`, { init: countStreams });
-	seen.player = (...states) => seen.page.waitForSelector(states.map((state) => `body[data-player="${state}"]`).join(', '), { timeout: 30_000 });
-	seen.time = () => seen.page.evaluate(() => document.getElementById('media').currentTime);
-	seen.plays = async (seconds = 1) => {
-		await seen.player('playing');
-		const from = await seen.time();
-		await seen.page.waitForFunction((least) => document.getElementById('media').currentTime > least, from + seconds, { timeout: 30_000 });
-	};
-	return seen;
-}
-
-test('a listener who was there before: it begins by itself, stays over a lost link, and ends with the show', options, async (t) => {
-	const name = show();
-	const proxy = await startProxy(t, server);
-	const seen = await listener(t, server, name);
-	await seen.until('#says', 'begins by itself when somebody comes');
-	const page = await host(t, proxy, name);
-	await seen.plays();
-	assert.match(await seen.text('#listeners'), /^1 listener$/);
-	await page.untilText('air-listeners', /^1 listener$/);
-	proxy.mode = 'refuse';
-	proxy.cut();
-	await seen.until('#badge', /back in a moment/i);
-	await page.page.waitForTimeout(3_000); // for so long the host is away
-	proxy.heal();
-	await seen.until('#badge', /^on air$/i);
-	await seen.plays(2);
-	assert.equal(await seen.page.evaluate(() => window.opened), 1, 'one connection for all of it');
-	await page.page.click('#stop');
-	await page.until('state', 'saved');
-	await seen.until('#says', 'Nobody is on air');
-	await seen.player('off');
-	await page.page.click('#record');
-	await onAir(page);
-	await seen.plays();
-	seen.clean();
-});
-
-test('a listener who comes late sees a picture, and one who stops is none', options, async (t) => {
-	const name = show();
-	const page = await host(t, server, name, { idle: true, init: [() => localStorage.setItem('holdfast.source', 'camera')] });
-	await onAir(page);
-	await page.untilSafe(150_000);
-	const seen = await listener(t, server, name);
-	await seen.plays();
-	assert.ok(await seen.page.evaluate(() => document.querySelector('video').videoWidth) > 0);
-	await page.untilText('air-listeners', /^1 listener$/);
-	await seen.page.getByRole('button', { name: 'Stop' }).click();
-	await page.untilText('air-listeners', /^0 listeners$/);
-	await seen.page.getByRole('button', { name: 'Listen' }).click();
-	await seen.plays();
-});
-
-test('a reload of the host: the listener plays on', options, async (t) => {
-	const name = show();
-	const page = await host(t, server, name);
-	const seen = await listener(t, server, name);
-	await seen.plays();
-	await page.page.reload();
-	await onAir(page);
-	await page.untilText('part', /Part 2/);
-	await page.untilSafe(60_000);
-	await seen.plays(2);
-});
-
 test('stopped on the desk: the host hears who did it, nobody listens any more, and the recording is a version', options, async (t) => {
 	const name = show();
 	const page = await host(t, server, name);
@@ -245,23 +169,54 @@ test('stopped on the desk: the host hears who did it, nobody listens any more, a
 	desk.clean();
 });
 
-test('elsewhere a listener needs a token, and plays by a signed address', options, async (t) => {
+/** Cuts the link, lets so much more be said, and waits until the show's grace is over. */
+async function leftBehind(page, proxy, name, own) {
+	await page.untilSafe(10_000);
+	proxy.mode = 'refuse';
+	proxy.cut();
+	await page.untilSafe(40_000, 'recorded');
+	await until(async () => (await api(own, `/api/shows/${name}`)).body.state === 'off', 30_000, 'off air');
+}
+
+/** Follows a show that is off air; what it returns tells the states that it was in since. */
+async function statesOf(t, own, name) {
+	const follower = await wire(t, own);
+	follower.send({ type: 'subscribe', show: name });
+	const { state } = await follower.next('status');
+	await follower.next('subscribed');
+	return () => [...new Set([state, ...follower.inbox.filter(({ type }) => type === 'status').map((one) => one.state)])];
+}
+
+test('ended while the link was lost, and the grace is over: the rest is recorded, and not broadcast', options, async (t) => {
+	const own = await startServer(t, { args: ['--grace', '2s'] });
+	const proxy = await startProxy(t, own);
 	const name = show();
-	await host(t, server, name);
-	const at = { url: `http://rec.test:${server.port}` };
-	const seen = await listener(t, at, name);
-	await seen.until('#locked', 'asks for a token');
-	await seen.page.fill('#token', mint(server, 'listen').token);
-	await seen.page.getByRole('button', { name: 'Open' }).click();
-	await seen.plays();
-	assert.match(await seen.page.evaluate(() => document.getElementById('media').src), /sig=/);
+	const page = await host(t, proxy, name);
+	await leftBehind(page, proxy, name, own);
+	await page.page.click('#stop');
+	await page.untilText('link-text', /off air by now/);
+	const states = await statesOf(t, own, name);
+	proxy.heal();
+	const { id, state } = await page.finish(t, own, { stop: false });
+	assert.deepEqual([state.show, state.version, state.revision], [name, 1, 2]);
+	assert.deepEqual((await versions(own, name)).map((one) => one.id), [id]);
+	assert.deepEqual(states(), ['off']);
 });
 
-test('where anybody may listen no token is needed', options, async (t) => {
-	const own = await startServer(t, { args: ['--listen-open'] });
+test('what is left of a show is sent from the page of recordings, and does not go on air', options, async (t) => {
+	const own = await startServer(t, { args: ['--grace', '2s'] });
+	const proxy = await startProxy(t, own);
 	const name = show();
-	await host(t, own, name);
-	const seen = await listener(t, { url: `http://rec.test:${own.port}` }, name);
-	await seen.plays();
-	await seen.until('#who', /since/);
+	const page = await host(t, proxy, name);
+	await leftBehind(page, proxy, name, own);
+	const states = await statesOf(t, own, name);
+	proxy.heal();
+	await page.page.close();
+	await page.visit(proxy, '/record');
+	await page.page.getByText(`It was on air as “${name}”`).waitFor();
+	assert.equal(await page.page.getByRole('button', { name: 'Go on' }).isVisible(), false);
+	await page.page.getByRole('button', { name: 'Finish' }).click();
+	const { bytes } = await page.settled(t, own, await page.savedRow(), { cut: true });
+	await page.assertParts(t, bytes, { cut: [0] });
+	assert.deepEqual(states(), ['off']);
 });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { ffmpeg } from './support/finishing.mjs';
 import { basic, ffmpegSource, listen, PASSWORD, put, raw, sourcePort, TAKES_SOURCES } from './support/icecast.mjs';
 import { make } from './support/material.mjs';
@@ -44,30 +44,34 @@ const TOOLS = {
 	webm: { args: ['-c:a', 'libopus', '-b:a', '96k', '-f', 'webm', '-cluster_time_limit', '500', '-content_type', 'audio/webm'], mime: 'audio/webm' },
 };
 
-for (const [kind, { args, mime }] of Object.entries(TOOLS)) {
-	for (const legacy of [0, 1]) {
-		test(`ffmpeg goes on air with ${kind}${legacy ? ', by SOURCE' : ''}`, options, async (t) => {
-			const name = `ffmpeg-${kind}-${legacy}`;
-			const port = await sourcePort(server);
-			const source = ffmpegSource(t, `icecast://source:${PASSWORD}@127.0.0.1:${port}/${name}.${kind}`,
-				['-t', '4', ...args, '-ice_name', 'Früh am Morgen', '-legacy_icecast', String(legacy)]);
-			await live(name);
-			const heard = await listen(`${server.url}/live/${name}`, 20_000);
-			assert.equal(heard.status, 200);
-			assert.equal(heard.headers.get('content-type').split(';')[0], mime);
-			assertDecodes(heard.bytes, 'what was heard');
-			const { code, said } = await source.ended;
-			assert.equal(code, 0, said);
-			const version = await onlyVersion(name);
-			assert.equal(version.name, 'Früh am Morgen');
-			assert.equal(version.show, name);
-			assert.equal(version.version, 1);
-			const bytes = await original(version.id);
-			assertDecodes(bytes, 'what was recorded');
-			assert.ok(bytes.includes(heard.bytes.subarray(-2000)), 'what was heard is what was recorded');
-		});
+describe('ffmpeg goes on air', { concurrency: 8 }, () => {
+	for (const [kind, { args, mime }] of Object.entries(TOOLS)) {
+		for (const legacy of [0, 1]) {
+			test(`with ${kind}${legacy ? ', by SOURCE' : ''}`, options, async (t) => {
+				const name = `ffmpeg-${kind}-${legacy}`;
+				const port = await sourcePort(server);
+				const source = ffmpegSource(t, `icecast://source:${PASSWORD}@127.0.0.1:${port}/${name}.${kind}`,
+					['-t', '4', ...args, '-ice_name', 'Früh am Morgen', '-legacy_icecast', String(legacy)]);
+				await live(name);
+				const heard = await until(async () => { // on air is not yet heard: its first bytes may be on the way
+					const got = await listen(`${server.url}/live/${name}`, 20_000);
+					return got.status === 200 && got;
+				}, 5000, 'something to hear');
+				assert.equal(heard.headers.get('content-type').split(';')[0], mime);
+				assertDecodes(heard.bytes, 'what was heard');
+				const { code, said } = await source.ended;
+				assert.equal(code, 0, said);
+				const version = await onlyVersion(name);
+				assert.equal(version.name, 'Früh am Morgen');
+				assert.equal(version.show, name);
+				assert.equal(version.version, 1);
+				const bytes = await original(version.id);
+				assertDecodes(bytes, 'what was recorded');
+				assert.ok(bytes.includes(heard.bytes.subarray(-2000)), 'what was heard is what was recorded');
+			});
+		}
 	}
-}
+});
 
 test('a body in chunks is taken byte for byte, and its end is the end of the show', options, async (t) => {
 	const port = await sourcePort(server);
@@ -173,6 +177,23 @@ test('a mount that is in use is refused until it is free', options, async (t) =>
 	await browser.when(() => browser.inbox.find((message) => message.type === 'stopped'), 'stopped');
 });
 
+test('a source that fell silent gives way to the next one', options, async (t) => {
+	const port = await sourcePort(server);
+	const one = raw(t, port).send(put('/silent', 'Content-Type: audio/mpeg'));
+	(await one.saw(/ 200 OK/)).send(make('mp3', 1));
+	await live('silent');
+	let other;
+	await until(async () => { // as a tool does that tries again
+		other = raw(t, port).send(put('/silent', 'Content-Type: audio/mpeg'));
+		await other.saw(/^HTTP\/1\.\d \d+/);
+		return / 200 OK/.test(other.text);
+	}, 20_000, 'its turn');
+	await one.over();
+	other.send(make('mp3', 1));
+	await other.cut();
+	assert.equal((await onlyVersion('silent')).tracks[0].parts.length, 1);
+});
+
 test('titles reach the show', options, async (t) => {
 	const port = await sourcePort(server);
 	const source = raw(t, port).send(put('/titles', 'Content-Type: audio/mpeg'));
@@ -214,6 +235,23 @@ test('a server that stops lets a source go, and its show goes on after the resta
 	await source.over();
 	const version = await onlyVersion('restart', own);
 	assert.ok((await original(version.id, own)).equals(Buffer.concat([bytes, bytes])));
+});
+
+test('the port speaks TLS, too, where the server has a certificate', options, async (t) => {
+	const own = await startServer(t, { args: [...TAKES_SOURCES, '--lan', '--lan-port', '0', '--grace', '1s'] });
+	const port = await sourcePort(own);
+	const bytes = make('opus', 1);
+	for (const scheme of ['http', 'https']) {
+		const { stdout, stderr } = spawnSync('curl', ['-sSk', '-u', `source:${PASSWORD}`, '-T', '-', '-H', 'Content-Type: audio/ogg', '-w', '%{http_code}', `${scheme}://127.0.0.1:${port}/${scheme}`],
+			{ input: bytes, encoding: 'utf8', timeout: 20_000 });
+		assert.equal(`${stdout} ${stderr}`, '200 ');
+		const version = await onlyVersion(scheme, own);
+		assert.equal(version.interrupted, false); // curl ends a body in chunks
+		assert.ok((await original(version.id, own)).equals(bytes));
+	}
+	const plain = await sourcePort(server);
+	const { status } = spawnSync('curl', ['-sk', `https://127.0.0.1:${plain}/x`], { timeout: 20_000 });
+	assert.equal(status, 35); // no handshake
 });
 
 test('curl puts a file on air', options, async (t) => {

@@ -54,6 +54,15 @@ static enum err event_seen(void *arg, const struct catalog_event *event)
 	struct story *t = arg;
 	struct sim *s = &t->w->sim;
 	const char *session = t->take->session;
+	if (strncmp(event->type, "show.", 5) == 0) { /* beside the phases */
+		bool live = strcmp(event->type, "show.live") == 0;
+		if (event->phase != t->phase || t->phase != (live ? PHASE_UPLOADING : PHASE_ERROR))
+			sim_fail(s, "one event a change", "%s: %s in phase %s", session, event->type,
+				 phase_name(t->phase));
+		t->seq = event->seq;
+		t->count++;
+		return ERR_OK;
+	}
 	if (!phase_may(t->phase, event->phase, SEALED_BY_GRACE))
 		sim_fail(s, "one event a change", "%s: %s follows %s", session, phase_name(event->phase),
 			 phase_name(t->phase));

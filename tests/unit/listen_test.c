@@ -314,6 +314,24 @@ static void old_clients_and_questions_without_a_body(void **state)
 	until_gone();
 }
 
+static void what_a_listener_says_is_dropped(void **state)
+{
+	struct client c;
+	char noise[1000];
+	memset(noise, 'x', sizeof noise);
+	mp3_frames(&live, 9);
+	feed(500);
+	client_open(&c, "GET", "/live/morning", "");
+	until(&c, has_body, live.data.len);
+	for (unsigned i = 0; i < 200; i++) {
+		(void)!send(c.fd, noise, sizeof noise, MSG_NOSIGNAL | MSG_DONTWAIT);
+		turn();
+	}
+	assert_int_equal(list_entry(net->peers.next, struct peer, all)->in.len, 0);
+	client_close(&c);
+	until_gone();
+}
+
 /* Takes the titles out of what a listener got: media into *media, each title as a line into *titles. */
 static void icy_split(const struct client *c, struct buf *media, struct buf *titles)
 {
@@ -463,6 +481,26 @@ static void another_kind_of_media_ends_the_answer(void **state)
 	until_gone();
 }
 
+/* No player goes on in the middle of a WebM behind another header. */
+static void another_recorder_ends_the_answer_where_players_need_it(void **state)
+{
+	struct client c;
+	webm_header(&live, false, false);
+	webm_sound(&live, 3, 900);
+	feed(500);
+	client_open(&c, "GET", "/live/morning", "");
+	size_t first = live.data.len;
+	until(&c, has_body, first);
+	broadcast_begin(air, NULL);
+	webm_header(&live, false, false);
+	webm_sound(&live, 3, 900);
+	feed(20000);
+	until(&c, has_ended, 0);
+	assert_int_equal(body_len(&c), first);
+	client_close(&c);
+	until_gone();
+}
+
 static void what_a_browser_might_run_is_no_such_type(void **state)
 {
 	struct client c;
@@ -576,10 +614,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_listener_hears_header_boundary_and_what_comes),
 		TEST(old_clients_and_questions_without_a_body),
+		TEST(what_a_listener_says_is_dropped),
 		TEST(titles_stand_where_they_belong),
 		TEST(who_comes_first_waits_for_something_to_hear),
 		TEST(a_slow_listener_goes_from_boundary_to_boundary),
 		TEST(another_kind_of_media_ends_the_answer),
+		TEST(another_recorder_ends_the_answer_where_players_need_it),
 		TEST(what_a_browser_might_run_is_no_such_type),
 		TEST(many_come_and_go_at_once),
 		TEST(hosts_keep_some_room),

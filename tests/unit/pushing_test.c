@@ -521,6 +521,37 @@ static void what_was_there_before(void **state)
 	assert_there(f, "b", 1, LARGE);
 }
 
+/* A disk that can't be read for a moment: while it is hashed, or read for the bucket. */
+static void reads_that_fail(void **state)
+{
+	(void)state;
+	for (unsigned after = 0;; after++) {
+		struct fixture *f;
+		assert_int_equal(setup((void **)&f), 0);
+		f->hangs = true;
+		record_as(f, "other", SMALL, true);
+		record_as(f, "more", SMALL, true); /* both slots are taken until the fault is planted */
+		record(f, LARGE);
+		disk_fail(f->disk, &(struct disk_fault){ .call = DISK_READ,
+							 .prefix = "media/",
+							 .after = after,
+							 .times = 1,
+							 .err = ERR_READ_FAILED });
+		f->hangs = false;
+		settles(f, 10000);
+		bool struck = disk_failures(f->disk) > 0;
+		disk_heal(f->disk);
+		assert_string_equal(push_of(f, "a"), "done 1");
+		assert_there(f, "a", 1, LARGE);
+		assert_string_equal(push_of(f, "other"), "done 1");
+		assert_int_equal(teardown((void **)&f), 0);
+		if (!struck) {
+			assert_true(after > 2 * LARGE_PARTS);
+			break;
+		}
+	}
+}
+
 static void a_file_that_is_gone(void **state)
 {
 	struct fixture *f = *state;
@@ -558,6 +589,7 @@ int main(void)
 		TEST(a_late_resume_amid_it),
 		TEST(local_files_wait_for_the_bucket),
 		TEST(what_was_there_before),
+		cmocka_unit_test(reads_that_fail),
 		TEST(a_file_that_is_gone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,7 +10,7 @@ const NOW = 1_000_000;
 const SHOW = { show: 'morning', state: 'live', version: 3, id: 'v3', since: NOW - 60_000, graceLeftMs: null, recording: 'recording', error: null, owner: 'phone-7',
 	name: null, mime: 'audio/webm', title: '', listeners: 12 };
 const FAILED = { ...SHOW, recording: 'recording_failed', error: { code: 'storage_full', message: 'No space.' } };
-const STATE = { link: 'sending', done: false, id: 'v3', ended: false, onAir: true, show: SHOW, version: 3, graceEndsAt: null, unrecordedBytes: 0, reason: null,
+const STATE = { link: 'sending', done: false, id: 'v3', ended: false, onAir: true, show: SHOW, version: 3, graceEndsAt: null, recordedAgain: null, unrecordedBytes: 0, reason: null,
 	emittedBytes: 1000, safeBytes: 1000, problem: null };
 const state = (more) => ({ ...STATE, ...more });
 const live = (more, stage = 'recording') => ({ state: state(more), stage, rate: { perSecond: 1000 }, elapsedMs: 10_000 });
@@ -43,8 +43,10 @@ test('a recording that fails is an alarm; that it goes on, and what is missing, 
 	assert.equal(alarmSentence(state()), '');
 	assert.equal(alarmSentence(null), '');
 	assert.match(alarmSentence(state({ show: FAILED })), /No space\. The broadcast goes on/);
-	assert.equal(againSentence(state({ show: FAILED, unrecordedBytes: 5000 })), '');
-	assert.match(againSentence(state({ version: 4, unrecordedBytes: 5000 })), /version 4\. 5\.00 kB/);
+	assert.equal(againSentence(state({ unrecordedBytes: 0 })), '');
+	assert.equal(againSentence(state({ show: FAILED, recordedAgain: 4 })), '', 'not while it has failed anew');
+	assert.match(againSentence(state({ recordedAgain: 4, unrecordedBytes: 5000 })), /version 4\. 5\.00 kB/);
+	assert.match(againSentence(state({ recordedAgain: 4 })), /version 4\. Nothing of it is missing/);
 });
 
 test('each way of not being on air has words of its own', () => {

@@ -41,6 +41,22 @@ test('requests carry the token and the names as they are', async (t) => {
 	assert.equal(api.originalUrl('a', 'audio'), `${url}/api/recordings/a/original?track=audio`);
 });
 
+test('shows have their own routes', async (t) => {
+	const seen = [];
+	const { url } = await listen(t, ({ method, url: path }, response) => {
+		seen.push(`${method} ${path}`);
+		json(response, 200, { items: [] });
+	});
+	const api = makeApi({ server: url, token: () => null });
+	await api.shows();
+	await api.show('a b');
+	await api.stopShow('morning');
+	await api.signShow('morning');
+	await api.list({ show: 'morning' });
+	assert.deepEqual(seen, ['GET /api/shows', 'GET /api/shows/a%20b', 'POST /api/shows/morning/stop', 'POST /api/shows/morning/sign', 'GET /api/recordings?show=morning']);
+	assert.equal(api.liveUrl('a b'), `${url}/live/a%20b`);
+});
+
 test('an error carries its code, its status and the server’s own words', async (t) => {
 	const { url } = await listen(t, (request, response) => {
 		if (request.url === '/api/server') json(response, 401, { title: 'No', status: 401, code: 'token_expired', detail: 'The token has expired.' }, 'application/problem+json');

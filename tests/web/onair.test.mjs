@@ -55,6 +55,20 @@ test('an end that the server hears within the grace is on air, one that it hears
 	}
 });
 
+test('while the show waits, the link is tried every two seconds at most', () => {
+	const driver = new Driver({ ...fresh(), start }, {}, { random: () => 1 }).feed({ type: 'connect' }).started(0, HELLO);
+	driver.feed({ type: 'closed', reason: 'network' });
+	const end = driver.now + GRACE_MS;
+	const waits = [];
+	while (driver.now < end + 60_000) {
+		waits.push([driver.now < end, driver.machine.view().retryAt - driver.now]);
+		driver.now = driver.machine.view().retryAt;
+		driver.feed({ type: 'tick' }).feed({ type: 'closed', reason: 'network' });
+	}
+	assert.equal(Math.max(...waits.filter(([soon]) => soon).map(([, ms]) => ms)), limits.BACKOFF_AIR_MS);
+	assert.equal(Math.max(...waits.map(([, ms]) => ms)), limits.BACKOFF_MAX_MS);
+});
+
 test('while it is not recorded no ack is waited for, and nothing that is not on the server is called safe', () => {
 	const driver = onAir(1000).hears(failed);
 	for (let i = 0; i < 6; i++) driver.write(MB);
@@ -82,7 +96,8 @@ test('a dead link is noticed also when nothing is acknowledged', () => {
 test('recorded again: what lies between is let go of, and counting goes on', () => {
 	const driver = onAir(1000).hears(failed).write(MB);
 	driver.hears({ type: 'moved', show: 'morning', version: 4, id: 'id4', from: 500_000 });
-	const { id, version, safeBytes, unrecordedBytes, show: said } = driver.machine.view();
+	const { id, version, recordedAgain, safeBytes, unrecordedBytes, show: said } = driver.machine.view();
+	assert.equal(recordedAgain, 4);
 	assert.deepEqual([id, version, safeBytes, unrecordedBytes, said.recording], ['id4', 4, 500_000, 499_000, 'recording']);
 	assert.equal(driver.machine.ledger.heldFrom, 500_000);
 	assert.equal(driver.row.unrecorded, 499_000, 'the device knows it, too');

@@ -3,12 +3,13 @@
 //
 // While the version has failed nothing is acknowledged, and nothing is waited for: bytes go out as they come. A link that is dead then
 // would never show, so the server is asked about the show now and then, which it must answer.
-import { HEARTBEAT_MS } from './limits.js';
+import { BACKOFF_AIR_MS, BACKOFF_MAX_MS, HEARTBEAT_MS } from './limits.js';
 
 export class Air {
 	wanted; // it is to be on air, not only recorded
 	status = null; // the show's object, the newest
 	version = null;
+	again = null; // the version that it is recorded as since its recording failed, in this page
 	unrecorded = 0; // bytes that are in no recording: their version had failed
 	askAt = Infinity;
 	graceEndsAt = null; // not before: the server may have noticed the loss of the link later
@@ -55,7 +56,7 @@ export class Air {
 
 	/** It is recorded again: `gap` bytes were not. */
 	moves({ version }, gap) {
-		this.version = version;
+		this.version = this.again = version;
 		this.unrecorded += gap;
 		this.askAt = Infinity;
 		if (this.failed) this.status = { ...this.status, version, recording: 'recording', error: null };
@@ -64,6 +65,11 @@ export class Air {
 	lost(now) {
 		this.askAt = Infinity;
 		if (this.wanted) this.graceEndsAt ??= now + this.#graceMs;
+	}
+
+	/** Between two attempts to come back. */
+	longestWait(now) {
+		return this.graceEndsAt !== null && now < this.graceEndsAt ? BACKOFF_AIR_MS : BACKOFF_MAX_MS;
 	}
 
 	heard(now) {

@@ -191,6 +191,8 @@ export interface TakeState {
 	version: number | null;
 	/** While the link is lost: the show stays on air at least until then (Date.now's clock). */
 	graceEndsAt: number | null;
+	/** The version that it is recorded as since the server could record again; null: that was no question. */
+	recordedAgain: number | null;
 	/** Of safeBytes: were broadcast, but are in no recording, because the server's storage had failed. */
 	unrecordedBytes: number;
 }

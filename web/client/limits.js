@@ -6,6 +6,7 @@ export const HEARTBEAT_MS = 20_000; // until `started` says better
 export const SILENT_HEARTBEATS = 2.5; // as docs/protocol.md has it
 export const BACKOFF_FIRST_MS = 200;
 export const BACKOFF_MAX_MS = 10_000; // well below the server's grace
+export const BACKOFF_AIR_MS = 2_000; // a show's grace is short, and each second of it is one that listeners wait
 export const BACKOFF_FULL_MS = 2_000; // storage does not become free in a moment
 export const WINDOW_BYTES = 4 * 1024 * 1024; // unacknowledged on the wire; bufferedAmount proves nothing
 export const MESSAGE_BYTES = 64 * 1024;

@@ -58,10 +58,10 @@ export class Link {
 		this.deadline = Infinity;
 	}
 
-	/** A random time below a ceiling that doubles. */
-	wait(now, reason) {
+	/** A random time below a ceiling that doubles, up to `longest`. */
+	wait(now, reason, longest = BACKOFF_MAX_MS) {
 		const first = reason === 'storage_full' ? BACKOFF_FULL_MS : BACKOFF_FIRST_MS;
-		const most = Math.min(BACKOFF_MAX_MS, first * 2 ** Math.min(this.#attempts, 10));
+		const most = Math.min(longest, first * 2 ** Math.min(this.#attempts, 10));
 		this.#attempts += 1;
 		this.retryAt = now + most * this.#random();
 	}

@@ -350,7 +350,7 @@ export class TakeMachine {
 	#unlink(reason, message) {
 		if (this.#conn.stage === 'closed') return;
 		this.#drop();
-		this.#conn.wait(this.#now, reason);
+		this.#conn.wait(this.#now, reason, this.air.longestWait(this.#now));
 		this.reason = reason;
 		this.message = message;
 		this.link = 'waiting';

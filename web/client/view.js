@@ -8,6 +8,7 @@ export function viewOf(machine, { keptIn, readTo, retryAt }) {
 		link, done, id, emittedBytes: ledger.total, keptBytes, safeBytes: safe, readBytes: Math.max(readTo, safe), unsentBytes: keptBytes - safe,
 		keptIn, deviceFull, memoryBytes, writeRefused: refused, ended, parts: ledger.last.number + 1, reason, message,
 		retryAt: link === 'waiting' ? retryAt : null, reconnects, problem, saved,
-		onAir: air.wanted, show: air.status, version: air.version, graceEndsAt: air.graceEndsAt, unrecordedBytes: air.unrecorded,
+		onAir: air.wanted, show: air.status, version: air.version, graceEndsAt: air.graceEndsAt, recordedAgain: air.again,
+		unrecordedBytes: air.unrecorded,
 	};
 }

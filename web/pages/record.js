@@ -24,7 +24,7 @@ const pairing = new Pairing();
 pairing.take(location, history); // before anything else: the address is not to be copied with it
 addEventListener('hashchange', () => {
 	pairing.take(location, history);
-	if (pairing.pending && page.unfinished) pair(); // else main() does
+	if (pairing.pending && page.unfinished) pair().then(startShow).catch(unexpected); // else main() does
 });
 
 const TICK_MS = 250;
@@ -249,7 +249,7 @@ async function begin(take = null) {
 	try {
 		await live.begin({ source: choice.source, open: () => openSource(choice), name: ui.name.value.trim(), show: show || undefined, take });
 	} catch (error) {
-		if (error instanceof DOMException) complain(mediaSentence(error, choice.source));
+		if (error instanceof DOMException) complain(mediaSentence(error, choice.source, ui.record.textContent));
 		else unexpected(error);
 		if (take !== null && live.take !== take) await page.unfinished.adopt(take);
 		(live.stage === 'interrupted' ? ui['go-on'] : ui.record).focus();
@@ -278,10 +278,12 @@ async function start() {
 
 /** A show is on air at once, if nothing is in the way and nobody else is on air. */
 async function startShow() {
+	if (!page.air || page.live.busy) return;
 	await page.air.follow();
 	await page.air.look();
 	render();
 	if (page.air.may({ able: page.able, access: mayRecord() ? 'ok' : page.access, source: chosen().source })) await start();
+	page.air.decided = true;
 	page.unfinished.look();
 }
 
@@ -427,7 +429,7 @@ async function explain() {
 		ui.insecure.hidden = false;
 		const trust = await page.client.api.trust().catch(() => null);
 		if (typeof trust?.url === 'string' && trust.url.startsWith('https:')) {
-			ui.secure.href = new URL('/record', trust.url).href;
+			ui.secure.href = new URL(`/record${location.search}`, trust.url).href;
 			ui.secure.hidden = false;
 		}
 	}
@@ -464,7 +466,7 @@ async function main() {
 	setInterval(render, TICK_MS);
 	setInterval(() => askDevice().catch(() => {}), SPACE_MS);
 	setInterval(() => !pairing.pending && askServer(), SERVER_MS);
-	if (page.air) await startShow();
+	await startShow();
 }
 
 main().catch(unexpected);

@@ -22,6 +22,7 @@ export class AirPage {
 	mine = null; // this device's unfinished take that is on air
 	elsewhere = false; // another tab has one
 	looked = false; // all this is known
+	decided = false; // whether it goes on air by itself: from here on the person does
 	#client;
 	#follower = null;
 	#followed = null;
@@ -112,7 +113,7 @@ export class AirPage {
 		this.#say('air-alarm', alarmSentence(live.state));
 		this.#say('air-again', againSentence(live.state));
 		const waits = !live.busy && live.stage !== 'interrupted' && able;
-		const press = this.#ended || live.take !== null ? texts.go : null;
+		const press = this.#ended || this.decided || live.take !== null ? texts.go : null;
 		const before = this.elsewhere ? texts.elsewhere : beforeSentence(show, { mine: this.mine !== null, press, now: Date.now() });
 		this.#say('air-before', waits ? before : '');
 		setAttribute(at('air-before'), 'class', `notice ${show !== null && show.state !== 'off' && this.mine === null ? 'warn' : ''}`);

@@ -27,6 +27,7 @@ export const air = {
 		live: (who, since) => `${who} is on air with this show since ${since}. If you go on air, this server decides whether you take over.`,
 		waiting: (who, left) => `${who} is on air with this show, and the link is lost: the show waits ${left} more. If you go on air, this server decides whether you take over.`,
 		local: 'Somebody at this server',
+		source: 'A studio’s program',
 	},
 
 	/* While it lasts. */
@@ -48,7 +49,7 @@ export const air = {
 
 	alarm: (why) => `The show is not recorded: ${why} The broadcast goes on, and listeners notice nothing. Free some space on the server; the recording then goes on by itself, as the next version.`,
 	again: (version, amount) => `It is recorded again, as version ${version}. ${amount} before that were broadcast, and are in no recording.`,
-	versions: (n) => `This show has ${n} recordings by now: each is a version of its own.`,
+	againWhole: (version) => `It is recorded again, as version ${version}. Nothing of it is missing.`,
 
 	problem: {
 		show_on_air: 'Somebody else is on air with this show, and this server lets nobody take over. You are not on air.',
@@ -94,7 +95,6 @@ export const listen = {
 
 	state: { air: 'On air', off: 'Off air', waiting: 'Back in a moment', unknown: 'Asking the server', away: 'Not connected' },
 	who: (who) => `with ${who}`,
-	local: 'the studio', // whose host needs no name: it is the server's own machine
 	since: (time) => `since ${time}`,
 	listeners: (n) => (n === 1 ? '1 listener' : `${n} listeners`),
 	plays: (title) => `Now: ${title}`,

@@ -130,12 +130,12 @@ export const record = {
 	/* Why no recording could begin. `what` is one of `things`. */
 	things: { microphone: 'microphone', camera: 'camera or microphone', screen: 'screen' },
 	media: {
-		denied: (what) => `The browser may not use the ${what}. Allow it for this page, beside the address, and press Record again.`,
-		deniedBySystem: (what) => `The system does not let this browser use the ${what}. Allow it in the system’s settings and press Record again.`,
-		deniedScreen: 'No screen was chosen, or the browser may not record it. Press Record to choose again.',
-		missing: (what) => `No ${what} was found. Connect one and press Record again.`,
-		busy: (what) => `The ${what} can’t be read. Another program may be using it: close that and press Record again.`,
-		changed: 'The chosen device is not there any more. Choose another one and press Record again.',
+		denied: (what, button) => `The browser may not use the ${what}. Allow it for this page, beside the address, and press ${button} again.`,
+		deniedBySystem: (what, button) => `The system does not let this browser use the ${what}. Allow it in the system’s settings and press ${button} again.`,
+		deniedScreen: (what, button) => `No screen was chosen, or the browser may not record it. Press ${button} to choose again.`,
+		missing: (what, button) => `No ${what} was found. Connect one and press ${button} again.`,
+		busy: (what, button) => `The ${what} can’t be read. Another program may be using it: close that and press ${button} again.`,
+		changed: (what, button) => `The chosen device is not there any more. Choose another one and press ${button} again.`,
 		other: (what, message) => `The ${what} could not be opened: ${message}`,
 		noRecorder: 'This browser cannot record. A current Chrome, Edge, Firefox or Safari can.',
 	},

@@ -33,22 +33,22 @@ export function problemSentence({ code, message }) {
 	return texts.problem[code] ?? texts.problem.other(message || code);
 }
 
-/** Why nothing could be recorded; `error` is of getUserMedia and its kind. */
-export function mediaSentence(error, source) {
+/** Why nothing could be recorded; `error` is of getUserMedia and its kind, `button` what is to be pressed again. */
+export function mediaSentence(error, source, button = texts.page.record) {
 	const { media } = texts;
 	const what = texts.things[source];
 	switch (error.name) {
 	case 'NotAllowedError':
 	case 'SecurityError':
-		if (/system/i.test(error.message)) return media.deniedBySystem(what);
-		return source === 'screen' ? media.deniedScreen : media.denied(what);
+		if (/system/i.test(error.message)) return media.deniedBySystem(what, button);
+		return (source === 'screen' ? media.deniedScreen : media.denied)(what, button);
 	case 'NotFoundError':
-		return media.missing(what);
+		return media.missing(what, button);
 	case 'NotReadableError':
 	case 'AbortError':
-		return media.busy(what);
+		return media.busy(what, button);
 	case 'OverconstrainedError':
-		return media.changed;
+		return media.changed(what, button);
 	default:
 		return media.other(what, error.message || error.name);
 	}

@@ -14,7 +14,7 @@ export function graceText(endsAt, now) {
 	return seconds > 0 ? texts.seconds(seconds) : '';
 }
 
-export const whoText = (owner) => (owner === 'local' ? texts.before.local : owner);
+export const whoText = (owner) => ({ local: texts.before.local, source: texts.before.source })[owner] ?? owner;
 
 /** The show as the page last heard of it: by the take while that is connected, else by whoever follows the show. */
 export const showOf = (live, followed) => (live.state?.link === 'sending' && live.state.show ? live.state.show : followed);
@@ -57,8 +57,8 @@ export function alarmSentence(state) {
 
 /** That it is recorded again after a failure: the sentence, or ''. */
 export function againSentence(state) {
-	if (state === null || state.unrecordedBytes === 0 || failed(state) || state.version === null) return '';
-	return texts.again(state.version, bytesText(state.unrecordedBytes));
+	if (state === null || state.recordedAgain === null || failed(state)) return '';
+	return state.unrecordedBytes > 0 ? texts.again(state.recordedAgain, bytesText(state.unrecordedBytes)) : texts.againWhole(state.recordedAgain);
 }
 
 export function airProblem({ code, message }) {

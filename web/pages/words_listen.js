@@ -6,6 +6,7 @@ export const refusedCodes = new Set(Object.keys(texts.refused));
 /** Which element plays it; sound where nothing is said. */
 export const kindOf = (show) => (show?.mime?.startsWith('video/') ? 'video' : 'audio');
 
+const NAMELESS = new Set(['local', 'source']); // the server's own machine, or whatever program has its password
 const LOOKS = { live: 'air', waiting: 'warn', off: '' };
 const WORDS = { live: 'air', waiting: 'waiting', off: 'off' };
 
@@ -39,7 +40,7 @@ export function listenSays({ view: { show, link }, radio, wanted, dateText, time
 	}
 	const said = { ...nothing, badge: texts.state[WORDS[show.state]], look: LOOKS[show.state] };
 	if (show.state === 'off') return { ...said, sentence: offSentence(show, { link, wanted, blocked: radio === 'blocked', dateText }) };
-	const who = [...(show.owner && show.owner !== 'local' ? [texts.who(show.owner)] : []), ...(show.since === null ? [] : [texts.since(timeText(show.since))])];
+	const who = [...(show.owner && !NAMELESS.has(show.owner) ? [texts.who(show.owner)] : []), ...(show.since === null ? [] : [texts.since(timeText(show.since))])];
 	const player = show.state === 'waiting' && radio !== 'blocked' && radio !== 'off' ? texts.waiting : playerSentence(radio, show, wanted);
 	return {
 		...said, who: who.join(' '), listeners: texts.listeners(show.listeners), plays: show.title ? texts.plays(show.title) : '',

@@ -132,14 +132,23 @@ export class Icecast {
 		return readFileSync(join(this.dir, 'log/error.log'), 'utf8');
 	}
 
-	async start() {
-		this.child = spawn('icecast2', ['-c', this.config], { stdio: 'ignore' });
+	/** Debian's breaks now and then while it starts, by itself: then it is started again. */
+	async start(tries = 5) {
+		let said = '';
+		this.child = spawn('icecast2', ['-c', this.config], { stdio: ['ignore', 'pipe', 'pipe'] });
+		for (const out of [this.child.stdout, this.child.stderr]) out.on('data', (data) => {
+			said += data;
+		});
 		this.ended = new Promise((resolve) => {
-			this.child.on('exit', resolve);
+			this.child.on('exit', (code, signal) => resolve(`${code} ${signal}`));
 			this.child.on('error', resolve);
 		});
-		await until(() => fetch(`${this.url}/status-json.xsl`).then((response) => response.ok), 10_000, 'icecast2');
-		return this;
+		const up = until(() => fetch(`${this.url}/status-json.xsl`).then((response) => response.ok), 20_000, 'icecast2');
+		up.catch(() => {});
+		const broke = await Promise.race([up.then(() => null), this.ended]);
+		if (broke === null) return this;
+		if (tries === 1) throw new Error(`icecast2 ended: ${broke}\n${said}`);
+		return this.start(tries - 1);
 	}
 
 	async kill() {
