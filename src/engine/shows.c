@@ -92,8 +92,8 @@ static void found_show_release(struct found_show *f)
 
 /* `first`: the row of its host's first version; the same one, or empty when that is gone. While the server runs nothing
  * is on air that is not in memory, whatever a row says that is behind. */
-static void restore(struct engine *e, struct air *air, const struct recording_info *info, const struct recording_info *first,
-		    uint32_t failed)
+static void restore(struct engine *e, struct air *air, const struct recording_info *info,
+		    const struct recording_info *first, uint32_t failed)
 {
 	bool open = info->phase == PHASE_UPLOADING, running = e->listening;
 	bool grace = open || (info->sealed_by == SEALED_BY_GRACE && info->phase != PHASE_DELETED);
@@ -104,8 +104,8 @@ static void restore(struct engine *e, struct air *air, const struct recording_in
 		.principal = info->principal,
 		.session = first->session_id,
 		.since_ms = first->principal ? first->created_ms : info->created_ms,
-		.take = running ? SHOW_TAKE_NONE
-			: open ? SHOW_TAKE_RECORDING
+		.take = running							? SHOW_TAKE_NONE
+			: open							? SHOW_TAKE_RECORDING
 			: info->phase == PHASE_ERROR && failed == info->version ? SHOW_TAKE_FAILED
 										: SHOW_TAKE_NONE,
 		.ended = grace ? SHOW_WHY_GRACE : SHOW_WHY_ELSEWHERE,

@@ -89,6 +89,12 @@ void air_called(struct engine *e, struct air *air);
 /* Makes its broadcast, with the header that its version has; what the host sends until then is not heard by anybody,
  * because nobody can be there yet. */
 void air_prime(struct engine *e, struct air *air, const struct take *t);
+/* The version follows one that failed, and nothing came yet. */
+bool air_fresh(const struct take *t);
+/* The version follows one that failed, and nothing is in it yet: it begins with the header of the stream that is on
+ * air, and with the newest place where that can be played. And with all since then, when the host does not
+ * have it any more (`from` lies behind, or BYTES_UNKNOWN): true; else it is told to go on from there. */
+bool air_prefill(struct engine *e, struct conn *c, struct air *air, struct take *t, uint64_t from);
 
 /* --- shows_told.c --- */
 

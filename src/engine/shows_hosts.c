@@ -28,13 +28,6 @@ static struct conn *start_conn(struct engine *e, const struct start *s)
 	return c && c->starting == &s->waiter ? c : NULL;
 }
 
-/* It follows one that failed, and nothing came yet. */
-static bool version_fresh(const struct take *t)
-{
-	const struct recording_info *info = &t->rec.info;
-	return info->version != info->first && (info->track_count == 0 || t->rec.tracks[0].accepted == 0);
-}
-
 /* Up to where its stream could be gone on with here, if that is known. */
 static uint64_t known_to(struct engine *e, const struct air *air, const struct start *s, const struct conn *c)
 {
@@ -44,7 +37,7 @@ static uint64_t known_to(struct engine *e, const struct air *air, const struct s
 	if (!same)
 		return s->version ? BYTES_UNKNOWN : 0;
 	const struct take *t = take_by_id(e, &show->id);
-	if (!t || t->loading || show->take == SHOW_TAKE_FAILED || version_fresh(t))
+	if (!t || t->loading || show->take == SHOW_TAKE_FAILED || air_fresh(t))
 		return BYTES_UNKNOWN;
 	return t->rec.info.shift + (t->rec.info.track_count ? t->rec.tracks[0].accepted : 0);
 }
@@ -221,39 +214,6 @@ void air_called(struct engine *e, struct air *air)
 	air->ts = s->ts;
 }
 
-/* The version follows one that failed, and nothing is in it yet: it begins with the header of the stream that is on
- * air, and with the newest place where that can be played. And with all since then, when the host does not
- * have it any more (`from` lies behind, or BYTES_UNKNOWN): true; else it is told to go on from there. */
-static bool version_prefill(struct engine *e, struct conn *c, struct air *air, struct take *t, uint64_t from)
-{
-	bool to_now = from == BYTES_UNKNOWN;
-	struct broadcast_reader r = { 0 };
-	struct iovec iov;
-	t->rec.info.shift = c->stream_from = to_now || from < air->aired ? air->aired : from;
-	if (!air->broadcast || !broadcast_join(air->broadcast, &r))
-		return to_now;
-	uint64_t back = broadcast_fed(air->broadcast) - r.joined_at, header = r.header_len;
-	if (r.joined_at < air->turn_at) { /* that is a former host's: its own begins there */
-		broadcast_take(&r, r.header_len + (size_t)(air->turn_at - r.joined_at));
-		back = broadcast_fed(air->broadcast) - air->turn_at;
-		header = 0;
-	}
-	uint64_t at = air->aired > back ? air->aired - back : 0;
-	to_now = to_now || from > at;
-	t->rec.info.shift = at > header ? at - header : 0;
-	c->stream_from = at;
-	while (broadcast_peek(&r, &iov, 1) > 0 && (to_now || header > 0)) {
-		size_t len = iov.iov_len < LIMIT_INPUT_BYTES ? iov.iov_len : LIMIT_INPUT_BYTES;
-		if (!to_now && len > header)
-			len = (size_t)header;
-		conn_hold(e, c, (struct engine_media){ .data = iov.iov_base, .len = len });
-		header -= len < header ? len : header;
-		broadcast_take(&r, len);
-	}
-	broadcast_leave(&r);
-	return to_now;
-}
-
 /* On air, and nothing is recorded. */
 static void start_unrecorded(struct engine *e, struct conn *c, struct air *air)
 {
@@ -300,11 +260,11 @@ static void hosted(struct engine *e, struct air *air, const struct show_effect *
 		return;
 	}
 	c->host_part = s->part;
-	if (version_fresh(t)) {
+	if (air_fresh(t)) {
 		uint64_t shift = t->rec.info.shift;
-		if (version_prefill(e, c, air, t, s->from))
-			c->stream_from = air->aired; /* it sends what comes next */
-		s->from = BYTES_UNKNOWN;	     /* it was judged */
+		if (air_prefill(e, c, air, t, s->from))
+			c->stream_from = air->aired;			       /* it sends what comes next */
+		s->from = BYTES_UNKNOWN;				       /* it was judged */
 		if (t->rec.info.shift != shift && t->rec.info.track_count > 0) /* the journal has another one */
 			effects_add(&e->fx, (struct effect){ .type = EFFECT_LOG_OPEN, .track = EFFECT_NO_TRACK });
 	} else {
@@ -329,7 +289,7 @@ static void move(struct engine *e, struct air *air, const struct show_effect *fx
 		.conn = c->id, .track = "main", .from = BYTES_UNKNOWN, .created = true, .wall_ms = engine_wall(e)
 	};
 	take_pin(t);
-	version_prefill(e, c, air, t, BYTES_UNKNOWN);
+	air_prefill(e, c, air, t, BYTES_UNKNOWN);
 	c->moving = true;
 	if (recording_attach(&t->rec, &a, e->now.mono_ms, &track, &e->fx) == ANSWER_DONE && track != EFFECT_NO_TRACK) {
 		c->take_id = t->rec.info.id;

@@ -61,3 +61,41 @@ void air_prime(struct engine *e, struct air *air, const struct take *t)
 	uuid_format(&t->rec.info.id, id);
 	engine_original(e, (struct engine_ref){ id, grant_local() }, track->name, was_opened, p);
 }
+
+/* --- a version that goes on amid its host's stream --- */
+
+bool air_fresh(const struct take *t)
+{
+	const struct recording_info *info = &t->rec.info;
+	return info->version != info->first && (info->track_count == 0 || t->rec.tracks[0].accepted == 0);
+}
+
+bool air_prefill(struct engine *e, struct conn *c, struct air *air, struct take *t, uint64_t from)
+{
+	bool to_now = from == BYTES_UNKNOWN;
+	struct broadcast_reader r = { 0 };
+	struct iovec iov;
+	t->rec.info.shift = c->stream_from = to_now || from < air->aired ? air->aired : from;
+	if (!air->broadcast || !broadcast_join(air->broadcast, &r))
+		return to_now;
+	uint64_t back = broadcast_fed(air->broadcast) - r.joined_at, header = r.header_len;
+	if (r.joined_at < air->turn_at) { /* that is a former host's: its own begins there */
+		broadcast_take(&r, r.header_len + (size_t)(air->turn_at - r.joined_at));
+		back = broadcast_fed(air->broadcast) - air->turn_at;
+		header = 0;
+	}
+	uint64_t at = air->aired > back ? air->aired - back : 0;
+	to_now = to_now || from > at;
+	t->rec.info.shift = at > header ? at - header : 0;
+	c->stream_from = at;
+	while (broadcast_peek(&r, &iov, 1) > 0 && (to_now || header > 0)) {
+		size_t len = iov.iov_len < LIMIT_INPUT_BYTES ? iov.iov_len : LIMIT_INPUT_BYTES;
+		if (!to_now && len > header)
+			len = (size_t)header;
+		conn_hold(e, c, (struct engine_media){ .data = iov.iov_base, .len = len });
+		header -= len < header ? len : header;
+		broadcast_take(&r, len);
+	}
+	broadcast_leave(&r);
+	return to_now;
+}

@@ -1,5 +1,6 @@
-/* Hosts of shows: on air over links that drop, in the pace of a recorder, with a name for their take or without one; they
- * come back in time, late or never, two at a time, take each other over, and end their show in every way there is. */
+/* Hosts of shows: on air over links that drop, in the pace of a recorder, with a name for their take or without one;
+ * they come back in time, late or never, two at a time, take each other over, and end their show in every way there is.
+ */
 #include "onair.h"
 
 #include <assert.h>
@@ -10,12 +11,12 @@
 
 enum host_state { HOST_WAITING, HOST_CONNECTING, HOST_STARTING, HOST_SENDING, HOST_DONE };
 
-enum host_fate { /* how a take of it ends, when all is said */
-		 HOST_ENDS,	/* `end` with its total */
-		 HOST_STOPS,	/* `stop` */
-		 HOST_SILENT,	/* it leaves, and the grace ends it */
-		 HOST_ABORTS,	/* `abort`, somewhere on the way */
-		 HOST_WAITS,	/* somebody else is to stop it; after a while it does itself */
+enum host_fate {	      /* how a take of it ends, when all is said */
+		 HOST_ENDS,   /* `end` with its total */
+		 HOST_STOPS,  /* `stop` */
+		 HOST_SILENT, /* it leaves, and the grace ends it */
+		 HOST_ABORTS, /* `abort`, somewhere on the way */
+		 HOST_WAITS,  /* somebody else is to stop it; after a while it does itself */
 		 HOST_FATES
 };
 
@@ -112,8 +113,8 @@ static uint64_t recorded(const struct host *h)
 static void send_start(struct host *h)
 {
 	char text[512];
-	int n = snprintf(text, sizeof text, "{\"type\":\"start\",\"show\":\"%s\",\"mime\":\"audio/mpeg\",\"ext\":\"mp3\"",
-			 h->show->name);
+	int n = snprintf(text, sizeof text,
+			 "{\"type\":\"start\",\"show\":\"%s\",\"mime\":\"audio/mpeg\",\"ext\":\"mp3\"", h->show->name);
 	struct air_link *air = link_air(h->link);
 	air->take = h->names ? h->take : NULL;
 	if (h->names)
@@ -195,7 +196,8 @@ static void host_pump(void *arg, uint64_t x)
 	if (h->state != HOST_SENDING || h->stop_sent)
 		return;
 	uint64_t have = recorded(h);
-	for (unsigned burst = 0; burst < 8 && h->sent < have && (h->failed || h->sent - h->acked < h->window); burst++) {
+	for (unsigned burst = 0; burst < 8 && h->sent < have && (h->failed || h->sent - h->acked < h->window);
+	     burst++) {
 		uint64_t n = 1 + rng_below(&h->rng, h->message_max);
 		if (n > have - h->sent)
 			n = have - h->sent;
@@ -233,8 +235,8 @@ static void started(struct host *h, struct link *link, const struct message_in *
 	struct air_take *take = link_air(link)->take; /* as the server sees it */
 	uint64_t now = h->w->sim.now_us;
 	if (h->take == take && m->bytes < h->promised)
-		sim_fail(&h->w->sim, "offsets never go back",
-			 "host %u had %" PRIu64 " acked, started says %" PRIu64, h->number, h->promised, m->bytes);
+		sim_fail(&h->w->sim, "offsets never go back", "host %u had %" PRIu64 " acked, started says %" PRIu64,
+			 h->number, h->promised, m->bytes);
 	if (h->take != take)
 		h->promised = 0;
 	if (h->take != take || h->made_us == 0 || m->bytes > recorded(h)) { /* a recorder that begins here */
@@ -470,10 +472,9 @@ void hosts_describe(struct world *w, char *out, size_t size)
 		const struct host *h = w->onair->hosts[i];
 		if (h->state == HOST_DONE)
 			continue;
-		snprintf(out, size,
-			 "host %u of %s is %s: acked %" PRIu64 ", sent %" PRIu64 " of %" PRIu64 ", %s%s%s", h->number,
-			 h->show->name, states[h->state], h->acked, h->sent, total(h), h->failed ? "failed " : "",
-			 h->end_sent ? "end " : "", h->stop_sent ? "stop" : "");
+		snprintf(out, size, "host %u of %s is %s: acked %" PRIu64 ", sent %" PRIu64 " of %" PRIu64 ", %s%s%s",
+			 h->number, h->show->name, states[h->state], h->acked, h->sent, total(h),
+			 h->failed ? "failed " : "", h->end_sent ? "end " : "", h->stop_sent ? "stop" : "");
 		return;
 	}
 }

@@ -144,7 +144,8 @@ void onair_text(struct world *w, struct link *link, const char *text)
 		air->starts++;
 		if (air->take && !*link_told(link))
 			air->take->starts++;
-		show->may_be_off = show->may_be_off || onair_frail(w); /* the other's version, for one that can't begin */
+		show->may_be_off =
+			show->may_be_off || onair_frail(w); /* the other's version, for one that can't begin */
 		return;
 	}
 	if (strstr(text, "\"type\":\"stop\""))
@@ -174,7 +175,8 @@ static struct air_take *take_of(struct show_truth *show, const char *principal, 
 	struct onair *o = show->w->onair;
 	for (unsigned i = 0; i < o->take_count; i++) {
 		struct air_take *take = &o->takes[i];
-		if (take->show == show && strcmp(take->principal, principal) == 0 && strcmp(take->session, session) == 0)
+		if (take->show == show && strcmp(take->principal, principal) == 0 &&
+		    strcmp(take->session, session) == 0)
 			return take;
 	}
 	sim_fail(&show->w->sim, "one take, one version", "%s of %s, and nobody named it so", session, show->name);
@@ -251,8 +253,8 @@ static void started_unrecorded(struct world *w, struct link *link, const struct 
 	if (!air->take)
 		air->take = air_take_new(w, show, host_principal(air->host), "");
 	if (strcmp(air->take->principal, host_principal(air->host)) != 0)
-		sim_fail(&w->sim, "one take, one version", "%s goes on with what is %s's",
-			 host_principal(air->host), air->take->principal);
+		sim_fail(&w->sim, "one take, one version", "%s goes on with what is %s's", host_principal(air->host),
+			 air->take->principal);
 	if (m->bytes > air->take->delivered)
 		sim_fail(&w->sim, "acked bytes were sent", "%s begins at %" PRIu64 ", %" PRIu64 " came in", show->name,
 			 m->bytes, air->take->delivered);
@@ -491,7 +493,8 @@ void onair_delivered(struct world *w, struct link *link, const struct air_piece 
 		feed_add(show, take, piece->off + piece->len - more, more);
 	const struct air_feed *last = show->feed_count > 0 ? &show->feeds[show->feed_count - 1] : NULL;
 	uint64_t heard = last && last->take == take ? last->off + last->len : 0;
-	bool alone = *link_told(link) && (air->version == 0 || air->version == show->newest) && show->on_air && !air->ordinary && !ended && show->attached == 1 && !show->may_be_off && air->starts == 0;
+	bool alone = *link_told(link) && (air->version == 0 || air->version == show->newest) && show->on_air &&
+		     !air->ordinary && !ended && show->attached == 1 && !show->may_be_off && air->starts == 0;
 	if (alone && piece->len > 0 && heard < piece->off + piece->len && !w->fatal && !disk_dead(w->disk) &&
 	    !w->stopping)
 		sim_fail(&w->sim, "what listeners hear", "%s is on air: %" PRIu64 " came, %" PRIu64 " were heard",
@@ -562,8 +565,8 @@ void onair_status(struct world *w, const json_t *object, uint32_t newest)
 	if (v)
 		check_failed(w, show, v, object);
 	if (recording && (!v || v->take.in_error || v->take.aborted || v->take.deleted))
-		sim_fail(s, "the status is the truth", "%s is recording version %" PRIu32 ", which has ended", show->name,
-			 version);
+		sim_fail(s, "the status is the truth", "%s is recording version %" PRIu32 ", which has ended",
+			 show->name, version);
 	if (left > w->plan.grace_ms || (left > 0 && strcmp(state, "waiting") != 0))
 		sim_fail(s, "a full grace", "%s is %s with %" PRIu64 " ms left", show->name, state, left);
 	if (off && show->on_air && !show->may_be_off && s->now_us < grace_deadline(show))

@@ -52,10 +52,10 @@ struct show_truth {
 	uint32_t newest;			     /* the highest that was said */
 	unsigned attached;			     /* links that were told `started`, and not detached since */
 	uint64_t detached_us;			     /* when the last of them left */
-	bool on_air;	    /* it was said to be, and not to be off since */
-	bool may_be_off;    /* something may have ended it since the last `started` */
-	unsigned enders;    /* calls that end it, or a version, without an answer */
-	unsigned principals; /* of its hosts, how many there are */
+	bool on_air;				     /* it was said to be, and not to be off since */
+	bool may_be_off;			     /* something may have ended it since the last `started` */
+	unsigned enders;			     /* calls that end it, or a version, without an answer */
+	unsigned principals;			     /* of its hosts, how many there are */
 	/* what listeners hear, of one process */
 	struct broadcast *broadcast;
 	unsigned life;

@@ -318,8 +318,9 @@ static void stop_is_true(void *arg, enum err err, const char *text, size_t len)
 	json_t *object = err ? NULL : json_loadb(text, len, 0, NULL);
 	uint32_t version = (uint32_t)json_integer_value(json_object_get(object, "version"));
 	if (object && strcmp(text_of(object, "state"), "off") != 0 && version <= q->newest)
-		sim_fail(&q->w->sim, "a stop is answered once", "%s: version %" PRIu32 " was stopped, %" PRIu32 " is %s",
-			 q->show->name, q->newest, version, text_of(object, "state"));
+		sim_fail(&q->w->sim, "a stop is answered once",
+			 "%s: version %" PRIu32 " was stopped, %" PRIu32 " is %s", q->show->name, q->newest, version,
+			 text_of(object, "state"));
 	json_decref(object);
 }
 

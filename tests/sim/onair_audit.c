@@ -1,7 +1,7 @@
 /* The end of a seed, what became of shows: every version that was ever given has its one recording, holds what one host
  * sent and nothing else, has ended, and was finished as often as it was begun. */
-#include "onair.h"
 #include "content.h"
+#include "onair.h"
 #include "store/spool.h"
 
 #include <inttypes.h>
@@ -138,10 +138,9 @@ static void audit_version(struct show_truth *show, struct catalog *catalog, uint
 	v->take.deleting = v->take.deleting || show->w->plan.retain_ms != UINT64_MAX;
 	v->take.track_count = 1;
 	struct track_truth *track = &v->take.tracks[0];
-	*track = (struct track_truth){ .name = "main",
-				       .content = v->whose ? v->whose->content : 0,
-				       .total = BYTES_UNKNOWN,
-				       .shift = row.shift };
+	*track = (struct track_truth){
+		.name = "main", .content = v->whose ? v->whose->content : 0, .total = BYTES_UNKNOWN, .shift = row.shift
+	};
 	check_ended(show, v, &row);
 	check_revisions(show, v, &row);
 	check_events(show, catalog, v, &row);

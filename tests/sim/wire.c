@@ -21,8 +21,8 @@ static void tally_message(struct world *w, const struct message_in *m)
 
 void wire_parse(struct world *w, const char *text, size_t len, struct message_in *out)
 {
-	static const char *const types[] = { "started", "ack", "saved", "aborted", "error", "status", "subscribed",
-					    "moved",   "stopped" };
+	static const char *const types[] = { "started", "ack",	      "saved", "aborted", "error",
+					     "status",	"subscribed", "moved", "stopped" };
 	memset(out, 0, sizeof *out);
 	out->said = SAID_OTHER;
 	out->bytes = BYTES_UNKNOWN;
