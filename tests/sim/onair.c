@@ -283,7 +283,6 @@ static void sent_started(struct world *w, struct link *link, const struct messag
 		return;
 	}
 	struct version_truth *v = works_on(w, link, m);
-	show->host = v->whose;
 	if (v->promised > 0 && m->bytes < v->promised)
 		promise(w, v, m->bytes);
 	if (m->bytes > v->whose->delivered)
@@ -301,6 +300,7 @@ static void sent_started(struct world *w, struct link *link, const struct messag
 	if (air->ordinary)
 		return;
 	air->may_stop = true;
+	show->host = v->whose;
 	show->on_air = true;
 	show->may_be_off = show->enders > 0;
 	world_tally(w, TALLY_HOSTED);
