@@ -275,7 +275,6 @@ static void sent_started(struct world *w, struct link *link, const struct messag
 {
 	struct air_link *air = link_air(link);
 	struct show_truth *show = host_show(air->host);
-	bool off = !show->on_air && show->newest == m->version && m->resumed;
 	if (m->version == 0)
 		sim_fail(&w->sim, "one version, one recording", "a host of %s was told of no version", show->name);
 	if (unrecorded(show, m->version)) {
@@ -288,8 +287,6 @@ static void sent_started(struct world *w, struct link *link, const struct messag
 	if (m->bytes > v->whose->delivered)
 		sim_fail(&w->sim, "acked bytes were sent", "%s begins at %" PRIu64 ", %" PRIu64 " came in",
 			 v->take.session, m->bytes, v->whose->delivered);
-	if (off)
-		world_tally(w, TALLY_VERSIONS_AGAIN);
 	if (air->starts > 0)
 		air->starts--;
 	air->ordinary = m->version < show->newest;

@@ -75,6 +75,8 @@ static void check_ended(struct show_truth *show, struct version_truth *v, const 
 static void check_revisions(struct show_truth *show, const struct version_truth *v, const struct recording_info *row)
 {
 	unsigned most = v->whose && v->whose->session[0] ? v->whose->starts : 1;
+	for (uint32_t i = 1; i < row->revision; i++)
+		world_tally(show->w, TALLY_VERSIONS_AGAIN);
 	if (row->revision > (most > 1 ? most : 1))
 		sim_fail(&show->w->sim, "finished once", "%s has revision %" PRIu32 ", its take started %u times",
 			 v->take.session, row->revision, most);
