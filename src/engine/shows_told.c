@@ -67,7 +67,9 @@ static json_t *air_json(const struct engine *e, const struct air *air)
 /* A token for one recording is for no show. */
 static enum err may_see(const struct grant *g)
 {
-	return !g->has_resource && g->scopes & (SCOPE_LISTEN | SCOPE_RECORD | SCOPE_PLAY | SCOPE_ADMIN) ? ERR_OK : ERR_FORBIDDEN_SCOPE;
+	return !g->has_resource && g->scopes & (SCOPE_LISTEN | SCOPE_RECORD | SCOPE_PLAY | SCOPE_ADMIN)
+		       ? ERR_OK
+		       : ERR_FORBIDDEN_SCOPE;
 }
 
 static enum err may_end(const struct air *air, const struct grant *g)
