@@ -110,6 +110,12 @@ void engine_conn_closed(struct engine *e, uint64_t conn, struct now now)
 	struct conn *c = conn_find(e, conn);
 	if (!c)
 		return;
+	if (c->hosting && c->attached && c->held && !c->closed && !e->failed) {
+		/* it was never asked to wait, so it could not know that this was not taken yet: held_take ends it */
+		c->closed = true;
+		follow_conn_closed(e, c);
+		return;
+	}
 	conn_detach(e, c);
 	shows_left(e, c);
 	held_drop(e, c);

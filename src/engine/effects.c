@@ -305,11 +305,14 @@ static void to_conn(struct engine *e, struct take *t, const struct effect *fx)
 	case EFFECT_PING:
 		if (c->fetch)
 			session_heard(&c->session);
-		else
+		else if (!c->closed)
 			e->config.callbacks.ping(e->config.callbacks.arg, c->id);
 		break;
 	case EFFECT_CLOSE:
-		e->config.callbacks.close(e->config.callbacks.arg, c->id, ENGINE_CLOSE_POLICY);
+		if (c->closed)
+			engine_conn_closed(e, c->id, e->now);
+		else
+			e->config.callbacks.close(e->config.callbacks.arg, c->id, ENGINE_CLOSE_POLICY);
 		break;
 	default:
 		assert(!"no effect for a connection");

@@ -148,6 +148,7 @@ struct conn {
 	size_t held_bytes;	  /* of those */
 	struct air *air;	  /* the show that it hosts, or asks to host; NULL: none */
 	bool hosting;		  /* it does: what it sends is on air … */
+	bool closed;		  /* its peer has gone; what is held of a host is recorded all the same */
 	bool moving;		  /* … and is about to be recorded as another version */
 	bool host_part;		  /* its `start` said `part` */
 	bool stopping;		  /* it asked for the show's end, and hears of it */

@@ -94,7 +94,9 @@ static void held_take(struct engine *e, uint64_t id)
 			conn_message(e, c, h->data, h->len);
 		free(h);
 	}
-	if (c)
+	if (c && c->closed && (!c->held || !c->attached)) /* nobody is there to send what is missing */
+		engine_conn_closed(e, id, e->now);
+	else if (c)
 		conn_pause_update(e, c);
 }
 

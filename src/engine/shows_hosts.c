@@ -37,6 +37,8 @@ static uint64_t known_to(struct engine *e, const struct air *air, const struct s
 	if (!same)
 		return s->version ? BYTES_UNKNOWN : 0;
 	const struct take *t = take_by_id(e, &show->id);
+	if (show->take == SHOW_TAKE_FAILED && air->broadcast && air->turn == show->turn)
+		return air->aired > air->reached ? air->aired : air->reached;
 	if (!t || t->loading || show->take == SHOW_TAKE_FAILED || air_fresh(t))
 		return BYTES_UNKNOWN;
 	return t->rec.info.shift + (t->rec.info.track_count ? t->rec.tracks[0].accepted : 0);

@@ -104,6 +104,18 @@ test('a body of a length that was said ends the show, too', options, async (t) =
 	assert.ok((await original(version.id)).equals(bytes));
 });
 
+test('all that came before the connection ended is recorded, though the disk had no room for it at once', options, async (t) => {
+	const bytes = Buffer.concat(Array(40).fill(make('mp3', 12)));
+	for (let n = 0; n < 5; n++) {
+		const source = raw(t, await sourcePort(server));
+		source.send(put(`/burst-${n}`, 'Content-Type: audio/mpeg'));
+		source.socket.end(bytes);
+		await until(async () => (await show(`burst-${n}`)).version === 1, 10_000, 'on air');
+		const { bytes: length } = await onlyVersion(`burst-${n}`);
+		assert.equal(length, bytes.length);
+	}
+});
+
 test('a source that comes back within the grace goes on with its recording', options, async (t) => {
 	const port = await sourcePort(server);
 	const [first, second] = [make('webm', 2), make('webm', 3)];
@@ -190,6 +202,7 @@ test('a source that fell silent gives way to the next one', options, async (t) =
 	}, 20_000, 'its turn');
 	await one.over();
 	other.send(make('mp3', 1));
+	await until(async () => (await versions('silent'))[0].tracks[0].parts.length === 1, 10_000, 'it was heard');
 	await other.cut();
 	assert.equal((await onlyVersion('silent')).tracks[0].parts.length, 1);
 });
