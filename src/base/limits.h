@@ -63,9 +63,10 @@ enum {
 	LIMIT_ICY_BLOCK_BYTES = 255 * 16, /* a title's block without its length: that is one byte, in sixteens */
 
 	/* Listeners of shows */
-	LIMIT_SHOWS = 256,			/* on air, or being asked for: each may keep a ring and what is held */
-	LIMIT_LISTENERS = 8192,			/* of all shows: a socket and a descriptor each */
-	LIMIT_LISTEN_BURST_BYTES = 64 * 1024,	/* at once on connect: 4 s of 128 kbit/s, so that players start */
+	LIMIT_SHOWS = 256,		      /* on air, or being asked for: each may keep a ring and what is held */
+	LIMIT_SHOWS_ASKED = LIMIT_SHOWS / 2,  /* in memory, where one more is only asked about: the rest is for hosts */
+	LIMIT_LISTENERS = 8192,		      /* of all shows: a socket and a descriptor each */
+	LIMIT_LISTEN_BURST_BYTES = 64 * 1024, /* at once on connect: 4 s of 128 kbit/s, so that players start */
 	LIMIT_LISTEN_QUEUE_BYTES = 512 * 1024,	/* behind what is newest: half a minute of 128 kbit/s */
 	LIMIT_LISTEN_STALL_MS = 10 * 1000,	/* with a full queue and no progress: it is dropped */
 	LIMIT_LISTEN_SOCKET_BYTES = 128 * 1024, /* of that in the system's hands and not on its way: a burst, twice */

@@ -183,7 +183,7 @@ void air_want(struct engine *e, const char *name, struct air_waiter *w)
 		w->go(e, w, NULL, ERR_NOT_FOUND);
 		return;
 	}
-	if (!air && e->shows.count >= LIMIT_SHOWS) {
+	if (!air && e->shows.count >= (w->host ? LIMIT_SHOWS : LIMIT_SHOWS_ASKED)) {
 		w->go(e, w, NULL, ERR_BUSY);
 		return;
 	}

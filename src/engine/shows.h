@@ -42,6 +42,7 @@ struct air {
 /* Waits until a show is in memory. With an error `air` is NULL. */
 struct air_waiter {
 	struct list link;
+	bool host; /* it wants to go on air: others leave room for it */
 	void (*go)(struct engine *e, struct air_waiter *w, struct air *air, enum err err);
 };
 

@@ -159,6 +159,7 @@ void shows_start(struct engine *e, struct conn *c, const struct message_start *m
 	}
 	struct start *s = start_new(c, m, grant);
 	s->air_waiter.go = start_air;
+	s->air_waiter.host = true;
 	air_want(e, s->show, &s->air_waiter);
 }
 

@@ -134,6 +134,10 @@ static void asking_go(struct engine *e, struct air_waiter *waiter, struct air *a
 {
 	struct asking_show *a = list_entry(waiter, struct asking_show, waiter);
 	struct conn *c = conn_find(e, a->conn);
+	if (c && c->closed)
+		c = NULL; /* it follows nothing any more */
+	if (c)
+		c->follow->asking_shows--;
 	if (c && err) {
 		conn_subscribe_refuse(e, c, err, NULL, &(struct message_subscribe){ .show = a->show });
 	} else if (c) {
@@ -148,8 +152,8 @@ static void asking_go(struct engine *e, struct air_waiter *waiter, struct air *a
 void conn_subscribe_show(struct engine *e, struct conn *c, const struct message_subscribe *m, const struct grant *grant)
 {
 	enum err err = may_see(grant);
-	unsigned count = 0;
 	struct follow *f = follow_of(e, c);
+	unsigned count = f->asking_shows;
 	for (const struct list *at = f->shows.next; at != &f->shows; at = at->next)
 		count++;
 	if (!err && count >= LIMIT_SUBSCRIPTIONS)
@@ -163,6 +167,7 @@ void conn_subscribe_show(struct engine *e, struct conn *c, const struct message_
 	a->conn = c->id;
 	a->show = must(strdup(m->show));
 	a->grant = *grant;
+	f->asking_shows++;
 	air_want(e, a->show, &a->waiter);
 }
 

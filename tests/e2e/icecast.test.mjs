@@ -68,9 +68,7 @@ test('an Icecast that is killed gets the stream again when it is back', options,
 	await until(async () => (await icecast.mounts())['/all.mp3'], 10_000, 'on air');
 	await icecast.kill();
 	await until(() => /icecast_failed/.test(server.output), 10_000, 'the failure in the log');
-	const own = listen(`${server.url}/live/morning`, 2000); // nobody here notices
-	await new Promise((resolve) => setTimeout(resolve, 2000));
-	assertDecodes((await own).bytes, 'our own listener');
+	assertDecodes((await listen(`${server.url}/live/morning`, 2000)).bytes, 'our own listener'); // nobody here notices
 	await icecast.start();
 	await until(async () => (await icecast.mounts())['/all.mp3'], 20_000, 'on air again');
 	const heard = await until(async () => {

@@ -243,6 +243,22 @@ test('a catalog that is made again from the folders knows versions', options, as
 	assert.equal((await next.start({ show: 'morning', sessionId: sessionId() })).version, 2);
 });
 
+test('those who only follow leave room for hosts, however many shows they name', options, async (t) => {
+	const own = await startServer(t);
+	const answers = await Promise.all(Array.from({ length: 9 }, async (_, n) => {
+		const follower = await hostWire(t, own);
+		for (let i = 0; i < 40; i++) follower.send({ type: 'subscribe', show: `none-${n}-${i}` });
+		await until(() => follower.inbox.length === 40, 10_000, 'answers');
+		return follower.inbox.map(({ type, code }) => code ?? type);
+	}));
+	const count = (what) => answers.flat().filter((one) => one === what).length;
+	assert.equal(count('subscribed') + count('busy') + count('limit_exceeded'), 360);
+	for (const one of answers) assert.ok(one.filter((what) => what === 'subscribed').length <= 32);
+	assert.ok(count('subscribed') >= 100 && count('busy') > 0, `${count('subscribed')} ${count('busy')}`);
+	const host = await hostWire(t, own);
+	assert.equal((await host.start({ show: 'morning', sessionId: sessionId() })).version, 1);
+});
+
 test('who is not the host is refused, or takes over as the next version; listening has its own scope', options, async (t) => {
 	for (const takeover of [false, true]) {
 		const own = await startServer(t, { args: ['--grace', '2s', ...(takeover ? ['--takeover'] : [])] });
