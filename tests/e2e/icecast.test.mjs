@@ -3,12 +3,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
-import { ffmpegSource, listen, PASSWORD, raw, sourcePort, startIcecast, TAKES_SOURCES } from './support/icecast.mjs';
+import { ffmpegSource, listen, PASSWORD, raw, sourcePort, startIcecast, TAKES_SOURCES, withIcecast } from './support/icecast.mjs';
 import { make } from './support/material.mjs';
 import { startServer, until } from './support/server.mjs';
 import { api, wire } from './support/wire.mjs';
 
-const options = { timeout: 90_000 };
+const options = { timeout: 200_000 };
 
 const url = (port, mount = '/{show}') => `icecast://source:${PASSWORD}@127.0.0.1:${port}${mount}`;
 const count = (text, pattern) => [...text.matchAll(pattern)].length;
@@ -45,8 +45,7 @@ const TOOLS = {
 	webm: ['-c:a', 'libopus', '-f', 'webm', '-cluster_time_limit', '500', '-content_type', 'audio/webm'],
 };
 
-test('a real Icecast has every show that is on air, in every format', options, async (t) => {
-	const icecast = await startIcecast(t);
+test('a real Icecast has every show that is on air, in every format', options, (t) => withIcecast(t, async (icecast) => {
 	const server = await startServer(t, { args: [...TAKES_SOURCES, '--grace', '1s', '--icecast', url(icecast.port)] });
 	for (const [kind, args] of Object.entries(TOOLS)) await onAir(t, server, kind, 12, args);
 	await Promise.all(Object.keys(TOOLS).map(async (kind) => {
@@ -59,7 +58,7 @@ test('a real Icecast has every show that is on air, in every format', options, a
 	await until(async () => Object.keys(await icecast.mounts()).length === 0, 30_000, 'all are off');
 	assert.doesNotMatch(server.output, new RegExp(PASSWORD));
 	assert.equal(count(server.output, /icecast_failed/g), 0);
-});
+}));
 
 test('an Icecast that is killed gets the stream again when it is back', options, async (t) => {
 	const icecast = await startIcecast(t);
@@ -83,8 +82,7 @@ test('an Icecast that is killed gets the stream again when it is back', options,
 	await until(async () => !(await icecast.mounts())['/all.mp3'], 5000, 'off there, too');
 });
 
-test('a wrong password is said once, and it is not the password', options, async (t) => {
-	const icecast = await startIcecast(t);
+test('a wrong password is said once, and it is not the password', options, (t) => withIcecast(t, async (icecast) => {
 	const server = await startServer(t, { args: [...TAKES_SOURCES, '--icecast', `icecast://:not-it@127.0.0.1:${icecast.port}/x`] });
 	await onAir(t, server, 'morning', 20, MP3);
 	await until(() => /icecast_failed/.test(server.output), 10_000, 'the failure in the log');
@@ -92,10 +90,9 @@ test('a wrong password is said once, and it is not the password', options, async
 	assert.equal(count(server.output, /icecast_failed/g), 1);
 	assert.doesNotMatch(server.output, /not-it/);
 	await icecast.kill();
-});
+}));
 
-test('titles go on to the Icecast', options, async (t) => {
-	const icecast = await startIcecast(t);
+test('titles go on to the Icecast', options, (t) => withIcecast(t, async (icecast) => {
 	const server = await startServer(t, { args: [...TAKES_SOURCES, '--icecast', url(icecast.port)] });
 	await onAir(t, server, 'morning', 20, MP3);
 	await until(async () => (await icecast.mounts())['/morning'], 10_000, 'on air');
@@ -103,10 +100,9 @@ test('titles go on to the Icecast', options, async (t) => {
 	const basic = Buffer.from(`source:${PASSWORD}`).toString('base64');
 	await raw(t, port).send(`GET /admin/metadata?mode=updinfo&mount=/morning&song=Bj%C3%B6rk HTTP/1.0\r\nAuthorization: Basic ${basic}\r\n\r\n`).over();
 	await until(async () => (await icecast.mounts())['/morning'].title === 'Björk', 10_000, 'the title');
-});
+}));
 
-test('another format after another host is another stream there', options, async (t) => {
-	const icecast = await startIcecast(t);
+test('another format after another host is another stream there', options, (t) => withIcecast(t, async (icecast) => {
 	const server = await startServer(t, { args: ['--icecast', url(icecast.port)] });
 	const type = (wanted) => until(async () => (await icecast.mounts())['/morning']?.server_type === wanted, 15_000, wanted);
 	const host = async (sessionId, kind, mime) => {
@@ -124,7 +120,7 @@ test('another format after another host is another stream there', options, async
 	assert.equal(count(server.output, /icecast_failed/g), 0);
 	await host('c', 'fragments', 'video/mp4');
 	await until(() => /icecast_type show=morning type=video\/mp4/.test(server.output), 10_000, 'that MP4 is not pushed');
-});
+}));
 
 test('libshout at our own port: one server pushes to another', options, async (t) => {
 	const far = await startServer(t, { args: [...TAKES_SOURCES, '--grace', '1s'] });

@@ -135,6 +135,7 @@ export class Icecast {
 	/** Debian's breaks now and then while it starts, by itself: then it is started again. */
 	async start(tries = 5) {
 		let said = '';
+		this.killed = false;
 		this.child = spawn('icecast2', ['-c', this.config], { stdio: ['ignore', 'pipe', 'pipe'] });
 		for (const out of [this.child.stdout, this.child.stderr]) out.on('data', (data) => {
 			said += data;
@@ -151,7 +152,13 @@ export class Icecast {
 		return this.start(tries - 1);
 	}
 
+	/** It ended, and nobody asked it to. */
+	get broke() {
+		return !this.killed && (this.child.exitCode !== null || this.child.signalCode !== null);
+	}
+
 	async kill() {
+		this.killed = !this.broke;
 		if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill('SIGKILL');
 		await within(this.ended, 5000, 'the end of icecast2');
 	}
@@ -161,6 +168,18 @@ export class Icecast {
 		const { icestats } = await (await fetch(`${this.url}/status-json.xsl`)).json();
 		const sources = [icestats.source ?? []].flat();
 		return Object.fromEntries(sources.map((source) => [new URL(source.listenurl).pathname, source]));
+	}
+}
+
+/** `run(icecast)`, again with another one should Debian's break in the middle by itself. */
+export async function withIcecast(t, run, tries = 3) {
+	const icecast = await startIcecast(t);
+	try {
+		await run(icecast);
+	} catch (error) {
+		if (!icecast.broke || tries === 1) throw error;
+		t.diagnostic(`icecast2 broke: ${icecast.child.signalCode ?? icecast.child.exitCode}; another one`);
+		await withIcecast(t, run, tries - 1);
 	}
 }
 
