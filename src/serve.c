@@ -283,6 +283,7 @@ static int open_engine(struct serve *s)
 		.takeover = c->takeover,
 		.heartbeat_ms = c->heartbeat_ms,
 		.late_resume_ms = c->late_resume_ms,
+		.upload_expires_ms = c->upload_expires_ms,
 		.retain_originals_ms = c->retain_originals_ms,
 		.retain_ms = c->retain_ms,
 		.hash_early = c->hash_early,

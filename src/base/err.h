@@ -33,6 +33,12 @@ enum err_class { ERR_CLASS_NONE, ERR_CLASS_CALLER, ERR_CLASS_CONFLICT, ERR_CLASS
 	X(SHOW_ON_AIR, "show_on_air", CONFLICT, 409, "Somebody else is on air with this show.")                        \
 	X(SHOW_STOPPED, "show_stopped", CONFLICT, 409, "The show was stopped.")                                        \
 	X(NOT_ON_AIR, "not_on_air", TRANSIENT, 404, "Nobody is on air with this show.")                                \
+	X(LENGTH_MISMATCH, "length_mismatch", CALLER, 400, "The length is another one than was declared before.")      \
+	X(UPLOAD_INCOMPLETE, "upload_incomplete", CONFLICT, 409, "A partial upload is not complete yet.")              \
+	X(ITEM_DIFFERS, "item_differs", CONFLICT, 409, "The batch has an item of this key, with other content.")       \
+	X(RATE_LIMITED, "rate_limited", TRANSIENT, 429, "There were more new items than are allowed in this time.")    \
+	X(AUTHORITY_FAILED, "authority_failed", TRANSIENT, 503, "Who may do what could not be asked for.")             \
+	X(VERSION_UNSUPPORTED, "version_unsupported", CALLER, 412, "This version of the protocol is not spoken.")      \
 	X(ABORTED, "aborted", CONFLICT, 409, "The take was aborted.")                                                  \
 	X(DELETED, "deleted", CONFLICT, 410, "The recording was deleted.")                                             \
 	X(NOT_FOUND, "not_found", CALLER, 404, "There is nothing of this name.")                                       \

@@ -10,6 +10,12 @@
 /* Counts and positions in JSON: what every language's number holds exactly. */
 #define LIMIT_NUMBER (1ULL << 53)
 
+/* An upload's length, and the items that a batch may be said to have. */
+#define LIMIT_UPLOAD_BYTES (16ULL * 1024 * GIB)
+#define LIMIT_BATCH_ITEMS  (10 * 1000 * 1000ULL)
+/* An upload that nobody went on with is removed: a week, as a late resume has. --upload-expires */
+#define LIMIT_UPLOAD_EXPIRES_MS (7ULL * 24 * 3600 * 1000)
+
 /* Address space of a worker: libav with its threads takes 300 MiB of it, a picture of 16,384 by 16,384 1 GiB. */
 #define LIMIT_WORKER_MEMORY_BYTES (2 * GIB)
 
@@ -44,6 +50,21 @@ enum {
 	LIMIT_URI_BYTES = 4096,		/* path and query: a session's name of 200 characters may take 2,400 */
 	LIMIT_HTTP_HEADER_FIELDS = 128, /* headers of one request, whatever their size */
 	LIMIT_LIST_ITEMS = 100,		/* recordings a page of the list */
+
+	/* Uploads over HTTP, and batches */
+	LIMIT_UPLOAD_METADATA_BYTES =
+		8 * 1024,	  /* Upload-Metadata: names and types of files, and some words of an application */
+	LIMIT_UPLOAD_PARTS = 256, /* partial uploads of a final one: clients make up to 16 of them */
+	LIMIT_UPLOAD_EXPIRES_MIN_MS = 1000, /* below that no client comes back in time */
+	LIMIT_UPLOAD_EXPIRES_DAYS = 3652,   /* ten years: as good as for ever */
+	LIMIT_UPLOADS_AT_ONCE = 4096,	    /* requests that bring bytes: each has its place in memory */
+	LIMIT_UPLOAD_WAIT_S = 60,	    /* a request's body that brings nothing is cut; what came is kept */
+	LIMIT_BATCH_ID_CHARS = 200,	    /* a client's name for a batch */
+	LIMIT_SLICE_ID_CHARS = 200,	    /* … for a slice */
+	LIMIT_ITEM_KEY_CHARS = 200,	    /* … for an item */
+	LIMIT_SLICE_ITEMS = 100, /* a slice: one transaction, and less than LIMIT_CONTROL_BYTES of sane items */
+	LIMIT_ITEM_META_BYTES = 4 * 1024, /* an item's own words, as JSON */
+	LIMIT_SLICES_WAITING = 64,	  /* of a connection, sent and not acked: then it is not read from */
 
 	/* Sources that speak Icecast's protocol, and the titles that listeners are told */
 	LIMIT_SOURCE_HEAD_BYTES = 8 * 1024, /* of one request: known clients send up to 600 bytes, long titles 4,000 */

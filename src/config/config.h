@@ -28,6 +28,7 @@ struct config {
 	char *icecast;		/* owned: the Icecast that what is on air is pushed to (relay_url.h); NULL: none */
 	uint32_t grace_ms, heartbeat_ms;
 	uint64_t late_resume_ms;
+	uint64_t upload_expires_ms;
 	bool takeover; /* of a show on air, by another principal */
 	uint64_t memory_bytes, journal_bytes;
 	enum journal_io journal_io;

@@ -86,6 +86,22 @@ struct track_info {
 	uint32_t part_count;
 };
 
+/* A recording whose bytes come by requests of their own (docs/protocol.md, "Uploads"), or a batch's item without a
+ * source. No grace ends it: it waits until it is whole, or until it expires. */
+enum upload_kind {
+	UPLOAD_NONE,
+	UPLOAD_WHOLE,
+	UPLOAD_PARTIAL, /* a piece of a later one, and no recording: it is not listed, not announced and never ends */
+	UPLOAD_FINAL,	/* made of partial ones, as soon as their bytes are copied */
+};
+
+struct upload_info {
+	enum upload_kind kind;
+	uint64_t length; /* what it is to have, BYTES_UNKNOWN if nobody said it yet; only where there is a kind */
+	char *metadata;	 /* owned; as its client sent it, to be given back like that */
+	char *parts;	 /* owned; of a final one: the ids of its partial ones, a space between two */
+};
+
 /* Durable work on a recording. Push jobs are parked and not failed: what refuses them is put right by a person. */
 enum job_kind {
 	JOB_FINALIZE, /* by a worker: the published file, thumbnail, waveform */
@@ -174,6 +190,8 @@ struct recording_info {
 	char *show;		 /* NULL: it is none of a show's */
 	uint32_t version, first; /* of the show; the version that its host's name belongs to (core/show.h) */
 	uint64_t shift;		 /* its byte 0 is this one of what its host sends: more than 0 behind a failure */
+	struct upload_info upload;
+	char *batch, *batch_key; /* of its principal, the batch that it is an item of, and its key in it; or NULL */
 	struct media_info media;
 	struct job_info job; /* its newest finalize or fetch job, as the catalog last showed it; id 0: none */
 	struct push_info push;

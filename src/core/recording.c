@@ -90,12 +90,13 @@ bool recording_at_rest(const struct recording *r)
 }
 
 /* Somebody came or left: begins or ends the time that the take waits alone. What is fetched has no such time: its
- * source is asked again, or it fails; for the version on air its show has it. While a track is being sealed nobody is
- * waited for: a take that was ended must not be called interrupted because the disk is slow. */
+ * source is asked again, or it fails; an upload waits for its client until it expires; for the version on air its show
+ * has it. While a track is being sealed nobody is waited for: a take that was ended must not be called interrupted
+ * because the disk is slow. */
 static void deadline_update(struct recording *r, uint64_t now)
 {
 	bool waits = r->info.phase == PHASE_UPLOADING && recording_at_rest(r) && !recording_attached(r) &&
-		     !r->info.source_url && !r->on_air;
+		     !r->info.source_url && r->info.upload.kind == UPLOAD_NONE && !r->on_air;
 	uint64_t from = r->frozen_ms == UINT64_MAX ? now : r->frozen_ms; /* recording_freeze adds the rest */
 	if (!waits)
 		r->idle_deadline = UINT64_MAX;

@@ -108,6 +108,8 @@ static enum err open_journal(struct engine *e)
 static void init(struct engine *e, const struct engine_config *config, struct now now)
 {
 	e->config = *config;
+	if (e->config.upload_expires_ms == 0)
+		e->config.upload_expires_ms = LIMIT_UPLOAD_EXPIRES_MS;
 	e->now = now;
 	e->table_size = TABLE_SIZE;
 	e->by_id = must(calloc(TABLE_SIZE, sizeof *e->by_id));

@@ -72,9 +72,10 @@ struct engine_config {
 	enum journal_io journal_io;
 	uint32_t grace_ms, heartbeat_ms;
 	uint64_t late_resume_ms;
-	bool takeover;		/* a show on air: another principal takes over; else it is refused */
-	bool hash_early;	/* SHA-256 while bytes come in; else read back at the seal */
-	uint64_t reserve_bytes; /* free space kept; 0: the default rule */
+	uint64_t upload_expires_ms; /* 0: LIMIT_UPLOAD_EXPIRES_MS */
+	bool takeover;		    /* a show on air: another principal takes over; else it is refused */
+	bool hash_early;	    /* SHA-256 while bytes come in; else read back at the seal */
+	uint64_t reserve_bytes;	    /* free space kept; 0: the default rule */
 	void (*random)(void *arg, void *out, size_t len);
 	void *random_arg;
 	/* What a token in a message allows; never blocks. ERR_UNAUTHORIZED, ERR_TOKEN_EXPIRED, ERR_TOKEN_REVOKED. NULL:
@@ -214,6 +215,64 @@ struct engine_source {
 };
 void engine_register(struct engine *e, const struct engine_source *source,
 		     void (*done)(void *arg, enum err err, bool created, const char *json, size_t len), void *arg);
+
+/* Uploads over HTTP: recordings whose bytes come by requests (core/model.h, enum upload_kind). */
+struct engine_upload {
+	struct uuid id;
+	enum upload_kind kind;
+	enum phase phase;
+	uint64_t offset;      /* so many bytes are durable */
+	uint64_t length;      /* BYTES_UNKNOWN: not said yet */
+	bool complete;	      /* all is there, and sealed (a partial one: all is there) */
+	int64_t expires_ms;   /* wall clock; 0: never, for it is complete */
+	const char *metadata; /* as it came; NULL: none. Valid during the call, as is … */
+	const char *parts; /* … the list of a final one's partial ones: their ids, a space between two; else NULL */
+};
+/* `upload` NULL with an error, but for POSITION_CONFLICT and LENGTH_MISMATCH: then it is as it is. */
+typedef void engine_upload_fn(void *arg, enum err err, const struct engine_upload *upload);
+
+/* A new upload; answers when it is durable. FORBIDDEN_SCOPE, STORAGE_FULL, QUOTA_EXCEEDED, MESSAGE_TOO_LARGE (length),
+ * UPLOAD_INCOMPLETE and NOT_FOUND (of a final one's parts), SHUTTING_DOWN. All strings may be NULL; copied. */
+struct engine_upload_new {
+	const struct grant *grant;
+	uint64_t length; /* BYTES_UNKNOWN: said later */
+	const char *metadata, *name, *mime, *ext;
+	const char *item;  /* the id of a batch's item: that is filled, and nothing is made */
+	const char *parts; /* makes it a final one: ids, a space between two. The same list has the same final one */
+	bool partial;
+};
+void engine_upload_create(struct engine *e, const struct engine_upload_new *upload, engine_upload_fn *done, void *arg);
+
+/* How it stands. Whoever is sending to it is ended first (taken_over), and what came of that is durable: what is told
+ * stays true until its client goes on. NOT_FOUND for a recording that is no upload, DELETED. */
+void engine_upload_look(struct engine *e, struct engine_ref ref, engine_upload_fn *done, void *arg);
+
+/* A request that brings bytes. Callbacks come on the loop thread, not from inside of engine_append; the last is `done`,
+ * once, unless engine_append_gone came before. */
+enum engine_digest { DIGEST_NONE, DIGEST_CRC32C, DIGEST_SHA1, DIGEST_SHA256 };
+struct engine_append {
+	struct engine_ref ref;
+	uint64_t offset; /* of its first byte. POSITION_CONFLICT if the upload is not just there */
+	uint64_t length; /* of the whole upload, where the request says it; LENGTH_MISMATCH. BYTES_UNKNOWN: it does not
+			  */
+	uint64_t body;	 /* so many bytes will come; BYTES_UNKNOWN: until engine_append_end */
+	bool last;	 /* … and with them the upload is whole */
+	enum engine_digest digest; /* of the body: nothing of it counts (CHECKSUM_MISMATCH) unless it is … */
+	uint8_t digest_value[32];
+	void (*begun)(void *arg, const struct engine_upload *upload); /* bytes are wanted now */
+	void (*pause)(void *arg, bool paused);			      /* what was delivered is kept */
+	void (*durable)(void *arg, uint64_t offset);		      /* up to here; perhaps never before `done` */
+	/* All is durable, and with the upload's last byte the upload is complete; or why not: what came until then is
+	 * kept. `upload` as for engine_upload_fn. */
+	engine_upload_fn *done;
+	void *arg;
+};
+/* Returns its number for the calls below, where an unknown one is ignored. */
+uint64_t engine_append(struct engine *e, const struct engine_append *append, struct now now);
+void engine_append_data(struct engine *e, uint64_t append, struct engine_media media, struct now now);
+size_t engine_append_room(struct engine *e, uint64_t append);		    /* as engine_conn_room */
+void engine_append_end(struct engine *e, uint64_t append, struct now now);  /* the whole body came */
+void engine_append_gone(struct engine *e, uint64_t append, struct now now); /* no more comes; what came is kept */
 
 /* Shows. A connection becomes the host of a show by `start` with `show`; what it sends goes to the show's broadcast at
  * once (proto/broadcast.h), and beside that into the recording. */

@@ -126,6 +126,19 @@ static void add_work(const struct engine *e, json_t *object, const struct record
 	json_object_set_new(object, "originalRemoved", json_boolean(info->original_removed));
 }
 
+/* How an upload stands: what it is to have, and until when it waits. */
+static json_t *upload_json(const struct engine *e, const struct recording_info *info)
+{
+	if (info->upload.kind == UPLOAD_NONE)
+		return json_null();
+	bool waits = info->phase == PHASE_UPLOADING;
+	json_t *length =
+		info->upload.length == BYTES_UNKNOWN ? json_null() : json_integer((json_int_t)info->upload.length);
+	json_t *expires = waits ? json_integer((json_int_t)(info->updated_ms + (int64_t)e->config.upload_expires_ms))
+				: json_null();
+	return json_pack("{s:o, s:o}", "length", length, "expiresAt", expires);
+}
+
 static json_t *grace_json(const struct engine *e, const struct recording *live)
 {
 	uint64_t left = live ? recording_time_left(live, e->now.mono_ms) : UINT64_MAX;
@@ -170,6 +183,9 @@ void recording_json(const struct engine *e, struct buf *out, const struct record
 			    text_or_null(info->phase == PHASE_ABORTED ? info->abort_reason : NULL));
 	json_object_set_new(object, "show", text_or_null(info->show));
 	json_object_set_new(object, "version", info->show ? json_integer(info->version) : json_null());
+	json_object_set_new(object, "upload", upload_json(e, info));
+	json_object_set_new(object, "batch", text_or_null(info->batch));
+	json_object_set_new(object, "key", text_or_null(info->batch_key));
 	json_object_set_new(object, "tracks", tracks_json(info, live));
 	json_object_set_new(object, "createdAt", json_integer((json_int_t)info->created_ms));
 	json_object_set_new(object, "updatedAt", json_integer((json_int_t)info->updated_ms));

@@ -107,6 +107,28 @@ static const char *const migrations[] = {
 	"CREATE TABLE push_sweeps ("
 	" id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, due_at INTEGER NOT NULL) STRICT;"
 	"CREATE INDEX push_sweeps_due ON push_sweeps (due_at);",
+	/* uploads over HTTP, and the items of batches */
+	"ALTER TABLE recordings ADD COLUMN upload INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE recordings ADD COLUMN upload_length INTEGER;"
+	"ALTER TABLE recordings ADD COLUMN upload_metadata TEXT;"
+	"ALTER TABLE recordings ADD COLUMN upload_parts TEXT;"
+	"ALTER TABLE recordings ADD COLUMN batch TEXT;"
+	"ALTER TABLE recordings ADD COLUMN batch_key TEXT;"
+	"CREATE INDEX recordings_uploads ON recordings (updated_at) WHERE upload > 0 AND phase = 'uploading';"
+	"CREATE UNIQUE INDEX recordings_batch ON recordings (principal, batch, batch_key) WHERE batch IS NOT NULL;"
+	"CREATE TABLE batches ("
+	" principal TEXT NOT NULL, id TEXT NOT NULL, name TEXT, total INTEGER, created_at INTEGER NOT NULL,"
+	" updated_at INTEGER NOT NULL, completed_at INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (principal, id))"
+	" STRICT, WITHOUT ROWID;"
+	/* how many of its items stand in a phase */
+	"CREATE TABLE batch_counts ("
+	" principal TEXT NOT NULL, batch TEXT NOT NULL, phase TEXT NOT NULL, count INTEGER NOT NULL,"
+	" PRIMARY KEY (principal, batch, phase)) STRICT, WITHOUT ROWID;"
+	"ALTER TABLE events ADD COLUMN batch TEXT;",
+	/* what an outside authority said of a token, by the token's SHA-256 */
+	"CREATE TABLE authorities ("
+	" token BLOB PRIMARY KEY NOT NULL, answer TEXT NOT NULL, expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX authorities_expired ON authorities (expires_at);",
 };
 
 enum { SCHEMA_VERSION = sizeof migrations / sizeof *migrations };

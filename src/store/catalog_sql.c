@@ -27,7 +27,7 @@
 #define PUBLISHED "phase = 'complete' AND media_revision > 0"
 #define ORIGINALS PUBLISHED " AND media_as_is = 0 AND original_removed < 2"
 #define LIST_WHERE                                                                                                     \
-	"id < ?1 AND (?2 IS NULL OR principal = ?2) AND (?6 IS NULL OR show = ?6) "                                    \
+	"id < ?1 AND upload <> 2 AND (?2 IS NULL OR principal = ?2) AND (?6 IS NULL OR show = ?6) "                    \
 	"AND (?3 IS NULL OR contains(name, ?3) OR contains(ref, ?3) OR contains(session_id, ?3)) ORDER BY id DESC "    \
 	"LIMIT ?4"
 
@@ -51,7 +51,7 @@ static const char *const texts[STATEMENT_COUNT] = {
 				"sealed_by = excluded.sealed_by, sha256 = excluded.sha256, "
 				"declared_sha256 = excluded.declared_sha256, parts = excluded.parts",
 	[STATEMENT_DROP_TRACKS] = "DELETE FROM tracks WHERE recording = ?1",
-	[STATEMENT_TOUCH] = "UPDATE recordings SET bytes = ?2, updated_at = ?3, show_shift = ?4 "
+	[STATEMENT_TOUCH] = "UPDATE recordings SET bytes = ?2, updated_at = ?3, show_shift = ?4, upload_length = ?5 "
 			    "WHERE id = ?1 AND phase <> 'deleted'",
 	[STATEMENT_CLAIM] =
 		"UPDATE recordings SET phase = ?4, sealed_by = ?5, interrupted = ?6, revision = ?7, bytes = ?8, "
@@ -71,7 +71,8 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_REMOVE] = "UPDATE recordings SET phase = 'deleted', name = NULL, mime = NULL, ext = NULL, "
 			     "declared_tracks = NULL, error_code = NULL, error_message = NULL, warnings = NULL, "
 			     "abort_reason = NULL, bytes = 0, source_url = NULL, on_demand = 0, validator = NULL, "
-			     "original_removed = 0, media_revision = 0, media_bytes = 0, media_mime = NULL, "
+			     "upload_metadata = NULL, upload_parts = NULL, original_removed = 0, media_revision = 0, "
+			     "media_bytes = 0, media_mime = NULL, "
 			     "media_ext = NULL, published_at = 0, updated_at = ?3, deleted_at = ?3 "
 			     "WHERE id = ?1 AND phase = ?2",
 	[STATEMENT_PUBLISH] =

@@ -130,6 +130,8 @@ static enum err op_put_tracks(struct catalog *base, const struct recording_info 
 	sqlite3_bind_int64(stmt, 2, (sqlite3_int64)recording_info_bytes(info));
 	sqlite3_bind_int64(stmt, 3, info->updated_ms);
 	sqlite3_bind_int64(stmt, 4, (sqlite3_int64)info->shift);
+	if (info->upload.kind != UPLOAD_NONE && info->upload.length != BYTES_UNKNOWN)
+		sqlite3_bind_int64(stmt, 5, (sqlite3_int64)info->upload.length);
 	err = catalog_run(c, stmt);
 	if (err != ERR_OK)
 		return err;

@@ -297,7 +297,13 @@ const char *catalog_sql(enum catalog_statement which);
 	X(show)                                                                                                        \
 	X(version)                                                                                                     \
 	X(show_first)                                                                                                  \
-	X(show_shift)
+	X(show_shift)                                                                                                  \
+	X(upload)                                                                                                      \
+	X(upload_length)                                                                                               \
+	X(upload_metadata)                                                                                             \
+	X(upload_parts)                                                                                                \
+	X(batch)                                                                                                       \
+	X(batch_key)
 
 enum catalog_column {
 #define X(name) COLUMN_##name,

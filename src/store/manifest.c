@@ -147,6 +147,21 @@ static void put_show(json_t *object, const struct recording_info *info, bool *ok
 		put_number(object, "shift", info->shift, ok);
 }
 
+static void put_upload(json_t *object, const struct recording_info *info, bool *ok)
+{
+	put_text(object, "batch", info->batch, ok);
+	put_text(object, "key", info->batch_key, ok);
+	if (info->upload.kind == UPLOAD_NONE)
+		return;
+	json_t *upload = json_object();
+	put_number(upload, "kind", info->upload.kind, ok);
+	if (info->upload.length != BYTES_UNKNOWN)
+		put_number(upload, "length", info->upload.length, ok);
+	put_text(upload, "metadata", info->upload.metadata, ok);
+	put_text(upload, "parts", info->upload.parts, ok);
+	put(object, "upload", upload, ok);
+}
+
 char *manifest_format(const struct recording_info *info)
 {
 	bool ok = true;
@@ -164,6 +179,7 @@ char *manifest_format(const struct recording_info *info)
 	if (info->on_demand)
 		put(object, "onDemand", json_true(), &ok);
 	put_show(object, info, &ok);
+	put_upload(object, info, &ok);
 	put_state(object, info, &ok);
 	put_times(object, info, &ok);
 	put_lists(object, info, &ok);
@@ -383,6 +399,23 @@ static void parse_state(struct fields *f, struct recording_info *out)
 	out->sealed_ms = get_time(f, "sealedAt");
 }
 
+static void parse_upload(struct fields *f, struct recording_info *out)
+{
+	json_t *object = get(f, "upload");
+	struct fields u = { .object = object, .err = f->err };
+	out->batch = get_text(f, "batch", LIMIT_BATCH_ID_CHARS);
+	out->batch_key = get_text(f, "key", LIMIT_ITEM_KEY_CHARS);
+	if (!out->batch != !out->batch_key || (object && !json_is_object(object)))
+		corrupt(f);
+	if (!object || f->err)
+		return;
+	out->upload.kind = (enum upload_kind)get_integer(&u, "kind", UPLOAD_WHOLE, UPLOAD_FINAL);
+	out->upload.length = get(&u, "length") ? get_number(&u, "length") : BYTES_UNKNOWN;
+	out->upload.metadata = get_text(&u, "metadata", LIMIT_UPLOAD_METADATA_BYTES);
+	out->upload.parts = get_text(&u, "parts", LIMIT_UPLOAD_PARTS * UUID_TEXT);
+	f->err = u.err;
+}
+
 static enum err parse_object(const json_t *object, struct recording_info *out)
 {
 	struct fields f = { .object = object };
@@ -403,6 +436,7 @@ static enum err parse_object(const json_t *object, struct recording_info *out)
 	out->shift = get_number(&f, "shift");
 	if (!out->principal || (out->show && (out->version == 0 || out->first == 0 || out->first > out->version)))
 		corrupt(&f);
+	parse_upload(&f, out);
 	parse_state(&f, out);
 	parse_declared(&f, out);
 	json_t *tracks = get_array(&f, "tracks", LIMIT_TRACKS);

@@ -3,11 +3,12 @@ import sqlite3
 import sys
 
 RECORDINGS = ('source_url on_demand validator original_removed media_revision media_as_is media_thumbnail media_waveform media_bytes '
-	'media_duration media_mime media_ext published_at show version show_first show_shift')
+	'media_duration media_mime media_ext published_at show version show_first show_shift upload upload_length upload_metadata upload_parts batch batch_key')
 
 SQL = '''
 BEGIN;
-DROP INDEX recordings_show; DROP TABLE shows; DROP TABLE push_parts; DROP TABLE pushes; DROP TABLE push_sweeps;
+DROP INDEX recordings_show; DROP INDEX recordings_batch; DROP INDEX recordings_uploads; DROP TABLE batches; DROP TABLE batch_counts; DROP TABLE authorities; ALTER TABLE events DROP COLUMN batch;
+ DROP TABLE shows; DROP TABLE push_parts; DROP TABLE pushes; DROP TABLE push_sweeps;
 DROP INDEX recordings_published; DROP INDEX recordings_originals; DROP INDEX jobs_state; DROP INDEX jobs_queued;
 DROP INDEX events_principal; DROP INDEX events_old;
 ALTER TABLE events DROP COLUMN principal; ALTER TABLE events DROP COLUMN newest;
@@ -25,7 +26,7 @@ COMMIT;
 '''
 
 db = sqlite3.connect(sys.argv[1])
-assert db.execute('PRAGMA user_version').fetchone() == (4,), 'the catalog has gone on: write what takes back the later versions'
+assert db.execute('PRAGMA user_version').fetchone() == (6,), 'the catalog has gone on: write what takes back the later versions'
 db.executescript(SQL)
 assert db.execute('SELECT count(*) FROM jobs').fetchone()[0] > 0
 db.close()
