@@ -51,6 +51,7 @@ struct net_config {
 	bool listen_open;	  /* anybody who reaches the server may listen and see shows */
 	const char *version;	  /* of the program */
 	SSL_CTX *tls;		  /* speaks https there, and nothing else; NULL: plain http. Owned */
+	uint64_t upload_expires_ms; /* as the engine has it, to be told; 0: LIMIT_UPLOAD_EXPIRES_MS */
 	unsigned max_connections; /* sockets open at a time; 0: LIMIT_CONNECTIONS. More wait in the system's queue */
 	/* Given to the engine as its callback of the same name. */
 	void (*fatal)(void *arg, enum err err, const char *what);
