@@ -207,8 +207,8 @@ enum request_flag {
 	ROUTE_ANONYMOUS = 8, /* a grant is taken along where there is one; a token that is none is refused */
 	ROUTE_SIGNED = 16,   /* a signed URL is a grant */
 	ROUTE_SHOW = 32,     /* {id} is a show: signed as such; with listen_open it is everybody's */
-	ROUTE_FILES = 64,    /* an upload's: `run` is called with the head and takes the body as it comes, in chunks too;
-			      * X-HTTP-Method-Override counts */
+	ROUTE_FILES = 64, /* an upload's: `run` is called with the head and takes the body as it comes, in chunks too;
+			   * X-HTTP-Method-Override counts */
 };
 
 struct route {
@@ -237,12 +237,12 @@ struct request {
 	bool expects;	/* it waits for 100 Continue */
 	bool head_only; /* HEAD */
 	bool keep_alive;
-	bool began;		   /* the answer's head is written */
-	bool ended;		   /* all of the answer is written */
-	bool pending;		   /* the engine has a callback of ours */
-	struct download *download; /* of a recording's bytes */
-	struct stream *stream;	   /* of events */
-	struct hearer *hearer;	   /* of a show */
+	bool began;		     /* the answer's head is written */
+	bool ended;		     /* all of the answer is written */
+	bool pending;		     /* the engine has a callback of ours */
+	struct download *download;   /* of a recording's bytes */
+	struct stream *stream;	     /* of events */
+	struct hearer *hearer;	     /* of a show */
 	struct resumable *resumable; /* an upload */
 };
 

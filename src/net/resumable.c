@@ -285,8 +285,8 @@ void files_create(struct request *r)
 		return;
 	buf_init(&c.parts);
 	r->resumable->creates = true;
-	enum err err = r->dialect == DIALECT_DRAFT ? draft_create_read(r, &c, &detail) :
-						     tus_create_read(r, &c, &detail);
+	enum err err =
+		r->dialect == DIALECT_DRAFT ? draft_create_read(r, &c, &detail) : tus_create_read(r, &c, &detail);
 	c.upload.length = r->resumable->length;
 	if (err) {
 		files_refuse(r, &(struct refusal){ .err = err, .detail = detail });

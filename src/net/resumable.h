@@ -1,5 +1,6 @@
-/* What the files of uploads over HTTP share. A request for /files/ is understood by its dialect's file (resumable_tus.c,
- * resumable_draft.c), performed by resumable.c, its body taken by resumable_body.c, and answered in its dialect. */
+/* What the files of uploads over HTTP share. A request for /files/ is understood by its dialect's file
+ * (resumable_tus.c, resumable_draft.c), performed by resumable.c, its body taken by resumable_body.c, and answered in
+ * its dialect. */
 #ifndef HOLDFAST_NET_RESUMABLE_H
 #define HOLDFAST_NET_RESUMABLE_H
 
@@ -9,9 +10,9 @@
 struct resumable {
 	struct request *request;
 	char id[UUID_TEXT];
-	bool creates; /* the answer says where it is */
-	bool interim; /* the client understands 104 */
-	bool last;    /* the draft's Upload-Complete: with this body it is whole */
+	bool creates;		 /* the answer says where it is */
+	bool interim;		 /* the client understands 104 */
+	bool last;		 /* the draft's Upload-Complete: with this body it is whole */
 	uint64_t offset, length; /* BYTES_UNKNOWN: it does not say */
 	enum engine_digest digest;
 	uint8_t digest_value[32];
@@ -31,7 +32,7 @@ struct creation {
 
 struct refusal {
 	enum err err;
-	const char *detail;		     /* NULL: the table's sentence */
+	const char *detail;		    /* NULL: the table's sentence */
 	const struct engine_upload *upload; /* how it stands, where that is known */
 };
 

@@ -86,8 +86,7 @@ static void allow_add(char *allow, size_t size, const char *method)
 /* What a request for a route means: some networks let POST and GET through only. */
 static const char *method_of(const struct request *r, const struct route *route)
 {
-	const char *instead =
-		route->flags & ROUTE_FILES ? http_field_get(&r->head, "x-http-method-override") : NULL;
+	const char *instead = route->flags & ROUTE_FILES ? http_field_get(&r->head, "x-http-method-override") : NULL;
 	return instead ? instead : r->head.method;
 }
 

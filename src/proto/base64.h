@@ -1,4 +1,5 @@
-/* Base64 (RFC 4648, section 4) with its padding, and nothing that could be written two ways: other characters, a missing
+/* Base64 (RFC 4648, section 4) with its padding, and nothing that could be written two ways: other characters, a
+ * missing
  * "=" and bits behind the last byte that are not zero are refused. Pure. */
 #ifndef HOLDFAST_PROTO_BASE64_H
 #define HOLDFAST_PROTO_BASE64_H

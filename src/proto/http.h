@@ -2,8 +2,8 @@
  *
  * Strict on purpose: what two readers could understand differently is refused, never mended. Lines end in CRLF, names
  * touch their colon, nothing is folded, one Host, at most one Content-Length of digits or, in HTTP/1.1, one
- * "Transfer-Encoding: chunked" and never both, a path that begins with a slash. Paths are cut at their slashes first and decoded after: an encoded slash stays in its
- * segment. */
+ * "Transfer-Encoding: chunked" and never both, a path that begins with a slash. Paths are cut at their slashes first
+ * and decoded after: an encoded slash stays in its segment. */
 #ifndef HOLDFAST_PROTO_HTTP_H
 #define HOLDFAST_PROTO_HTTP_H
 

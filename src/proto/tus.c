@@ -55,7 +55,8 @@ static bool pair_next(const char **text, struct pair *out)
 static bool key_valid(const struct pair *pair)
 {
 	for (size_t i = 0; i < pair->key_len; i++)
-		if (pair->key[i] <= ' ' || pair->key[i] >= 0x7f) /* char is signed: bytes above 127 are below the blank */
+		if (pair->key[i] <= ' ' ||
+		    pair->key[i] >= 0x7f) /* char is signed: bytes above 127 are below the blank */
 			return false;
 	return pair->key_len > 0;
 }

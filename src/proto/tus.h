@@ -13,9 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TUS_VERSION    "1.0.0"
-#define TUS_CHECKSUMS  "sha1,sha256,crc32c"
-#define TUS_EXTENSIONS "creation,creation-with-upload,creation-defer-length,checksum,expiration,termination,concatenation"
+#define TUS_VERSION   "1.0.0"
+#define TUS_CHECKSUMS "sha1,sha256,crc32c"
+#define TUS_EXTENSIONS                                                                                                 \
+	"creation,creation-with-upload,creation-defer-length,checksum,expiration,termination,concatenation"
 #define TUS_MEDIA_TYPE "application/offset+octet-stream"
 
 /* A count of bytes: digits and nothing else. ERR_BAD_FIELD; ERR_MESSAGE_TOO_LARGE: above LIMIT_UPLOAD_BYTES, however
