@@ -148,6 +148,8 @@ static bool part_id(const char *url, size_t len, struct uuid *out)
 	static const char folder[] = "/files/";
 	char text[UUID_TEXT];
 	size_t tail = UUID_TEXT - 1, folder_len = sizeof folder - 1;
+	if (memchr(url, ',', len)) /* another list than the specification's: a part would be left out */
+		return false;
 	if (len < tail + folder_len || memcmp(url + len - tail - folder_len, folder, folder_len) != 0)
 		return false;
 	bool path = len == tail + folder_len;
