@@ -67,6 +67,11 @@ static void sealed(void *arg, enum err err, const struct engine_upload *upload)
 		request_settle(r);
 		return;
 	}
+	if (!err && upload->kind == UPLOAD_FINAL) {
+		files_refuse(
+			r, &(struct refusal){ .err = ERR_FORBIDDEN_SCOPE, .detail = "A final upload takes no bytes." });
+		return;
+	}
 	bool nothing = !err && upload->complete && u->offset == upload->offset && r->head.length == 0 && u->came == 0;
 	if (nothing)
 		files_changed(r, upload);
@@ -112,6 +117,10 @@ void resumable_append(struct request *r)
 	memcpy(append.digest_value, u->digest_value, sizeof append.digest_value);
 	u->appending = r->pending = true;
 	u->append = engine_append(engine_of(r), &append, net_now(r->net));
+	if (u->append == 0) {
+		u->appending = r->pending = false;
+		files_refuse(r, &(struct refusal){ .err = ERR_BUSY, .detail = "Too many uploads are under way." });
+	}
 }
 
 /* --- bytes --- */
