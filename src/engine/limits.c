@@ -74,6 +74,7 @@ static struct limit *limit_of(struct engine *e, const struct grant *g)
 		l = must(calloc(1, sizeof *l));
 		snprintf(l->subject, sizeof l->subject, "%s", g->subject);
 		bucket_init(&l->bucket, rate, e->now.mono_ms);
+		list_init(&l->link);
 		list_init(&l->waiting);
 		l->next = *slot;
 		*slot = l;
