@@ -118,8 +118,8 @@ struct catalog_item {
 	struct recording_info info; /* with a new id, batch, key and `item`; the caller's */
 	enum err err;		    /* ITEM_DIFFERS: there is another one of that key, which stays as it is */
 	bool inserted;
-	struct uuid id; /* of the one that there is … */
-	enum phase phase;
+	struct uuid id;	  /* of the one that there is … */
+	enum phase phase; /* … and its phase; PHASE_COUNT: there is none, for the slice was refused */
 };
 
 struct catalog_slice {

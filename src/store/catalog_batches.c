@@ -224,6 +224,7 @@ static enum err item_find(struct catalog_sqlite *c, const struct catalog_slice *
 	sqlite3_stmt *stmt;
 	item->err = ERR_OK;
 	item->inserted = false;
+	item->phase = PHASE_COUNT;
 	enum err err = of_batch(c, STATEMENT_ITEM_FIND, slice->principal, slice->batch, &stmt);
 	if (err != ERR_OK)
 		return err;
