@@ -129,6 +129,7 @@ static const char *const migrations[] = {
 	"ALTER TABLE recordings ADD COLUMN batch TEXT;"
 	"ALTER TABLE recordings ADD COLUMN batch_key TEXT;"
 	"CREATE INDEX recordings_uploads ON recordings (updated_at) WHERE upload > 0 AND phase = 'uploading';"
+	"CREATE INDEX recordings_finals ON recordings (principal, upload_parts) WHERE upload_parts IS NOT NULL;"
 	"CREATE UNIQUE INDEX recordings_batch ON recordings (principal, batch, batch_key) WHERE batch IS NOT NULL;"
 	"ALTER TABLE recordings ADD COLUMN item_meta TEXT;"
 	/* SHA-256 of what its client said of it when it was new: a person may rename it since */
