@@ -5,12 +5,12 @@
 
 enum { PARTS = 1000 };
 
-void bucket_init(struct bucket *b, struct bucket_rate rate, uint64_t now_ms)
+void token_bucket_init(struct token_bucket *b, struct token_rate rate, uint64_t now_ms)
 {
-	*b = (struct bucket){ (uint64_t)rate.burst * PARTS, now_ms };
+	*b = (struct token_bucket){ (uint64_t)rate.burst * PARTS, now_ms };
 }
 
-uint64_t bucket_tokens(struct bucket *b, struct bucket_rate rate, uint64_t now_ms)
+uint64_t token_bucket_tokens(struct token_bucket *b, struct token_rate rate, uint64_t now_ms)
 {
 	assert(rate.per_s > 0 && rate.burst > 0);
 	uint64_t full = (uint64_t)rate.burst * PARTS;
@@ -24,13 +24,13 @@ uint64_t bucket_tokens(struct bucket *b, struct bucket_rate rate, uint64_t now_m
 	return b->level / PARTS;
 }
 
-void bucket_take(struct bucket *b, uint64_t count)
+void token_bucket_take(struct token_bucket *b, uint64_t count)
 {
 	uint64_t parts = count < UINT64_MAX / PARTS ? count * PARTS : UINT64_MAX;
 	b->level -= parts < b->level ? parts : b->level;
 }
 
-uint64_t bucket_wait_ms(const struct bucket *b, struct bucket_rate rate, uint64_t count)
+uint64_t token_bucket_wait_ms(const struct token_bucket *b, struct token_rate rate, uint64_t count)
 {
 	uint64_t wanted = (count < rate.burst ? count : rate.burst) * (uint64_t)PARTS;
 	if (wanted <= b->level)

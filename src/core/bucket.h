@@ -6,23 +6,23 @@
 
 #include <stdint.h>
 
-struct bucket_rate {
+struct token_rate {
 	uint32_t per_s; /* more than 0 */
 	uint32_t burst; /* likewise */
 };
 
-struct bucket {
+struct token_bucket {
 	uint64_t level; /* thousandths of a token, at … */
 	uint64_t at_ms;
 };
 
 /* A full one. */
-void bucket_init(struct bucket *b, struct bucket_rate rate, uint64_t now_ms);
+void token_bucket_init(struct token_bucket *b, struct token_rate rate, uint64_t now_ms);
 /* Whole tokens that are there now. A rate that changed counts from here on. */
-uint64_t bucket_tokens(struct bucket *b, struct bucket_rate rate, uint64_t now_ms);
+uint64_t token_bucket_tokens(struct token_bucket *b, struct token_rate rate, uint64_t now_ms);
 /* Takes `count` of them; what is not there is not taken. */
-void bucket_take(struct bucket *b, uint64_t count);
+void token_bucket_take(struct token_bucket *b, uint64_t count);
 /* How long until `count` are there (never more than the burst), at the present level. */
-uint64_t bucket_wait_ms(const struct bucket *b, struct bucket_rate rate, uint64_t count);
+uint64_t token_bucket_wait_ms(const struct token_bucket *b, struct token_rate rate, uint64_t count);
 
 #endif

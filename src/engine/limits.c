@@ -12,18 +12,18 @@ struct limit {
 	struct list link; /* limits.recent */
 	struct limit *next;
 	char subject[LIMIT_PRINCIPAL_CHARS + 1];
-	struct bucket_rate rate;
-	struct bucket bucket;
+	struct token_rate rate;
+	struct token_bucket bucket;
 	uint64_t held;	     /* tokens of what is under way */
 	unsigned under_way;  /* … which is so many */
 	struct list waiting; /* struct limited */
 };
 
-static bool rate_of(const struct engine *e, const struct grant *g, struct bucket_rate *rate)
+static bool rate_of(const struct engine *e, const struct grant *g, struct token_rate *rate)
 {
-	*rate = (struct bucket_rate){ g->rate_per_s, g->rate_burst };
+	*rate = (struct token_rate){ g->rate_per_s, g->rate_burst };
 	if (rate->per_s == 0 && !grant_is_local(g))
-		*rate = (struct bucket_rate){ e->config.rate_per_s, e->config.rate_burst };
+		*rate = (struct token_rate){ e->config.rate_per_s, e->config.rate_burst };
 	if (rate->burst < LIMIT_SLICE_ITEMS) /* else a whole slice could never be taken */
 		rate->burst = LIMIT_SLICE_ITEMS;
 	return rate->per_s > 0;
@@ -62,7 +62,7 @@ static void limit_make_room(struct engine *e)
 
 static struct limit *limit_of(struct engine *e, const struct grant *g)
 {
-	struct bucket_rate rate;
+	struct token_rate rate;
 	if (!rate_of(e, g, &rate))
 		return NULL;
 	struct limit **slot = slot_of(e, g->subject), *l = *slot;
@@ -73,7 +73,7 @@ static struct limit *limit_of(struct engine *e, const struct grant *g)
 			limit_make_room(e);
 		l = must(calloc(1, sizeof *l));
 		snprintf(l->subject, sizeof l->subject, "%s", g->subject);
-		bucket_init(&l->bucket, rate, e->now.mono_ms);
+		token_bucket_init(&l->bucket, rate, e->now.mono_ms);
 		list_init(&l->link);
 		list_init(&l->waiting);
 		l->next = *slot;
@@ -88,7 +88,7 @@ static struct limit *limit_of(struct engine *e, const struct grant *g)
 
 static uint64_t tokens_free(struct engine *e, struct limit *l)
 {
-	uint64_t tokens = bucket_tokens(&l->bucket, l->rate, e->now.mono_ms);
+	uint64_t tokens = token_bucket_tokens(&l->bucket, l->rate, e->now.mono_ms);
 	return tokens > l->held ? tokens - l->held : 0;
 }
 
@@ -133,7 +133,7 @@ void limited_done(struct engine *e, struct limited *a, uint64_t made)
 		return;
 	l->held -= a->held;
 	l->under_way--;
-	bucket_take(&l->bucket, made);
+	token_bucket_take(&l->bucket, made);
 	a->limit = NULL;
 	limit_pump(e, l);
 }
@@ -142,8 +142,8 @@ uint64_t limited_wait_ms(struct engine *e, const struct limited *a, uint64_t cou
 {
 	if (!a->limit)
 		return 0;
-	bucket_tokens(&a->limit->bucket, a->limit->rate, e->now.mono_ms);
-	return bucket_wait_ms(&a->limit->bucket, a->limit->rate, count);
+	token_bucket_tokens(&a->limit->bucket, a->limit->rate, e->now.mono_ms);
+	return token_bucket_wait_ms(&a->limit->bucket, a->limit->rate, count);
 }
 
 bool limit_take(struct engine *e, const struct grant *grant, uint64_t *retry_ms)
@@ -153,10 +153,10 @@ bool limit_take(struct engine *e, const struct grant *grant, uint64_t *retry_ms)
 	if (!l)
 		return true;
 	if (tokens_free(e, l) > 0) {
-		bucket_take(&l->bucket, 1);
+		token_bucket_take(&l->bucket, 1);
 		return true;
 	}
-	*retry_ms = bucket_wait_ms(&l->bucket, l->rate, l->held + 1);
+	*retry_ms = token_bucket_wait_ms(&l->bucket, l->rate, l->held + 1);
 	return false;
 }
 

@@ -180,6 +180,8 @@ static void told_recording(struct world *w, struct link *link, const struct mess
 		import_status(w, import, status);
 		return;
 	}
+	if (batchers_status(w, status))
+		return;
 	if (onair_recording(w, status))
 		return;
 	if (!take || !phase)

@@ -35,6 +35,12 @@ static void choose_shows(struct world *w)
 		w->plan.full = w->plan.tight = true; /* what fails under a show is half of its life */
 }
 
+static void choose_batches(struct world *w)
+{
+	struct rng rng = { rng_mix(w->sim.seed * 9173 + 31) };
+	w->plan.batches = rng_chance(&rng, 65) ? 0 : 1 + (unsigned)rng_below(&rng, 2);
+}
+
 void plan_make(struct world *w)
 {
 	static const uint64_t memories[] = { MIB, 2 * MIB, 4 * MIB, 8 * MIB };
@@ -72,6 +78,7 @@ void plan_make(struct world *w)
 	if (p->retain_ms != UINT64_MAX)
 		p->imports = 0; /* a name that is free again would be registered anew */
 	choose_shows(w);
+	choose_batches(w);
 	if (p->burst) {
 		p->takes = 1 + (unsigned)rng_below(&rng, 3);
 		p->memory_bytes = 8 * MIB;

@@ -164,6 +164,7 @@ enum crash { CRASH_KILL, CRASH_POWER };
 	X(VERSIONS_FAILED, "versions failed")                                                                          \
 	X(MOVED, "moved")                                                                                              \
 	X(STOPPED, "shows stopped")                                                                                    \
+	X(SLICES, "slices acked")                                                                                     \
 	X(HEARD, "pieces heard")                                                                                       \
 	X(STEPS, "steps")
 
@@ -205,6 +206,7 @@ struct plan {
 	unsigned shows;
 	bool takeover; /* another principal takes a show on air over */
 	bool tight;    /* the disk is full for moments */
+	unsigned batches;
 };
 
 struct world {
