@@ -3,6 +3,7 @@
 
 #include "base/limits.h"
 #include "config/config_value.h"
+#include "work/authority_curl.h"
 #include "work/notifier_curl.h"
 #include "work/relay_url.h"
 #include "work/source_url.h"
@@ -151,6 +152,12 @@ int config_apply(struct config *c, const struct row *row, const struct found *f)
 	case KIND_WEBHOOK:
 		if (!notifier_url_fine(f->text))
 			return config_complain(f, "it must be a URL like https://host/path");
+		*(char **)((char *)c + row->offset) = strdup(f->text);
+		return CONFIG_GO;
+	case KIND_AUTHORITY:
+		if (!authority_url_fine(f->text))
+			return config_complain(f, "it must be a URL like https://host/path, without a name or password "
+						  "in it; http is for this machine only");
 		*(char **)((char *)c + row->offset) = strdup(f->text);
 		return CONFIG_GO;
 	case KIND_LISTEN:

@@ -13,7 +13,7 @@
  *   catalogue.c   transactions in groups         json.c        what the API shows
  *   granting.c    what grants let pass           retention.c   what is kept for how long
  *   fetching*.c   what is fetched by URL         notifying.c   webhooks
- *   pushing*.c    what goes to a bucket
+ *   pushing*.c    what goes to a bucket          authorities*.c  who may do what, asked outside
  *   jobs*.c       workers and their leases       events.c      the outbox, read
  *   subscriptions.c, telling.c   who follows what, and what they are told when
  *   shows*.c      shows on air, see shows.h
@@ -26,6 +26,7 @@
 #include "base/timer.h"
 #include "core/recording.h"
 #include "core/session.h"
+#include "engine/authorities.h"
 #include "engine/engine.h"
 #include "engine/outside.h"
 #include "engine/reply.h"
@@ -157,6 +158,7 @@ struct conn {
 	uint64_t stream_at;	  /* so much of its stream has come … */
 	uint64_t stream_from;	  /* … and its take has it from here on: acks begin behind it */
 	struct waiter *starting;  /* its `start` that waits */
+	struct asking *asking;	  /* the first of what is held waits for an outside authority, NULL: it does not */
 	struct follow *follow;	  /* what it subscribed to, NULL: nothing */
 	struct fetch_slot *fetch; /* there is no peer: it is a fetch of our own, which hears what a peer would */
 	struct timer timer;
@@ -273,6 +275,7 @@ struct engine {
 	int64_t event_last;	   /* sequence of the newest event that they heard of */
 	struct retention retention;
 	struct shows shows;
+	struct authorities authorities;
 
 	uint64_t bytes_received, bytes_durable;
 	bool listening, stopping, failed;
@@ -324,6 +327,8 @@ void take_logged_clear(struct take *t);
 /* receiving.c */
 /* Keeps media of the connection, unmasked, until it can be taken, behind what is held already. */
 void conn_hold(struct engine *e, struct conn *c, struct engine_media media);
+/* … a message, in front of it. */
+void conn_hold_first(struct engine *e, struct conn *c, const char *text, size_t len);
 /* What was held may go on, at the end of this turn. */
 void conn_unblock(struct engine *e, struct conn *c);
 void conns_ready(struct engine *e);
@@ -347,7 +352,7 @@ void conn_error(struct engine *e, struct conn *c, enum err err, const char *deta
 enum err take_judge(const struct take *t, const struct grant *g, enum grant_use use, bool by_session);
 bool ref_by_session(const char *text);
 /* What a message may do: by its token, which wins, or as the connection was opened. */
-enum err conn_grant(const struct engine *e, struct conn *c, const char *token, struct grant *out);
+enum err conn_grant(struct engine *e, struct conn *c, const char *token, struct grant *out);
 /* A last word, and the connection is closed: nothing more is taken from it. */
 void conn_cut(struct engine *e, struct conn *c, enum err err);
 /* Would its take be larger than the token allows, all tracks together? */

@@ -223,6 +223,8 @@ struct request {
 	const char *id; /* the {id} of the path, decoded */
 	struct grant grant;
 	bool granted;
+	bool asking; /* an outside authority is asked what its token allows: nothing of it is begun … */
+	struct engine_asked asked;
 	const char *origin; /* of a page that --allow-origin names; else NULL */
 	struct buf body;
 	uint64_t body_left;

@@ -183,6 +183,9 @@ void request_orphan(struct request *r)
 {
 	r->peer->request = NULL;
 	r->peer = NULL;
+	if (r->asking)
+		engine_authority_leave(&r->asked);
+	r->asking = false;
 	if (r->download)
 		download_orphan(r);
 	request_settle(r);
@@ -253,18 +256,33 @@ static enum err grant_listener(struct request *r)
 	return ERR_OK;
 }
 
+static void asked_done(void *arg, enum err err, const struct grant *grant);
+
+/* Ours, or one that an outside authority knows: then it may have to be asked (r->asking). */
+static enum err grant_by_token(struct request *r, const char *token, int64_t now_ms)
+{
+	struct auth *auth = r->net->config.auth;
+	enum err err = auth ? auth_check(auth, token, now_ms, &r->grant) : ERR_UNAUTHORIZED;
+	if (err != ERR_UNAUTHORIZED)
+		return err;
+	r->asked.done = asked_done;
+	r->asked.arg = r;
+	err = engine_authority(r->net->engine, token, &r->asked, &r->grant, net_now(r->net));
+	r->asking = err == ERR_BUSY;
+	return err;
+}
+
 /* Who asks, and what may they do? A token that is presented wins over everything else. */
 static enum err grant_find(struct request *r, bool routed)
 {
 	unsigned flags = routed ? r->route->flags : 0;
 	int64_t now_ms = net_now(r->net).wall_ms;
-	struct auth *auth = r->net->config.auth;
 	const char *token;
 	if (flags & ROUTE_OPEN)
 		return ERR_OK;
 	enum err err = guard_bearer(&r->head, &token);
 	if (err == ERR_OK && token)
-		err = auth ? auth_check(auth, token, now_ms, &r->grant) : ERR_UNAUTHORIZED;
+		err = grant_by_token(r, token, now_ms);
 	else if (err == ERR_OK && flags & ROUTE_SIGNED && grant_by_url(r, now_ms, &err))
 		;
 	else if (err == ERR_OK && guard_is_local(&r->head, r->peer->local))
@@ -292,10 +310,12 @@ static void preflight_answer(struct request *r, const char *allow)
 	request_answer(r, &(struct answer){ .status = 204, .headers = headers });
 }
 
+static void admitted(struct request *r, enum err err, enum err found, const char *allow);
+
 /* The gates before a route: who, where, how large. */
 static void admit(struct request *r)
 {
-	char allow[64], header[80];
+	char allow[64];
 	enum err found = route_find(r, allow, sizeof allow), err = ERR_OK;
 	enum guard_origin from = guard_origin(&r->head, r->peer->tls, r->net->config.allow_origin);
 	r->body_left = r->head.length;
@@ -309,6 +329,31 @@ static void admit(struct request *r)
 	err = guard_host(r->peer, &r->head);
 	if (err == ERR_OK)
 		err = from == ORIGIN_FOREIGN ? ERR_FORBIDDEN_ORIGIN : grant_find(r, found == ERR_OK);
+	if (!r->asking)
+		admitted(r, err, found, allow);
+}
+
+/* An outside authority has said what its token allows. */
+static void asked_done(void *arg, enum err err, const struct grant *grant)
+{
+	struct request *r = arg;
+	char allow[64];
+	r->asking = false;
+	if (r->peer->doomed) /* it leaves at the end of the turn */
+		return;
+	r->granted = err == ERR_OK;
+	if (r->granted) {
+		r->grant = *grant;
+		peer_granted(r->peer);
+	}
+	enum err found = route_find(r, allow, sizeof allow);
+	admitted(r, err, found, allow);
+}
+
+/* `err`: whether it is known who asks; `found`: whether there is such a route. */
+static void admitted(struct request *r, enum err err, enum err found, const char *allow)
+{
+	char header[80];
 	if (err == ERR_OK)
 		err = found;
 	if (err == ERR_OK && http_field_has(&r->head, "upgrade", "h2c", false))

@@ -26,7 +26,7 @@ struct message_start {
 	char *session_id;		 /* 1 to LIMIT_SESSION_ID_CHARS characters; required without `show` */
 	char *show;			 /* a valid name (core/show.h judges it); NULL when absent */
 	char *mime, *ext, *name, *track; /* track: NULL is "main" */
-	char *token;			 /* 1 to LIMIT_TOKEN_CHARS characters, not judged here */
+	char *token;			 /* 1 to LIMIT_AUTHORITY_TOKEN_CHARS, not judged here */
 	char **tracks;			 /* declared tracks, unique names, or NULL */
 	uint32_t tracks_count;
 	int64_t ts; /* ms, 0 when absent */

@@ -7,6 +7,7 @@
  *   catalog_media.c   what is published, what retention may take
  *   catalog_shows.c   versions of shows
  *   catalog_pushes.c  what goes to a bucket
+ *   catalog_authorities.c  what an outside authority said
  *   catalog_sql.c     the statements' text */
 #ifndef HOLDFAST_STORE_CATALOG_SQLITE_H
 #define HOLDFAST_STORE_CATALOG_SQLITE_H
@@ -85,6 +86,12 @@ enum catalog_statement {
 	STATEMENT_SHOW_VERSION,
 	STATEMENT_SHOW_NEWEST,
 	STATEMENT_SHOWS_FAILED,
+	STATEMENT_AUTHORITY_PUT,
+	STATEMENT_AUTHORITY_GET,
+	STATEMENT_AUTHORITY_TRIM,
+	STATEMENT_AUTHORITY_BOUND,
+	STATEMENT_AUTHORITY_OF,
+	STATEMENT_AUTHORITY_FORGET,
 	STATEMENT_UNFINISHED,
 	STATEMENT_COUNT_JOBS,
 	STATEMENT_COUNT_EVENTS,
@@ -213,6 +220,12 @@ enum err catalog_show_get(struct catalog *base, const char *name, struct catalog
 enum err catalog_show_failed(struct catalog *base, const char *name, uint32_t version, int64_t now_ms);
 enum err catalog_show_version(struct catalog *base, const char *name, uint32_t version, struct recording_info *row);
 enum err catalog_each_show_failed(struct catalog *base, enum err (*show)(void *arg, const char *name), void *arg);
+
+/* catalog_authorities.c */
+enum err catalog_authority_put(struct catalog *base, const struct catalog_authority *said, int64_t now_ms);
+enum err catalog_authority_get(struct catalog *base, const struct sha256 *token, struct catalog_authority *out);
+enum err catalog_authority_forget(struct catalog *base, const char *subject,
+				  enum err (*each)(void *arg, const struct sha256 *token), void *arg);
 
 /* catalog_list.c */
 enum err catalog_list(struct catalog *base, const struct catalog_filter *filter,
