@@ -29,6 +29,11 @@ void authorities_stop(struct engine *e);
 void authorities_turn(struct engine *e);
 void authorities_status(const struct engine *e, struct engine_status *out);
 
+/* A message of the connection, held in front of all that is. */
+void conn_hold_first(struct engine *e, struct conn *c, const char *text, size_t len);
+/* What a message may do: by its token, which wins, or as the connection was opened. */
+enum err conn_grant(struct engine *e, struct conn *c, const char *token, struct grant *out);
+
 /* As engine_authority, at the present time. */
 enum err authorities_ask(struct engine *e, const char *token, struct engine_asked *asked, struct grant *out);
 /* Does the message wait for what its token allows? Then it is held, in front of all that comes behind it. */

@@ -26,7 +26,6 @@
 #include "base/timer.h"
 #include "core/recording.h"
 #include "core/session.h"
-#include "engine/authorities.h"
 #include "engine/engine.h"
 #include "engine/outside.h"
 #include "engine/reply.h"
@@ -330,8 +329,6 @@ void take_logged_clear(struct take *t);
 /* receiving.c */
 /* Keeps media of the connection, unmasked, until it can be taken, behind what is held already. */
 void conn_hold(struct engine *e, struct conn *c, struct engine_media media);
-/* … a message, in front of it. */
-void conn_hold_first(struct engine *e, struct conn *c, const char *text, size_t len);
 /* What was held may go on, at the end of this turn. */
 void conn_unblock(struct engine *e, struct conn *c);
 void conns_ready(struct engine *e);
@@ -354,8 +351,6 @@ void conn_error(struct engine *e, struct conn *c, enum err err, const char *deta
 /* May the grant read or change it? `by_session`: it was asked for by the name that only its client knows. */
 enum err take_judge(const struct take *t, const struct grant *g, enum grant_use use, bool by_session);
 bool ref_by_session(const char *text);
-/* What a message may do: by its token, which wins, or as the connection was opened. */
-enum err conn_grant(struct engine *e, struct conn *c, const char *token, struct grant *out);
 /* A last word, and the connection is closed: nothing more is taken from it. */
 void conn_cut(struct engine *e, struct conn *c, enum err err);
 /* Would its take be larger than the token allows, all tracks together? */
