@@ -262,6 +262,11 @@ void request_orphan(struct request *r);
 /* Frees it when neither the connection nor the engine needs it any more. */
 void request_settle(struct request *r);
 
+/* granting.c: what it may do, into `grant`. ERR_BUSY with `asking`: request_asked comes later, with what is then known.
+ */
+enum err request_grant(struct request *r, bool routed);
+void request_asked(void *arg, enum err err, const struct grant *grant);
+
 /* The whole answer. `headers`: further lines, each with its CRLF; `type` NULL: none. */
 struct answer {
 	int status;

@@ -166,6 +166,31 @@ test('a slow answer: what comes behind `start` keeps its order', options, async 
 	assert.equal(a.asked.length, 2);
 });
 
+test('an upload waits for its answer with its body behind it', options, async (t) => {
+	let release;
+	const gate = new Promise((resolve) => (release = resolve));
+	const a = await authority(t, async (token) => {
+		await gate;
+		return people({ anna: allow('x:anna', ['record'], { maxBytes: 1_000_000 }), ben: allow('x:ben', ['record']) })(token);
+	});
+	const server = await start(t, a);
+	const bytes = media(300_000);
+	const tus = (method, path, by, headers, body) => fetch(server.url + path, { method, body, headers: { 'tus-resumable': '1.0.0', authorization: `Bearer ${jwt(by)}`, ...headers } });
+	const OFFSET = { 'content-type': 'application/offset+octet-stream' };
+	const made = tus('POST', '/files/', 'anna', { ...OFFSET, 'upload-length': '600000' }, bytes);
+	const refused = tus('POST', '/files/', 'mallory', { ...OFFSET, 'upload-length': '600000' }, bytes);
+	await until(() => a.asked.length === 2, 10_000, 'the questions');
+	release();
+	assert.equal((await refused).status, 401);
+	const answer = await made, location = answer.headers.get('location');
+	assert.deepEqual([answer.status, answer.headers.get('upload-offset')], [201, '300000']);
+	assert.equal((await tus('PATCH', location, 'ben', { ...OFFSET, 'upload-offset': '300000' }, bytes)).status, 404, 'it is not his');
+	const more = await tus('PATCH', location, 'anna', { ...OFFSET, 'upload-offset': '300000' }, bytes);
+	assert.deepEqual([more.status, more.headers.get('upload-offset')], [204, '600000']);
+	assert.equal((await tus('POST', '/files/', 'anna', { 'upload-length': '1000001' })).status, 413);
+	assert.equal(times(a, jwt('anna')), 1);
+});
+
 test('an answer that is none lets nobody in', options, async (t) => {
 	const deep = '['.repeat(100_000);
 	const good = allow('x:anna', ['record']);
