@@ -200,7 +200,9 @@ int keep_new(const char *spool_dir, struct keep_meta *meta, struct keep *out)
 	*out = (struct keep){ .dir_fd = -1, .data_fd = -1 };
 	folder_name(meta->session_id, name);
 	snprintf(path, sizeof path, "%s/%s", spool_dir, name);
-	int result = make_dirs(path);
+	int result = make_dirs(spool_dir);
+	if (result == 0 && mkdir(path, 0700) != 0 && errno != EEXIST)
+		result = -errno;
 	if (result == 0)
 		result = open_folder(out, spool_dir, meta->session_id);
 	out->meta = *meta;
@@ -212,7 +214,7 @@ int keep_new(const char *spool_dir, struct keep_meta *meta, struct keep *out)
 	result = new_data(out);
 	if (result == 0)
 		result = keep_persist(out);
-	/* make_dirs syncs only what it made: a folder that a crash left is synced here */
+	/* now its folder lasts, too, also one that a crash had left */
 	if (result == 0)
 		result = sync_dir(spool_dir);
 	if (result != 0)

@@ -171,7 +171,7 @@ static void input_turn(struct send *s, uint64_t now_ms)
 /* One turn: the link of `take`, standard input, the display. True when the take has ended. */
 static bool turn(struct send *s, struct hf_take *take)
 {
-	bool ended = hf_take_run(take, input_fd(s), TURN_MS) != 0;
+	bool ended = hf_take_run(take, input_fd(s), TURN_MS) == HF_RUN_ENDED;
 	uint64_t now_ms = take_now_ms();
 	input_turn(s, now_ms);
 	const char *note = (s->input.waiting || (s->input.eof && !s->input.ended)) && take == s->input.take
