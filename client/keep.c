@@ -68,6 +68,11 @@ static int make_dirs(const char *path)
 	return result;
 }
 
+int keep_make_spool(const char *spool_dir)
+{
+	return make_dirs(spool_dir);
+}
+
 static void read_boot_id(char out[64])
 {
 	out[0] = '\0';

@@ -42,6 +42,9 @@ int keep_new(const char *spool_dir, struct keep_meta *meta, struct keep *out);
 /* -ENOENT: none; -EBUSY: another process has it; -ESTALE: the source file changed; -EBADMSG: meta.json is damaged. */
 int keep_open(const char *spool_dir, const char *session_id, struct keep *out);
 
+/* Makes the spool itself, if it is missing; durable. */
+int keep_make_spool(const char *spool_dir);
+
 int keep_append(struct keep *k, const void *data, size_t len);
 /* Reads at most len bytes at `offset`; *out < len only at the end. -ENODATA below `low`. */
 int keep_read(const struct keep *k, void *data, size_t len, uint64_t offset, size_t *out);

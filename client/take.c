@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
 	HASH_STEP_BYTES = 1024 * 1024, /* hashed in one turn of the loop when the digest is behind */
@@ -394,13 +395,22 @@ int take_open(struct hf_take *t, const struct hf_options *options, struct keep_m
 	return set_up(t, !meta, options);
 }
 
+void take_forget(struct hf_take *t)
+{
+	bool over = t->sender.state == SENDER_SAVED || t->sender.state == SENDER_ABORTED;
+	if (!over || t->keep.dir_fd < 0)
+		return;
+	(void)keep_remove(&t->keep);
+	close(t->keep.dir_fd);
+	t->keep.dir_fd = -1;
+}
+
 HF_API void hf_take_free(struct hf_take *t)
 {
 	if (!t)
 		return;
 	link_free(t->link); /* NULL where another take has it */
-	if (t->keep.dir_fd >= 0 && (t->sender.state == SENDER_SAVED || t->sender.state == SENDER_ABORTED))
-		(void)keep_remove(&t->keep);
+	take_forget(t);
 	keep_close(&t->keep);
 	hash_release(&t->hash);
 	free(t->buffer);

@@ -40,6 +40,9 @@ int take_wait_ms(const struct hf_take *t, uint64_t now_ms, uint64_t deadline);
 /* Tells what changed; true when the take has ended. */
 bool take_look(struct hf_take *t);
 
+/* What the spool holds of a saved or aborted take goes, before its connection does. */
+void take_forget(struct hf_take *t);
+
 /* Monotonic. */
 uint64_t take_now_ms(void);
 
