@@ -80,6 +80,30 @@ void batch_collect(struct send *s)
 		s->totals.files += !is_given(s, &s->leftovers[i]) && !s->leftovers[i].failed;
 }
 
+static void job_look(struct job *job)
+{
+	struct show_item *item = &job->item;
+	if (job->tus) {
+		tus_progress(job->tus, &item->p);
+		item->error = tus_error(job->tus);
+		item->shown = item->p.bytes_read;
+	} else {
+		hf_take_progress(job->take, &item->p);
+		item->error = hf_take_error(job->take);
+		item->session = hf_take_session(job->take);
+		item->shown = item->p.bytes_safe;
+	}
+	if (item->p.state != HF_CONNECTING && job->begun_safe == UINT64_MAX) {
+		job->begun_safe = item->p.bytes_safe;
+		item->rate.count = 0; /* what was there already is no speed */
+	}
+}
+
+static uint64_t sent_now(const struct job *job)
+{
+	return job->begun_safe == UINT64_MAX ? 0 : job->item.p.bytes_safe - job->begun_safe;
+}
+
 static struct job *job_add(struct send *s, const char *label, uint64_t size)
 {
 	struct job *job = &s->jobs[s->job_count++];
@@ -92,6 +116,7 @@ void batch_add_input(struct send *s)
 	struct job *job = job_add(s, "standard input", 0);
 	job->take = s->input.take;
 	job->item.counted = false;
+	job_look(job);
 }
 
 /* Options of a take that goes on over the connection of the last one that was saved. */
@@ -144,6 +169,7 @@ static void begin_leftover(struct send *s, struct leftover *l)
 	job->take = take;
 	job->resumed = true;
 	job->begun_safe = UINT64_MAX;
+	job_look(job);
 }
 
 static struct leftover *find_leftover(struct send *s, const char *path)
@@ -204,6 +230,13 @@ static int look_again(struct send *s, struct file *file)
 	return 0;
 }
 
+static void skip(struct send *s, const struct file *file, const char *id)
+{
+	progress_skipped(&s->show, file->label, id);
+	s->totals.skipped++;
+	s->totals.settled += file->size;
+}
+
 static void begin_file(struct send *s, struct file *file)
 {
 	char id[TEXT_TITLE];
@@ -214,9 +247,7 @@ static void begin_file(struct send *s, struct file *file)
 	    sent_find(&s->sent, s->options.to.text, file, id, sizeof id)) {
 		if (l) /* it ended between the note and the spool's forgetting */
 			l->done = hf_spool_discard(s->options.spool, l->session) == 0;
-		progress_skipped(&s->show, file->label, id);
-		s->totals.skipped++;
-		s->totals.settled += file->size;
+		skip(s, file, id);
 		return;
 	}
 	if (result == 0)
@@ -226,11 +257,21 @@ static void begin_file(struct send *s, struct file *file)
 		send_fail(s, file->label, result == -EINVAL ? "not a regular file" : hf_strerror(result));
 		return;
 	}
+	if (!s->options.again && !s->options.session && sent_find(&s->sent, s->options.to.text, file, id, sizeof id)) {
+		/* another process has sent it since: ours was not begun yet */
+		if (made.take)
+			(void)hf_take_abort(made.take, NULL);
+		hf_take_free(made.take);
+		tus_free(made.tus);
+		skip(s, file, id);
+		return;
+	}
 	struct job *job = job_add(s, file->label, file->size);
 	job->take = made.take;
 	job->tus = made.tus;
 	job->resumed = l != NULL || made.tus;
 	job->begun_safe = job->resumed ? UINT64_MAX : 0;
+	job_look(job);
 	drop_spare(s);
 }
 
@@ -250,30 +291,6 @@ bool batch_begin(struct send *s)
 		}
 	}
 	return true;
-}
-
-static void job_look(struct job *job)
-{
-	struct show_item *item = &job->item;
-	if (job->tus) {
-		tus_progress(job->tus, &item->p);
-		item->error = tus_error(job->tus);
-		item->shown = item->p.bytes_read;
-	} else {
-		hf_take_progress(job->take, &item->p);
-		item->error = hf_take_error(job->take);
-		item->session = hf_take_session(job->take);
-		item->shown = item->p.bytes_safe;
-	}
-	if (item->p.state != HF_CONNECTING && job->begun_safe == UINT64_MAX) {
-		job->begun_safe = item->p.bytes_safe;
-		item->rate.count = 0; /* what was there already is no speed */
-	}
-}
-
-static uint64_t sent_now(const struct job *job)
-{
-	return job->begun_safe == UINT64_MAX ? 0 : job->item.p.bytes_safe - job->begun_safe;
 }
 
 /* By the codes that docs/protocol.md gives to trouble with the client and not with the take. */
@@ -362,7 +379,7 @@ static void settle(struct send *s, struct job *job)
 
 static void look_at_all(struct send *s)
 {
-	s->totals.sent = s->settled_sent;
+	uint64_t at_work = 0;
 	for (unsigned i = 0; i < s->job_count;) {
 		struct job *job = &s->jobs[i];
 		job_look(job);
@@ -370,12 +387,13 @@ static void look_at_all(struct send *s)
 		if (job->item.p.state >= HF_SAVED && !input_failed)
 			settle(s, job);
 		if (job->item.p.state < HF_SAVED && !input_failed) {
-			s->totals.sent += sent_now(job);
+			at_work += sent_now(job);
 			i++;
 		} else {
 			*job = s->jobs[--s->job_count];
 		}
 	}
+	s->totals.sent = s->settled_sent + at_work;
 }
 
 void batch_run(struct send *s, int fd, int timeout_ms)

@@ -37,7 +37,8 @@ struct keep {
 };
 
 /* Makes the folder of meta->session_id and its data, or opens the source file and notes its size and time. Takes over
- * meta's strings, also on failure. -EEXIST: there is one already; -EBUSY: and another process has it. */
+ * meta's strings, also on failure. -EEXIST: there is one already; -EBUSY: another process has it, or the
+ * source file (both are locked). */
 int keep_new(const char *spool_dir, struct keep_meta *meta, struct keep *out);
 /* -ENOENT: none; -EBUSY: another process has it; -ESTALE: the source file changed; -EBADMSG: meta.json is damaged. */
 int keep_open(const char *spool_dir, const char *session_id, struct keep *out);

@@ -32,7 +32,7 @@ static size_t slot_of(const struct sent *s, const char *key)
 	for (unsigned i = 0; i < KEY_CHARS; i++) /* it is a digest: any mixing does */
 		hash = hash * 31 + (unsigned char)key[i];
 	hash %= s->slot_count;
-	while (s->slots[hash] && memcmp(s->slots[hash], key, KEY_CHARS) != 0)
+	while (s->slots[hash] && memcmp(s->text + s->slots[hash] - 1, key, KEY_CHARS) != 0)
 		hash = (hash + 1) % s->slot_count;
 	return hash;
 }
@@ -43,68 +43,96 @@ static bool is_line(const char *line, size_t len)
 	       strspn(line, "0123456789abcdef") == KEY_CHARS;
 }
 
-static int index_lines(struct sent *s)
+static void insert(struct sent *s, size_t at)
 {
-	size_t lines = 0;
-	for (const char *at = s->text; (at = strchr(at, '\n')); at++)
-		lines++;
-	s->slot_count = 2 * lines + 1;
-	s->slots = calloc(s->slot_count, sizeof *s->slots);
-	if (!s->slots)
-		return -ENOMEM;
-	for (char *line = s->text, *end; (end = strchr(line, '\n')); line = end + 1) {
-		*end = '\0';
-		if (is_line(line, (size_t)(end - line)))
-			s->slots[slot_of(s, line)] = line;
-	}
-	return 0;
+	size_t slot = slot_of(s, s->text + at);
+	s->used += s->slots[slot] == 0;
+	s->slots[slot] = at + 1;
 }
 
-static int read_text(struct sent *s)
+static bool grow(struct sent *s)
+{
+	size_t *old = s->slots, old_count = s->slot_count;
+	if (2 * (s->used + 1) < old_count)
+		return true;
+	s->slot_count = 4 * (s->used + 16);
+	s->slots = calloc(s->slot_count, sizeof *s->slots);
+	s->used = 0;
+	for (size_t i = 0; s->slots && i < old_count; i++)
+		if (old[i])
+			insert(s, old[i] - 1);
+	free(old);
+	return s->slots != NULL;
+}
+
+/* Whole lines from `from` on get their slots; how far those reach. */
+static size_t index_lines(struct sent *s, size_t from)
+{
+	for (char *end; (end = memchr(s->text + from, '\n', s->len - from)); from = (size_t)(end - s->text) + 1) {
+		*end = '\0';
+		if (is_line(s->text + from, (size_t)(end - s->text) - from) && grow(s))
+			insert(s, from);
+	}
+	return from;
+}
+
+/* Reads what was added since. */
+static int read_on(struct sent *s)
 {
 	struct stat st;
-	if (fstat(s->fd, &st) != 0)
+	if (s->fd < 0 || fstat(s->fd, &st) != 0)
 		return -errno;
-	s->text = malloc((size_t)st.st_size + 1);
-	if (!s->text)
-		return -ENOMEM;
-	size_t len = 0;
-	for (ssize_t n; len < (size_t)st.st_size; len += (size_t)n) {
-		n = pread(s->fd, s->text + len, (size_t)st.st_size - len, (off_t)len);
+	size_t size = (size_t)st.st_size;
+	if (size <= s->len)
+		return 0;
+	if (size + 1 > s->room) {
+		char *grown = realloc(s->text, 2 * size + 1);
+		if (!grown)
+			return -ENOMEM;
+		s->text = grown;
+		s->room = 2 * size + 1;
+	}
+	size_t from = s->len;
+	for (ssize_t n; s->len < size; s->len += (size_t)n) {
+		n = pread(s->fd, s->text + s->len, size - s->len, (off_t)s->len);
 		if (n < 0)
 			return -errno;
 		if (n == 0)
 			break;
 	}
-	s->text[len] = '\0';
-	/* what a crash cut short must not swallow the next line */
-	if (len > 0 && s->text[len - 1] != '\n' && write(s->fd, "\n", 1) != 1)
-		return -errno;
-	return index_lines(s);
+	s->text[s->len] = '\0';
+	s->len = index_lines(s, from); /* a line that is being written is read next time */
+	return 0;
 }
 
 int sent_open(const char *spool_dir, struct sent *out)
 {
 	char *path = NULL;
+	struct stat st;
 	*out = (struct sent){ .fd = -1 };
-	if (asprintf(&path, "%s/sent", spool_dir) < 0)
+	if (!grow(out) || asprintf(&path, "%s/sent", spool_dir) < 0)
 		return -ENOMEM;
 	out->fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	int result = out->fd < 0 ? -errno : read_text(out);
+	int result = out->fd < 0 ? -errno : read_on(out);
 	free(path);
+	/* what a crash cut short must not swallow the next line */
+	if (result == 0 && fstat(out->fd, &st) == 0 && (size_t)st.st_size > out->len && write(out->fd, "\n", 1) != 1)
+		result = -errno;
 	return result;
 }
 
-bool sent_find(const struct sent *s, const char *server, const struct file *file, char *id, size_t size)
+bool sent_find(struct sent *s, const char *server, const struct file *file, char *id, size_t size)
 {
 	char key[SENT_KEY];
 	if (!s->slots)
 		return false;
 	key_of(server, file, key);
-	const char *line = s->slots[slot_of(s, key)];
-	if (line)
-		snprintf(id, size, "%s", line + KEY_CHARS + 1);
-	return line != NULL;
+	size_t at = s->slots[slot_of(s, key)];
+	if (!at && read_on(s) == 0)
+		at = s->slots[slot_of(s, key)];
+	if (at)
+		snprintf(id, size, "%s", s->text + at - 1 + KEY_CHARS + 1);
+	return at != 0;
 }
 
 int sent_note(struct sent *s, const char *server, const struct file *file, const char *id)

@@ -9,16 +9,18 @@
 enum { SENT_KEY = 33 };
 
 struct sent {
-	int fd;		    /* -1: there is no list, nothing is noted */
-	char *text;	    /* owned: the list as it was found */
-	const char **slots; /* owned: lines in `text` by their key; open addressing */
-	size_t slot_count;
+	int fd;	    /* -1: there is no list, nothing is noted */
+	char *text; /* owned: the list as far as it was read */
+	size_t len, room;
+	size_t *slots; /* owned: where lines begin in `text`, and 1, by their key; 0: free. Open addressing */
+	size_t slot_count, used;
 };
 
 /* Reads the list, and makes it where it is missing. 0 or a negative errno; *out is good for sent_find in any case. */
 int sent_open(const char *spool_dir, struct sent *out);
-/* The server's id of the file, into id; false when it is not known to be safe. */
-bool sent_find(const struct sent *s, const char *server, const struct file *file, char *id, size_t size);
+/* The server's id of the file, into id; false when it is not known to be safe. Sees what other processes note
+ * meanwhile. */
+bool sent_find(struct sent *s, const char *server, const struct file *file, char *id, size_t size);
 /* Durable when it returned 0. */
 int sent_note(struct sent *s, const char *server, const struct file *file, const char *id);
 void sent_close(struct sent *s);
