@@ -2,7 +2,8 @@
  *
  *   label            ━━━━━━━━━━━━────────   62%   12.3 MiB/s   0:41
  *
- * A narrow terminal has no time, then no rate, then no bar; a note (the link is lost …) stands where the bar was. */
+ * A narrow terminal has no time, then no rate, then no bar; a note (the link is lost …) stands where bar, rate and time
+ * were. */
 #include "bars.h"
 
 #include "text.h"
@@ -78,10 +79,10 @@ static void add_color(struct line *l, const char *color)
 		add_raw(l, color);
 }
 
-static void add_cells(struct line *l, const char *text, unsigned columns)
+static void add_cells(struct line *l, const char *text, unsigned columns, bool keep_end)
 {
 	char cells[BARS_LINE];
-	text_cells(text, columns, l->style->utf8, cells, sizeof cells);
+	text_cells(text, columns, (struct text_style){ l->style->utf8, keep_end }, cells, sizeof cells);
 	add_raw(l, cells);
 	l->columns += columns;
 }
@@ -90,8 +91,8 @@ static void add_cells(struct line *l, const char *text, unsigned columns)
 static void add_right(struct line *l, const char *text, unsigned columns)
 {
 	unsigned width = text_width(text, l->style->utf8);
-	add_cells(l, "", columns > width ? columns - width : 0);
-	add_cells(l, text, width < columns ? width : columns);
+	add_cells(l, "", columns > width ? columns - width : 0, false);
+	add_cells(l, text, width < columns ? width : columns, false);
 }
 
 static void add_bar(struct line *l, const struct bar *bar, unsigned columns)
@@ -117,13 +118,13 @@ static void add_note(struct line *l, const struct bar *bar, unsigned columns)
 	char bytes[32], text[64];
 	if (bar->note) {
 		add_color(l, YELLOW);
-		add_cells(l, bar->note, columns);
+		add_cells(l, bar->note, columns, false);
 		add_color(l, PLAIN);
 		return;
 	}
 	bars_bytes(bar->done, bytes);
 	snprintf(text, sizeof text, "%s safe", bytes);
-	add_cells(l, text, columns);
+	add_cells(l, text, columns, false);
 }
 
 static void add_figures(struct line *l, const struct bar *bar, bool with_rate, bool with_time)
@@ -158,12 +159,12 @@ unsigned bars_line(const struct bar *bar, const struct bars_style *style, char o
 	unsigned most = columns - right - (with_bar ? BAR_LEAST + 2 : 0);
 	label = label < most && with_bar ? label : most;
 	add_color(&l, bar->has_failures ? RED : bar->is_total ? BOLD : "");
-	add_cells(&l, bar->label, label);
+	add_cells(&l, bar->label, label, true);
 	add_color(&l, PLAIN);
 	if (with_bar) {
-		unsigned room = columns - label - right - 2;
-		room = room < BAR_MOST ? room : BAR_MOST;
-		add_cells(&l, "", 2);
+		unsigned room = columns - label - (bar->note ? PERCENT : right) - 2;
+		room = room < BAR_MOST || bar->note ? room : BAR_MOST;
+		add_cells(&l, "", 2, false);
 		if (bar->note || bar->total == UINT64_MAX)
 			add_note(&l, bar, room);
 		else
@@ -173,7 +174,7 @@ unsigned bars_line(const struct bar *bar, const struct bars_style *style, char o
 		snprintf(percent, sizeof percent, "%u%%",
 			 bar->total == 0 ? 100 : (unsigned)((double)bar->done / (double)bar->total * 100));
 	add_right(&l, percent, PERCENT);
-	if (!(bar->note && !bar->is_total))
+	if (!bar->note)
 		add_figures(&l, bar, with_rate, with_time);
 	return l.columns;
 }

@@ -110,11 +110,12 @@ void text_shown(const char *bytes, bool utf8, char *out, size_t size)
 	out[len] = '\0';
 }
 
-void text_cells(const char *bytes, unsigned columns, bool utf8, char *out, size_t size)
+void text_cells(const char *bytes, unsigned columns, struct text_style style, char *out, size_t size)
 {
+	const bool utf8 = style.utf8;
 	unsigned total = text_width(bytes, utf8), width, column = 0, used = 0;
 	/* a third of what there is for the beginning: the end has the number and the type */
-	unsigned head = total <= columns ? total : columns / 3;
+	unsigned head = total <= columns ? total : style.keep_end ? columns / 3 : columns - (columns > 0);
 	unsigned tail_from = total <= columns ? total : total - (columns - head - (columns > head));
 	size_t len = 0;
 	bool cut = false;

@@ -17,9 +17,13 @@ uint32_t text_next(const char **at);
  */
 void text_title(const char *bytes, char out[TEXT_TITLE]);
 
-/* `bytes` in exactly `columns` columns: what is too long is cut in its middle, what is short is filled with blanks.
- * Control characters, and what the terminal can't show (all that is not ASCII, unless utf8), become a mark. */
-void text_cells(const char *bytes, unsigned columns, bool utf8, char *out, size_t size);
+/* `bytes` in exactly `columns` columns: what is too long is cut in its middle (`keep_end`) or at its end, what is short
+ * is filled with blanks. Control characters, and what the terminal can't show (all that is not ASCII, unless utf8),
+ * become a mark. */
+struct text_style {
+	bool utf8, keep_end;
+};
+void text_cells(const char *bytes, unsigned columns, struct text_style style, char *out, size_t size);
 /* How many columns that is uncut. */
 unsigned text_width(const char *bytes, bool utf8);
 /* `bytes` as text_cells shows them, uncut. */

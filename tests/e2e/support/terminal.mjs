@@ -61,6 +61,18 @@ export class Screen {
 		} else if (letter !== 'm') throw new Error(`unknown: ${letter}`);
 	}
 
+	/** Lines that have no room any more wrap. */
+	resize(columns, rows) {
+		const lines = [];
+		this.columns = columns;
+		this.rows = rows;
+		for (const [i, line] of this.lines.entries()) {
+			if (i === this.row) [this.row, this.column] = [lines.length + Math.floor(Math.max(this.column - 1, 0) / columns), this.column - Math.floor(Math.max(this.column - 1, 0) / columns) * columns];
+			for (let at = 0; at === 0 || at < line.length; at += columns) lines.push(line.slice(at, at + columns));
+		}
+		this.lines = lines;
+	}
+
 	#down() {
 		this.row += 1;
 		if (this.row === this.lines.length) this.lines.push([]);
@@ -101,8 +113,7 @@ export class Terminal {
 	}
 
 	resize(columns, rows) {
-		this.screen.columns = columns;
-		this.screen.rows = rows;
+		this.screen.resize(columns, rows);
 		this.child.stdin.write(`${columns} ${rows}\n`);
 	}
 }
