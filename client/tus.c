@@ -149,9 +149,10 @@ static void begin_anew(struct tus *t, uint64_t now_ms)
 
 static void say(struct tus *t, const char *code)
 {
-	const struct tus_answer *a = &t->request.answer;
-	snprintf(t->error, sizeof t->error, "%s: The server answered HTTP %ld%s%s", code, a->status,
-		 *a->text ? ": " : ".", a->text);
+	char sentence[300];
+	tus_answer_sentence(&t->request.answer, sentence, sizeof sentence);
+	snprintf(t->error, sizeof t->error, "%s: The server answered HTTP %ld%s%s", code, t->request.answer.status,
+		 *sentence ? ": " : ".", sentence);
 }
 
 static void refuse(struct tus *t, const char *code, bool others, const char *advice)

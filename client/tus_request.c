@@ -2,6 +2,7 @@
 #include "tus_request.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,11 +93,21 @@ static size_t on_text(char *data, size_t size, size_t count, void *arg)
 	struct tus_answer *a = &((struct tus_request *)arg)->answer;
 	size_t len = size * count, have = strlen(a->text), room = sizeof a->text - 1 - have;
 	size_t more = len < room ? len : room;
-	if (!memchr(a->text, '\n', have)) {
-		memcpy(a->text + have, data, more);
-		a->text[have + more] = '\0';
-	}
+	memcpy(a->text + have, data, more);
+	a->text[have + more] = '\0';
 	return len;
+}
+
+void tus_answer_sentence(const struct tus_answer *answer, char *out, size_t size)
+{
+	json_t *problem = json_loads(answer->text, 0, NULL);
+	const char *detail = json_string_value(json_object_get(problem, "detail"));
+	if (!detail)
+		detail = json_string_value(json_object_get(problem, "message"));
+	if (!detail)
+		detail = *answer->text == '<' || *answer->text == '{' ? "" : answer->text; /* a page says nothing */
+	snprintf(out, size, "%.*s", (int)strcspn(detail, "\r\n"), detail);
+	json_decref(problem);
 }
 
 static bool add_header(struct tus_request *r, const char *name, const char *value)

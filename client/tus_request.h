@@ -4,9 +4,10 @@
 
 #include <curl/curl.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-enum { TUS_LOCATION = 2048, TUS_TEXT = 200 };
+enum { TUS_LOCATION = 2048, TUS_TEXT = 2000 };
 
 enum tus_method { TUS_OPTIONS, TUS_POST, TUS_HEAD, TUS_PATCH };
 
@@ -23,7 +24,7 @@ struct tus_answer {
 	int64_t offset, length; /* -1: not said */
 	bool speaks_tus;
 	char location[TUS_LOCATION];
-	char text[TUS_TEXT]; /* the body's first line */
+	char text[TUS_TEXT]; /* the body's beginning */
 };
 
 struct tus_request {
@@ -41,6 +42,8 @@ struct tus_request {
 bool tus_request_make(struct tus_request *out, const struct tus_call *call);
 void tus_request_release(struct tus_request *r);
 
+/* What the answer's body says to people: a problem's detail, or its first line; "" when nothing. */
+void tus_answer_sentence(const struct tus_answer *answer, char *out, size_t size);
 /* A failure that the next attempt would meet again: the address, the certificate. */
 bool tus_request_is_misconfigured(CURLcode result);
 /* `location`, which may be relative, as seen from `base`; NULL when it is none. To be freed. */
