@@ -186,21 +186,19 @@ static int new_data(struct keep *k)
 	return 0;
 }
 
-static int remove_folder(int dir_fd, const char *spool_dir, const char *path)
+static int remove_folder(int dir_fd, const char *path)
 {
 	/* meta.json first: what is left by a crash in between is no take any more */
 	const char *const files[] = { "meta.json", "meta.json.tmp", "data" };
 	for (unsigned i = 0; i < sizeof files / sizeof files[0]; i++)
 		if (unlinkat(dir_fd, files[i], 0) != 0 && errno != ENOENT)
 			return -errno;
-	if (rmdir(path) != 0)
-		return -errno;
-	return sync_dir(spool_dir);
+	return rmdir(path) == 0 ? 0 : -errno;
 }
 
 int keep_remove(struct keep *k)
 {
-	return remove_folder(k->dir_fd, k->spool_dir, k->path);
+	return remove_folder(k->dir_fd, k->path);
 }
 
 int keep_new(const char *spool_dir, struct keep_meta *meta, struct keep *out)
@@ -354,6 +352,8 @@ int keep_discard(const char *spool_dir, const char *session_id)
 	int result = open_folder(&k, spool_dir, session_id);
 	if (result == 0)
 		result = keep_remove(&k);
+	if (result == 0)
+		result = sync_dir(spool_dir);
 	keep_close(&k);
 	return result == -ENOENT ? 0 : result;
 }
@@ -379,7 +379,7 @@ static void sweep(int dir_fd, const char *spool_dir, const char *name)
 	if (fstat(dir_fd, &st) != 0 || time(NULL) - st.st_mtim.tv_sec < SWEEP_S ||
 	    flock(dir_fd, LOCK_EX | LOCK_NB) != 0 || asprintf(&path, "%s/%s", spool_dir, name) < 0)
 		return;
-	(void)remove_folder(dir_fd, spool_dir, path);
+	(void)remove_folder(dir_fd, path);
 	free(path);
 }
 

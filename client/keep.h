@@ -60,7 +60,8 @@ int keep_skip_to(struct keep *k, uint64_t bytes);
 /* -ESTALE when the user's file is not what it was. */
 int keep_check_source(const struct keep *k);
 
-/* Removes the folder; keep_close is still to be called. */
+/* Removes the folder; keep_close is still to be called. Not synced: a take that comes back with the power asks the
+ * server, which knows that it is over. */
 int keep_remove(struct keep *k);
 void keep_close(struct keep *k);
 /* Removes a take's folder without opening its data or source; -EBUSY when another process has it, 0 when there is none.

@@ -60,20 +60,22 @@ static void ask_server(struct send *s)
 				 .ca_file = s->options.ca_file,
 				 .spool_dir = s->options.spool,
 				 .chunk_bytes = s->options.tus_chunk };
-	int is_tus = s->options.protocol == SEND_TUS ? 1 : -1, result = tus_server_new(&o, &s->tus);
-	if (result != 0) {
+	enum tus_ask answer = s->options.protocol == SEND_TUS ? TUS_ASK_YES : TUS_ASK_SILENT;
+	const char *why = NULL;
+	int result = tus_server_new(&o, &s->tus);
+	if (result != 0)
 		send_fail(s, s->options.address, hf_strerror(result));
-		return;
-	}
-	for (bool told = false; is_tus < 0 && !asked_to_leave(s);) {
-		is_tus = tus_server_ask(s->tus, ASK_MS);
-		if (is_tus < 0 && !told)
-			progress_note(&s->show, "%s does not answer yet; it is asked again", s->options.address);
-		told |= is_tus < 0;
-		if (is_tus < 0)
+	for (bool told = false; result == 0 && answer == TUS_ASK_SILENT && !asked_to_leave(s); told = true) {
+		if (told)
 			tus_server_run(s->tus, ASK_AGAIN_MS);
+		answer = tus_server_ask(s->tus, ASK_MS, &why);
+		if (answer == TUS_ASK_SILENT && !told)
+			progress_note(&s->show, "%s does not answer yet (%s); it is asked again", s->options.address,
+				      why);
 	}
-	if (is_tus == 0) {
+	if (answer == TUS_ASK_IN_VAIN || (answer == TUS_ASK_SILENT && result == 0))
+		send_fail(s, s->options.address, answer == TUS_ASK_IN_VAIN ? why : "interrupted before it answered");
+	if (answer == TUS_ASK_NO) {
 		tus_server_free(s->tus);
 		s->tus = NULL;
 	}

@@ -52,6 +52,7 @@ struct tus_server {
 	CURLM *multi;
 	struct tus *uploads;
 	bool ended; /* an upload has, in this turn */
+	char why[CURL_ERROR_SIZE];
 };
 
 static uint64_t clock_ms(void)
@@ -71,22 +72,30 @@ int tus_server_new(const struct tus_options *options, struct tus_server **out)
 	return (*out)->multi ? 0 : -ENOMEM;
 }
 
+/* The server may send us elsewhere, but not our token. */
 static struct tus_call call_of(const struct tus_server *server, enum tus_method method, const char *url)
 {
-	return (struct tus_call){
-		.method = method, .url = url, .token = server->options.token, .ca_file = server->options.ca_file
-	};
+	const struct tus_options *o = &server->options;
+	struct tus_call call = { .method = method, .url = url, .ca_file = o->ca_file };
+	if (o->token && tus_url_same_origin(o->url, url))
+		call.token = o->token;
+	return call;
 }
 
-int tus_server_ask(struct tus_server *server, int timeout_ms)
+enum tus_ask tus_server_ask(struct tus_server *server, int timeout_ms, const char **why)
 {
 	struct tus_request request = { 0 };
 	struct tus_call call = call_of(server, TUS_OPTIONS, server->options.url);
+	*why = "out of memory";
 	if (!tus_request_make(&request, &call))
-		return -1;
+		return TUS_ASK_SILENT;
 	curl_easy_setopt(request.easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
 	CURLcode result = curl_easy_perform(request.easy);
-	int answer = result != CURLE_OK ? -1 : request.answer.speaks_tus;
+	snprintf(server->why, sizeof server->why, "%s", *request.reason ? request.reason : curl_easy_strerror(result));
+	*why = server->why;
+	enum tus_ask answer = request.answer.speaks_tus ? TUS_ASK_YES : TUS_ASK_NO;
+	if (result != CURLE_OK)
+		answer = tus_request_is_misconfigured(result) ? TUS_ASK_IN_VAIN : TUS_ASK_SILENT;
 	tus_request_release(&request);
 	return answer;
 }

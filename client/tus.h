@@ -22,8 +22,11 @@ struct tus_options {
 
 /* 0 or a negative errno. The options' strings must live as long as it does. */
 int tus_server_new(const struct tus_options *options, struct tus_server **out);
-/* Asks whether it speaks tus at all: 1 it does, 0 it answered otherwise, -1 no answer. Waits for at most timeout_ms. */
-int tus_server_ask(struct tus_server *server, int timeout_ms);
+enum tus_ask { TUS_ASK_NO, TUS_ASK_YES, TUS_ASK_SILENT, TUS_ASK_IN_VAIN /* the address or the certificate is wrong */ };
+
+/* Asks whether it speaks tus at all; waits for at most timeout_ms. *why: the reason of a silence, good until the next
+ * call. */
+enum tus_ask tus_server_ask(struct tus_server *server, int timeout_ms, const char **why);
 /* Works on all uploads for at most timeout_ms; returns early when one has ended. */
 void tus_server_run(struct tus_server *server, int timeout_ms);
 /* After its uploads. Accepts NULL. */

@@ -239,3 +239,22 @@ char *tus_url_resolve(const char *base, const char *location)
 	curl_url_cleanup(url);
 	return out;
 }
+
+bool tus_url_same_origin(const char *a, const char *b)
+{
+	static const CURLUPart parts[] = { CURLUPART_SCHEME, CURLUPART_HOST, CURLUPART_PORT };
+	CURLU *urls[] = { curl_url(), curl_url() };
+	bool same = urls[0] && urls[1] && curl_url_set(urls[0], CURLUPART_URL, a, 0) == CURLUE_OK &&
+		    curl_url_set(urls[1], CURLUPART_URL, b, 0) == CURLUE_OK;
+	for (unsigned i = 0; same && i < sizeof parts / sizeof parts[0]; i++) {
+		char *of_a = NULL, *of_b = NULL;
+		same = curl_url_get(urls[0], parts[i], &of_a, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+		       curl_url_get(urls[1], parts[i], &of_b, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+		       strcasecmp(of_a, of_b) == 0;
+		curl_free(of_a);
+		curl_free(of_b);
+	}
+	curl_url_cleanup(urls[0]);
+	curl_url_cleanup(urls[1]);
+	return same;
+}

@@ -42,6 +42,8 @@ struct tus_request {
 bool tus_request_make(struct tus_request *out, const struct tus_call *call);
 void tus_request_release(struct tus_request *r);
 
+/* Do scheme, host and port agree? */
+bool tus_url_same_origin(const char *a, const char *b);
 /* What the answer's body says to people: a problem's detail, or its first line; "" when nothing. */
 void tus_answer_sentence(const struct tus_answer *answer, char *out, size_t size);
 /* A failure that the next attempt would meet again: the address, the certificate. */

@@ -183,6 +183,33 @@ test('our own /files/ while the server is killed; the same address without /file
 	await assertEachOnce(takes, files);
 });
 
+test('an address that does not answer is asked again; the token goes to no other server', options, async (t) => {
+	const [tus, other] = [await startTus(t), await startTus(t)];
+	const proxy = await startProxy(t, tus);
+	const dir = tempDir(t);
+	const files = put(dir, { 'take.webm': 'bytes' });
+	const seen = { tus: [], other: [] };
+	tus.before = (request, response) => {
+		seen.tus.push(request.headers.authorization);
+		if (request.method !== 'POST') return false;
+		fetch(`${other.url}/files`, { method: 'POST', headers: { 'tus-resumable': '1.0.0', 'upload-length': '5', 'upload-metadata': request.headers['upload-metadata'] } })
+			.then((made) => response.writeHead(201, { 'tus-resumable': '1.0.0', location: made.headers.get('location') }).end());
+		return true;
+	};
+	other.before = (request) => {
+		seen.other.push(request.headers.authorization);
+		return false;
+	};
+	proxy.mode = 'refuse';
+	const send = new Sending(t, ['--to', `${proxy.url}/files`, '--spool', tempDir(t), '--token', 'secret', dir]);
+	await until(() => send.of('note').some(({ message }) => /does not answer yet/.test(message)), 20_000, 'it says so');
+	proxy.heal();
+	await send.ended();
+	assertWhole(other, files);
+	assert.deepEqual(new Set(seen.tus), new Set(['Bearer secret']));
+	assert.deepEqual(new Set(seen.other), new Set([undefined]));
+});
+
 test('a server behind a path that does not speak tus gets takes', options, async (t) => {
 	const tus = await startTus(t);
 	tus.before = (request, response) => {

@@ -328,6 +328,10 @@ static void test_locations(void **state)
 		free(url);
 	}
 	assert_null(tus_url_resolve("http://h/", ""));
+	assert_true(tus_url_same_origin("http://h/files", "http://H:80/other"));
+	assert_false(tus_url_same_origin("https://h/files", "http://h/files"));
+	assert_false(tus_url_same_origin("http://h/files", "http://h:81/files"));
+	assert_false(tus_url_same_origin("http://h/files", "http://h.evil/files"));
 	struct tus_answer answer = { .text = "{\"title\":\"No\",\"detail\":\"Not now.\"}" };
 	char sentence[100];
 	tus_answer_sentence(&answer, sentence, sizeof sentence);
