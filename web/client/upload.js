@@ -13,6 +13,7 @@ import {
 const GONE = new Set([404, 410]);
 const MOVED = new Set([409, 423]); // HEAD tells where to go on …
 const MOVED_MOST = 8; // … but if that is again and again no news, there is something else
+const BARE = { 401: 'unauthorized', 403: 'forbidden_scope', 404: 'not_found', 410: 'deleted', 507: 'storage_full' }; // HEAD's answers have no words
 const FINAL = new Set(['aborted', 'poisoned', 'quarantined', 'corrupt', 'not_supported']);
 const RESUMABLE = new Set(['unauthorized', 'token_expired', 'token_revoked', 'forbidden_scope', 'file_unreadable']);
 
@@ -218,8 +219,10 @@ export class Upload {
 				method, body, signal: stop.signal, credentials: 'omit', cache: 'no-store',
 				headers: { 'Tus-Resumable': '1.0.0', ...headers, ...(secret ? { Authorization: `Bearer ${secret}` } : {}) },
 			});
-			if (!response.ok) throw await refused(response);
-			return response;
+			if (response.ok) return response;
+			const problem = await refused(response);
+			if (!problem.hasCode) problem.code = BARE[response.status] ?? problem.code;
+			throw problem;
 		} catch (error) {
 			if (error instanceof ApiError) throw error;
 			throw new ApiError(stop.signal.aborted ? 'timeout' : 'network', error.message, { retry: true, cause: error });
