@@ -3,6 +3,7 @@
 // (problems, errors of a recording) are shown as they come.
 
 export { air, listen } from './texts_air.js';
+export { imports } from './texts_import.js';
 export { record } from './texts_record.js';
 export { trust } from './texts_trust.js';
 
