@@ -59,7 +59,7 @@ export class Upload {
 		this.#item = id !== null;
 		this.#ended = ended;
 		this.#bytes = id === null ? null : bytes;
-		this.#state = { link: 'connecting', done: false, id: id ?? known?.get() ?? null, size: source.size, bytes: bytes ?? 0, reason: null, message: '', retryAt: null, problem: null };
+		this.#state = { link: 'connecting', done: false, id: id ?? known?.get() ?? null, size: source.size, bytes: bytes ?? 0, reason: null, message: '', retryAt: null, failures: 0, problem: null };
 		this.#run();
 	}
 
@@ -169,7 +169,7 @@ export class Upload {
 	#moved(bytes) {
 		if (bytes > this.#state.bytes) this.#tries = 0;
 		this.#bytes = bytes;
-		this.#show({ bytes, size: this.#size, ...(this.#tries === 0 ? { reason: null, message: '' } : {}) });
+		this.#show({ bytes, size: this.#size, ...(this.#tries === 0 ? { reason: null, message: '', failures: 0 } : {}) });
 	}
 
 	/** One piece of it. */
@@ -252,7 +252,8 @@ export class Upload {
 			}
 		}
 		if (error.code === 'network' || error.code === 'timeout') this.#smaller();
-		await this.#wait(error);
+		if (MOVED.has(error.status) && this.#tries === 0) this.#tries = 1; // a browser sent it twice, perhaps: it is asked at once
+		else await this.#wait(error);
 		return true;
 	}
 
@@ -274,7 +275,7 @@ export class Upload {
 		const asked = Number.isFinite(error.retryAfter) ? error.retryAfter * 1000 : 0;
 		const ms = Math.max(asked, full ? BACKOFF_FULL_MS : 0, most * (0.5 + Math.random() / 2));
 		this.#tries += 1;
-		this.#show({ link: 'waiting', reason: error.code, message: error.message, retryAt: clock() + ms });
+		this.#show({ link: 'waiting', reason: error.code, message: error.message, retryAt: clock() + ms, failures: this.#tries });
 		await new Promise((resolve) => {
 			const timer = setTimeout(resolve, ms);
 			this.#wake = () => {

@@ -201,20 +201,23 @@ export class ImportList {
 		this.#rows = new Map([...all.filter(([key]) => !given.has(key)), ...all.filter(([key]) => given.has(key))]);
 	}
 
-	/** { states: { ready: n, … }, groups: { working, missing, failed, ready }, items, files: { bytes, safe } } */
+	/** { states: { ready: n, … }, groups: { working, missing, failed, ready }, items, files: { bytes, safe }, arrived: of those under way } */
 	totals() {
 		const states = {};
 		const groups = { working: 0, missing: 0, failed: 0, ready: 0 };
 		const files = { bytes: 0, safe: 0 };
+		let arrived = 0;
 		for (const row of this.#rows.values()) {
 			const state = stateOf(row);
 			states[state] = (states[state] ?? 0) + 1;
 			groups[GROUPS[state]] += 1;
+			if (state === 'uploading' || state === 'turn') arrived += row.size ? Math.min(1, safeBytes(row) / row.size) : 0;
+			else if (state === 'queued' || state === 'processing') arrived += 1;
 			if (row.url !== null || state === 'refused' || state === 'dropped') continue;
 			files.bytes += row.size ?? 0;
 			files.safe += Math.min(safeBytes(row), row.size ?? 0);
 		}
-		return { states, groups, items: this.#rows.size, files };
+		return { states, groups, items: this.#rows.size, files, arrived };
 	}
 
 	/** Rows of a group; of all without one. */

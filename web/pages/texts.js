@@ -42,6 +42,7 @@ export const finish = {
 export const desk = {
 	skip: 'Skip to the recordings',
 	recordHere: 'Record here',
+	importHere: 'Import',
 
 	live: 'Live',
 	connecting: 'Connecting',

@@ -12,8 +12,7 @@ export const imports = {
 		chooseFolder: 'Choose a folder',
 		dropHere: 'Let go to import',
 		urlsHeading: 'Addresses',
-		urlsLabel: 'Addresses, one a line',
-		urlsHint: 'The server fetches them by itself; this page is not needed for that.',
+		urlsHint: 'One a line. The server fetches them by itself; this page need not stay open for that.',
 		urlsGo: 'Fetch them',
 		overviewHeading: 'This import',
 		listHeading: 'Its items',
@@ -56,6 +55,9 @@ export const imports = {
 
 	/* What is in the way of one file, by code; all others in the server’s own words. */
 	problem: {
+		network: 'The link to the server is lost. It goes on by itself.',
+		timeout: 'The server does not answer. It is asked again.',
+		storage_full: 'The server’s storage is full. It goes on when there is room.',
 		file_changed: 'The file was changed or moved after it was chosen. Choose it again.',
 		file_unreadable: 'The browser cannot read the file any more. Choose it again.',
 		quota_exceeded: 'The file is larger than this browser’s token allows.',
@@ -75,7 +77,7 @@ export const imports = {
 	},
 
 	/* Of all of it. */
-	total: (ready, all) => (all === 1 ? (ready === 1 ? 'It is ready.' : 'It is not ready yet.') : ready === all ? `All ${all.toLocaleString('en-GB')} are ready.`
+	total: (ready, all) => (all === 1 && ready === 1 ? 'It is ready.' : ready === all ? `All ${all.toLocaleString('en-GB')} are ready.`
 		: `${ready.toLocaleString('en-GB')} of ${all.toLocaleString('en-GB')} ready`),
 	parts: {
 		working: (n) => `${n.toLocaleString('en-GB')} under way`,

@@ -9,6 +9,8 @@ export const MARKS = {
 };
 const LOOKS = { ready: 'good', failed: 'bad', refused: 'bad', stopped: 'bad', missing: 'warn', held: 'warn' };
 
+const HELD_FROM = 3; // attempts in a row that failed: before that it is no news
+
 const wordsOf = ({ code, message }) => texts.problem[code] ?? (message || code);
 
 function whyOf(row, state) {
@@ -34,7 +36,7 @@ function hostOf(url) {
 /** What a row says: { state, word, mark, look, amount, share, why, origin }. `share`: null, or 0 to 1 of a bar. */
 export function rowSays(row) {
 	const plain = stateOf(row);
-	const state = plain === 'uploading' && row.sent.link === 'waiting' && row.sent.reason !== null ? 'held' : plain;
+	const state = plain === 'uploading' && row.sent.failures >= HELD_FROM ? 'held' : plain;
 	const safe = safeBytes(row);
 	const size = row.size ?? row.recording?.bytes ?? null;
 	const partly = plain === 'uploading' || plain === 'missing' || plain === 'turn' && safe > 0;
@@ -57,9 +59,9 @@ export function totalSays({ groups, states, items, files }) {
 	};
 }
 
-/** [share of the bar, group] of what is not working; they are drawn from the left. */
-export function barOf({ groups, items }) {
-	return ['ready', 'failed', 'missing'].map((group) => [group, items === 0 ? 0 : groups[group] / items]);
+/** [group, share of the bar]: of what is under way as much as has arrived. They are drawn from the left; the rest is empty. */
+export function barOf({ groups, items, arrived }) {
+	return ['ready', 'failed', 'missing', 'working'].map((group) => [group, items === 0 ? 0 : (group === 'working' ? arrived : groups[group]) / items]);
 }
 
 /** What is to be known about the whole, as { look, text }. `view` is the batch's (batch.js), `held` the reason why uploads wait. */
