@@ -118,7 +118,7 @@ test('addresses: once each, the wrong ones stay in the box, failed ones are trie
 	server.batches.finish = (take) => finished(take);
 	await one.page.getByRole('button', { name: 'Failed 1' }).click();
 	assert.equal(await one.page.locator('.item').count(), 1);
-	await one.page.getByRole('button', { name: 'Try bad.mp3 again' }).click();
+	await one.page.getByRole('button', { name: 'Try again: bad.mp3' }).click();
 	await one.page.waitForFunction(() => document.querySelector('.item') === null || !document.querySelector('.item[data-state=failed]'));
 	one.seen.clean();
 });

@@ -30,6 +30,7 @@ let view = { link: 'connecting', reason: null, message: '', retryAt: null };
 let gone = false; // the address names an import that is not there
 let loadFailed = '';
 let loading = false;
+let told = new Set(); // keys of which the link told since the list is being read
 let quarter = 0;
 const heard = { failed: new Set(), uploaded: true, done: true, lost: false }; // what the voice has said
 
@@ -82,6 +83,7 @@ function viewChanged(now) {
 }
 
 function itemChanged(recording) {
+	told.add(recording.key);
 	const row = list.recording(recording);
 	if (row !== null) wake(row);
 	draw();
@@ -98,12 +100,14 @@ async function load() {
 	loading = list.size === 0;
 	draw();
 	const found = [];
+	const since = new Set();
+	told = since;
 	try {
 		for await (const one of mine.items()) found.push(one);
 		if (mine !== batch) return;
 		const first = list.rows.every(({ recording }) => recording === null);
 		if (first) quiet(found);
-		list.loaded(found);
+		list.loaded(found, since);
 		loadFailed = '';
 		sender.add(list.rows.filter((row) => stateOf(row) === 'turn'));
 	} catch (error) {

@@ -187,16 +187,18 @@ export class ImportList {
 		if (typeof one.key !== 'string') return null;
 		const url = one.fetch ? one.sourceUrl ?? '' : null;
 		const row = this.#rows.get(one.key) ?? this.#put(one.key, { name: one.name ?? one.key, url });
-		if (row.recording && row.recording.updatedAt > one.updatedAt) return row; // a page of the list that is older than what the link told
 		Object.assign(row, { id: one.id, status: one.phase, recording: one, refusal: null, name: one.name ?? row.name });
 		if (row.url === null) row.size = one.upload?.length ?? (one.phase === 'uploading' ? row.size : one.bytes);
 		return row;
 	}
 
-	/** Items of a visit before, the newest first: they stand before what was given since, the oldest first. */
-	loaded(recordings) {
-		const given = new Set(this.#rows.keys());
-		for (const one of [...recordings].reverse()) this.recording(one);
+	/**
+	 * The server's list, the newest first. Items of a visit before stand before what was given since, the oldest first. `heard`: keys of which the
+	 * link told while the list was read, and that is newer.
+	 */
+	loaded(recordings, heard = new Set()) {
+		const given = new Set([...this.#rows.values()].filter(({ file, recording }) => file !== null || recording === null).map(({ key }) => key));
+		for (const one of [...recordings].reverse()) if (!heard.has(one.key) || !this.#rows.has(one.key)) this.recording(one);
 		const all = [...this.#rows];
 		this.#rows = new Map([...all.filter(([key]) => !given.has(key)), ...all.filter(([key]) => given.has(key))]);
 	}

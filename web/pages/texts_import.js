@@ -121,7 +121,7 @@ export const imports = {
 	},
 
 	tryAgain: 'Try again',
-	tryAgainOf: (name) => `Try ${name} again`,
+	tryAgainOf: (name) => `Try again: ${name}`,
 	tryFailed: (why) => `Not tried again: ${why}`,
 	play: 'Play',
 	playOf: (name) => `Play ${name}`,
