@@ -57,6 +57,7 @@ enum {
 	LIMIT_UPLOAD_PARTS = 256, /* partial uploads of a final one: clients make up to 16 of them */
 	LIMIT_UPLOAD_EXPIRES_MIN_MS = 1000, /* below that no client comes back in time */
 	LIMIT_UPLOAD_EXPIRES_DAYS = 3652,   /* ten years: as good as for ever */
+	LIMIT_CHECKED_BYTES = 1024 * 1024,  /* of a request's, that wait to be put aside: then it is not read from */
 	LIMIT_UPLOADS_AT_ONCE = 4096,	    /* requests that bring bytes: each has its place in memory */
 	LIMIT_UPLOAD_WAIT_S = 60,	    /* a request's body that brings nothing is cut; what came is kept */
 	LIMIT_BATCH_ID_CHARS = 200,	    /* a client's name for a batch */

@@ -127,3 +127,21 @@ void recording_poison(struct recording *r, enum err err, struct effects *fx)
 	effects_add(fx, (struct effect){ .type = EFFECT_FAIL, .err = err });
 	effects_add(fx, (struct effect){ .type = EFFECT_IDLE });
 }
+
+void recording_storage_full(struct recording *r, uint64_t now, struct effects *fx)
+{
+	recording_detach_all(r, ERR_STORAGE_FULL, now, fx);
+}
+
+void recording_freeze(struct recording *r, bool frozen, uint64_t now)
+{
+	if (frozen == (r->frozen_ms != UINT64_MAX))
+		return;
+	if (frozen) {
+		r->frozen_ms = now;
+		return;
+	}
+	if (r->idle_deadline != UINT64_MAX)
+		r->idle_deadline += now - r->frozen_ms;
+	r->frozen_ms = UINT64_MAX;
+}

@@ -118,7 +118,7 @@ void recording_listen(struct recording *r, uint64_t now, struct effects *fx)
 		    memcmp(&t->sha256, &t->declared_sha256, sizeof t->sha256) != 0)
 			r->seal_error = ERR_CHECKSUM_MISMATCH;
 	}
-	bool sealed = r->seal_error || recording_end_completes(r);
+	bool sealed = r->seal_error || recording_end_completes(r) || recording_upload_whole(r);
 	if (r->info.phase == PHASE_UPLOADING && r->busy == BUSY_NONE && sealed)
 		recording_seal_whole(r, SEALED_BY_END, fx);
 	deadline_update(r, now);
@@ -316,6 +316,16 @@ void recording_repeat(struct recording *r, uint16_t track, struct effects *fx)
 	start_when_durable(r, track, fx);
 }
 
+/* So many more bytes fit into what was declared. */
+static uint64_t room_declared(const struct recording *r, uint16_t track)
+{
+	uint64_t total = r->info.tracks[track].total, length = BYTES_UNKNOWN;
+	if (r->info.upload.kind != UPLOAD_NONE)
+		length = r->info.upload.length;
+	uint64_t least = total < length ? total : length, accepted = r->tracks[track].accepted;
+	return least == BYTES_UNKNOWN ? BYTES_UNKNOWN : least > accepted ? least - accepted : 0;
+}
+
 bool recording_data(struct recording *r, uint16_t track, uint32_t epoch, uint64_t len, uint64_t now, struct effects *fx)
 {
 	assert(track < r->info.track_count);
@@ -335,8 +345,7 @@ bool recording_data(struct recording *r, uint16_t track, uint32_t epoch, uint64_
 		t->end_deadline = UINT64_MAX;
 		return false;
 	}
-	uint64_t total = r->info.tracks[track].total;
-	if (total != BYTES_UNKNOWN && len > total - t->accepted) {
+	if (len > room_declared(r, track)) {
 		recording_drop_conn(r, track, ERR_TOTAL_MISMATCH, fx);
 		deadline_update(r, now);
 		return false;
@@ -349,7 +358,7 @@ bool recording_data(struct recording *r, uint16_t track, uint32_t epoch, uint64_
 	t->accepted += len;
 	if (t->ended) {
 		t->end_deadline = now + LIMIT_END_SILENCE_MS;
-		if (t->accepted == total)
+		if (t->accepted == r->info.tracks[track].total)
 			recording_seal_track(r, track, SEALED_BY_END, fx);
 	}
 	return true;
@@ -393,7 +402,9 @@ void recording_end(struct recording *r, uint16_t track, uint64_t total, const st
 	}
 	if (r->busy != BUSY_NONE || r->info.phase != PHASE_UPLOADING)
 		return; /* another track's client gave the recording up: `aborted` is on its way */
-	if (total < t->accepted) {
+	bool other = r->info.upload.kind != UPLOAD_NONE && r->info.upload.length != BYTES_UNKNOWN &&
+		     total != r->info.upload.length;
+	if (total < t->accepted || other) {
 		recording_drop_conn(r, track, ERR_TOTAL_MISMATCH, fx);
 		deadline_update(r, now);
 		return;
@@ -427,24 +438,6 @@ void recording_detach_all(struct recording *r, enum err err, uint64_t now, struc
 			recording_drop_conn(r, (uint16_t)i, err, fx);
 	}
 	deadline_update(r, now);
-}
-
-void recording_storage_full(struct recording *r, uint64_t now, struct effects *fx)
-{
-	recording_detach_all(r, ERR_STORAGE_FULL, now, fx);
-}
-
-void recording_freeze(struct recording *r, bool frozen, uint64_t now)
-{
-	if (frozen == (r->frozen_ms != UINT64_MAX))
-		return;
-	if (frozen) {
-		r->frozen_ms = now;
-		return;
-	}
-	if (r->idle_deadline != UINT64_MAX)
-		r->idle_deadline += now - r->frozen_ms;
-	r->frozen_ms = UINT64_MAX;
 }
 
 enum recording_answer recording_lapse(struct recording *r, struct effects *fx)

@@ -168,6 +168,10 @@ uint64_t recording_next_wake(const struct recording *r);
 uint64_t recording_time_left(const struct recording *r, uint64_t now);
 
 bool recording_attached(const struct recording *r);
+/* Seals an upload of which all came; nothing happens to any other recording. */
+void recording_end_upload(struct recording *r, struct effects *fx);
+/* An upload of which all came, sealed or not. A partial one is none. */
+bool recording_upload_whole(const struct recording *r);
 /* Every track is sealed. */
 bool recording_whole(const struct recording *r);
 

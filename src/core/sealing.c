@@ -55,6 +55,21 @@ void recording_seal_whole(struct recording *r, enum sealed_by by, struct effects
 		effects_add(fx, (struct effect){ .type = EFFECT_LOG_SEAL_WHOLE });
 }
 
+/* All of it came, and only its end is missing: its client was told, and has nothing more to say. */
+bool recording_upload_whole(const struct recording *r)
+{
+	const struct upload_info *upload = &r->info.upload;
+	bool single = upload->kind == UPLOAD_WHOLE || upload->kind == UPLOAD_FINAL;
+	return single && upload->length != BYTES_UNKNOWN && r->info.track_count == 1 &&
+	       r->tracks[0].accepted == upload->length;
+}
+
+void recording_end_upload(struct recording *r, struct effects *fx)
+{
+	if (r->info.phase == PHASE_UPLOADING && recording_at_rest(r) && recording_upload_whole(r))
+		recording_seal_whole(r, SEALED_BY_END, fx);
+}
+
 static bool declared_sealed(const struct recording *r)
 {
 	for (uint32_t i = 0; i < r->info.declared_count; i++) {
@@ -230,6 +245,12 @@ static bool unfetched(const struct recording *r)
 	return r->info.source_url && r->info.sealed_by == SEALED_BY_NONE;
 }
 
+/* … or its client, as one that sends a file. */
+static bool unsent(const struct recording *r)
+{
+	return r->info.upload.kind != UPLOAD_NONE && r->info.sealed_by == SEALED_BY_NONE && !recording_upload_whole(r);
+}
+
 /* In `error`, and nothing that can be claimed again. */
 static bool stays_failed(const struct recording *r)
 {
@@ -258,7 +279,7 @@ enum complete_answer recording_complete(struct recording *r, const struct comple
 	checksums_take(r, c);
 	switch (r->info.phase) {
 	case PHASE_UPLOADING:
-		if (unfetched(r))
+		if (unfetched(r) || unsent(r))
 			return refused(err, ERR_BYTES_MISSING); /* nobody makes half a recording of it */
 		recording_seal_whole(r, SEALED_BY_COMPLETE, fx);
 		return COMPLETE_STARTED;

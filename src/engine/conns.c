@@ -91,8 +91,8 @@ void conn_error(struct engine *e, struct conn *c, enum err err, const char *deta
 	c->reply_epoch++; /* a `started` that still waits is no longer true */
 	/* An error promises nothing. */
 	reply_send(e, c->id, &text, (struct promise){ 0 });
-	if (c->fetch)
-		fetching_refused(e, c, err);
+	if (c->inner)
+		c->inner->refused(e, c, err);
 	conn_unblock(e, c);
 }
 
@@ -138,8 +138,8 @@ void conn_pause_update(struct engine *e, struct conn *c)
 	c->paused = pause;
 	session_pause(&c->session, pause, e->now.mono_ms);
 	engine_rearm_conn(e, c);
-	if (c->fetch)
-		fetching_paused(e, c, pause);
+	if (c->inner)
+		c->inner->paused(e, c, pause);
 	else
 		e->config.callbacks.pause(e->config.callbacks.arg, c->id, pause);
 }
@@ -162,8 +162,9 @@ void conn_send_started(struct engine *e, struct conn *c)
 	if (!io->file || io->reserved < c->start_bytes + LIMIT_INPUT_BYTES)
 		return; /* the reservation under way ends here or in storage_full */
 	c->start_ready = false;
-	if (c->fetch) {
-		fetching_started(e, c, c->start_bytes);
+	if (c->inner) {
+		session_started(&c->session);
+		c->inner->started(e, c, c->start_bytes);
 		return;
 	}
 	if (c->moving) {
@@ -213,10 +214,10 @@ static void original_url(const struct take *t, uint16_t track, struct buf *out)
 void conn_send_saved(struct engine *e, struct conn *c, struct take *t, uint16_t track)
 {
 	const struct track_info *info = &t->rec.info.tracks[track];
-	if (c->fetch) {
+	if (c->inner) {
 		conn_detach(e, c);
 		session_saved(&c->session);
-		fetching_saved(e, c);
+		c->inner->saved(e, c);
 		return;
 	}
 	if (c->stopping) { /* it hears `stopped` instead */
@@ -240,10 +241,10 @@ void conn_send_saved(struct engine *e, struct conn *c, struct take *t, uint16_t 
 
 void conn_send_aborted(struct engine *e, struct conn *c, struct take *t)
 {
-	if (c->fetch) {
+	if (c->inner) {
 		conn_detach(e, c);
 		session_released(&c->session);
-		fetching_refused(e, c, ERR_ABORTED);
+		c->inner->refused(e, c, ERR_ABORTED);
 		return;
 	}
 	struct buf text;

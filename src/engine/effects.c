@@ -284,7 +284,9 @@ static void to_conn(struct engine *e, struct take *t, const struct effect *fx)
 		conn_send_started(e, c);
 		break;
 	case EFFECT_ACK:
-		if (c->session.state == SESSION_OPEN && !c->fetch && !c->moving &&
+		if (c->inner && c->inner->acked)
+			c->inner->acked(e, c, fx->bytes);
+		if (c->session.state == SESSION_OPEN && !c->inner && !c->moving &&
 		    (!c->hosting || fx->bytes + t->rec.info.shift > c->stream_from)) {
 			if (c->hosting)
 				replies_release(e); /* a `moved` that this commit lets go was said before */
@@ -303,7 +305,7 @@ static void to_conn(struct engine *e, struct take *t, const struct effect *fx)
 			conn_error(e, c, fx->err, NULL, shifted(t, fx->bytes));
 		break;
 	case EFFECT_PING:
-		if (c->fetch)
+		if (c->inner)
 			session_heard(&c->session);
 		else if (!c->closed)
 			e->config.callbacks.ping(e->config.callbacks.arg, c->id);

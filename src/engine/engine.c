@@ -133,6 +133,7 @@ static void init(struct engine *e, const struct engine_config *config, struct no
 	follow_init(e);
 	jobs_init(e);
 	fetching_init(e);
+	uploads_init(e);
 	notifying_init(e);
 	shows_init(e);
 	pushing_init(e);
@@ -198,6 +199,7 @@ void engine_listening(struct engine *e, struct now now)
 	jobs_listening(e);
 	retention_listen(e);
 	fetching_listening(e);
+	uploads_listening(e);
 	notifying_listening(e);
 	pushing_listening(e);
 	space_check(e);
@@ -235,6 +237,9 @@ static void on_timer(struct engine *e, struct timer *timer)
 			checkpoint_begin(e);
 		else
 			timer_set(&e->timers, timer, e->now.mono_ms + LIMIT_CHECKPOINT_MS);
+		break;
+	case TIMER_UPLOADS:
+		uploads_timer(e);
 		break;
 	case TIMER_RETENTION:
 		retention_due(e);
@@ -278,7 +283,7 @@ static void stop_pump(struct engine *e)
 		return;
 	bool busy = e->in_flight.count > 0 || e->spool_writes > 0 || !list_empty(&e->dirty) || e->space_reading;
 	bool work = !list_empty(&e->shows.due) || retention_busy(e) || !jobs_idle(e) || !fetching_idle(e) ||
-		    !notifying_idle(e) || !pushing_idle(e);
+		    !uploads_idle(e) || !notifying_idle(e) || !pushing_idle(e);
 	if (busy || work || journal_busy(e->journal) || !list_empty(&e->catalog_queue))
 		return;
 	bool behind = journal_durable(e->journal) > e->checkpoint.covered + 1;
@@ -310,6 +315,7 @@ void engine_turn(struct engine *e, struct now now)
 	notifying_turn(e);
 	shows_turn(e);
 	pushing_turn(e);
+	uploads_turn(e);
 	catalog_pump(e);
 	append_pump(e);
 	spool_pump(e);
@@ -320,7 +326,7 @@ void engine_turn(struct engine *e, struct now now)
 
 uint64_t engine_next_wake(const struct engine *e)
 {
-	bool more = !list_empty(&e->ready) || !list_empty(&e->shows.due);
+	bool more = !list_empty(&e->ready) || !list_empty(&e->shows.due) || e->uploads.wanted;
 	uint64_t next = more ? 0 : timers_next(&e->timers);
 	return next == UINT64_MAX ? UINT64_MAX : next + e->skew_ms;
 }
@@ -361,7 +367,7 @@ void engine_stop(struct engine *e, struct now now, void (*done)(void *arg), void
 		next = at->next;
 		struct conn *c = list_entry(at, struct conn, link);
 		conn_error(e, c, ERR_SHUTTING_DOWN, NULL, UINT64_MAX);
-		if (c->fetch)
+		if (c->inner)
 			continue;
 		c->session.state = SESSION_CLOSING;
 		e->config.callbacks.close(e->config.callbacks.arg, c->id, ENGINE_CLOSE_GOING_AWAY);
@@ -371,6 +377,7 @@ void engine_stop(struct engine *e, struct now now, void (*done)(void *arg), void
 	e->listening = false; /* no grace ends while we stop */
 	jobs_stop(e);
 	fetching_stop(e);
+	uploads_stop(e);
 	notifying_stop(e);
 	pushing_stop(e);
 	journal_quiet(e->journal);
@@ -382,6 +389,7 @@ void engine_close(struct engine *e)
 		return;
 	struct list *link;
 	fetching_release(e);
+	uploads_release(e);
 	notifying_release(e);
 	pushing_release(e);
 	while (!list_empty(&e->conns)) {

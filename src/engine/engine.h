@@ -267,7 +267,8 @@ struct engine_append {
 	engine_upload_fn *done;
 	void *arg;
 };
-/* Returns its number for the calls below, where an unknown one is ignored. */
+/* Returns its number for the calls below, where an unknown one is ignored; 0: there are LIMIT_UPLOADS_AT_ONCE, and
+ * nothing is called. */
 uint64_t engine_append(struct engine *e, const struct engine_append *append, struct now now);
 void engine_append_data(struct engine *e, uint64_t append, struct engine_media media, struct now now);
 size_t engine_append_room(struct engine *e, uint64_t append);		    /* as engine_conn_room */

@@ -77,7 +77,7 @@ void fetch_close(struct fetch_slot *s)
 	transfer_cancel(s);
 	struct conn *c = s->conn ? conn_find(e, s->conn) : NULL;
 	if (c) {
-		c->fetch = NULL;
+		c->inner = NULL;
 		engine_conn_closed(e, s->conn, now_of(e));
 		if (e->fx.count > 0)
 			effects_run(e, NULL);
@@ -125,6 +125,8 @@ static void attach_go(struct engine *e, struct waiter *w, struct take *t, enum e
 	free(fw);
 }
 
+static const struct inner fetch_inner;
+
 static void attach(struct fetch_slot *s)
 {
 	struct engine *e = s->engine;
@@ -133,7 +135,8 @@ static void attach(struct fetch_slot *s)
 	if (!c) {
 		s->conn = engine_conn_open(e, grant_local(), now_of(e));
 		c = conn_find(e, s->conn);
-		c->fetch = s;
+		c->inner = &fetch_inner;
+		c->inner_of = s;
 		session_init(&c->session, c->id, UINT32_MAX, e->now.mono_ms); /* nobody is there to be asked */
 		engine_rearm_conn(e, c);
 	}
@@ -147,19 +150,18 @@ static void attach(struct fetch_slot *s)
 	take_want(e, (struct engine_ref){ id, grant_local() }, &fw->waiter);
 }
 
-void fetching_started(struct engine *e, struct conn *c, uint64_t bytes)
+static void on_started(struct engine *e, struct conn *c, uint64_t bytes)
 {
-	struct fetch_slot *s = c->fetch;
+	struct fetch_slot *s = c->inner_of;
 	(void)e;
-	session_started(&c->session);
 	s->at = bytes;
 	fetch_next(s, FETCH_NEXT_TRANSFER, 0);
 }
 
 /* `aborted` has no other cause than a deletion or an abort by somebody else: the job is gone with it. */
-void fetching_refused(struct engine *e, struct conn *c, enum err err)
+static void on_refused(struct engine *e, struct conn *c, enum err err)
 {
-	struct fetch_slot *s = c->fetch;
+	struct fetch_slot *s = c->inner_of;
 	transfer_cancel(s);
 	switch (err) {
 	case ERR_STORAGE_FULL: /* the take goes on when space returns, and its fetch with it */
@@ -179,10 +181,10 @@ void fetching_refused(struct engine *e, struct conn *c, enum err err)
 	}
 }
 
-void fetching_saved(struct engine *e, struct conn *c)
+static void on_saved(struct engine *e, struct conn *c)
 {
 	(void)e;
-	fetch_next(c->fetch, FETCH_NEXT_DONE, 0);
+	fetch_next(c->inner_of, FETCH_NEXT_DONE, 0);
 }
 
 /* --- the transfer --- */
@@ -198,12 +200,14 @@ void fetch_pause_update(struct fetch_slot *s)
 	e->config.fetcher->ops->pause(e->config.fetcher, s->number, pause);
 }
 
-void fetching_paused(struct engine *e, struct conn *c, bool paused)
+static void on_paused(struct engine *e, struct conn *c, bool paused)
 {
 	(void)e;
 	(void)paused;
-	fetch_pause_update(c->fetch);
+	fetch_pause_update(c->inner_of);
 }
+
+static const struct inner fetch_inner = { on_started, NULL, on_refused, on_saved, on_paused };
 
 void fetch_begin(struct fetch_slot *s)
 {

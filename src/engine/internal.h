@@ -16,7 +16,7 @@
  *   pushing*.c    what goes to a bucket
  *   jobs*.c       workers and their leases       events.c      the outbox, read
  *   subscriptions.c, telling.c   who follows what, and what they are told when
- *   shows*.c      shows on air, see shows.h
+ *   shows*.c      shows on air, see shows.h       upload*.c   uploads, see uploads.h
  */
 #ifndef HOLDFAST_ENGINE_INTERNAL_H
 #define HOLDFAST_ENGINE_INTERNAL_H
@@ -145,20 +145,21 @@ struct conn {
 	bool start_ready, start_resumed; /* `started` waits only for room to append to */
 	uint64_t start_bytes;
 	struct held *held, **held_tail;
-	size_t held_bytes;	  /* of those */
-	struct air *air;	  /* the show that it hosts, or asks to host; NULL: none */
-	bool hosting;		  /* it does: what it sends is on air … */
-	bool closed;		  /* its peer has gone; what is held of a host is recorded all the same */
-	bool moving;		  /* … and is about to be recorded as another version */
-	bool host_part;		  /* its `start` said `part` */
-	bool stopping;		  /* it asked for the show's end, and hears of it */
-	bool off_air;		  /* its show was ended: what it sends until its next `start` is dropped */
-	uint64_t host_from;	  /* … and `from`, 0 if it did not */
-	uint64_t stream_at;	  /* so much of its stream has come … */
-	uint64_t stream_from;	  /* … and its take has it from here on: acks begin behind it */
-	struct waiter *starting;  /* its `start` that waits */
-	struct follow *follow;	  /* what it subscribed to, NULL: nothing */
-	struct fetch_slot *fetch; /* there is no peer: it is a fetch of our own, which hears what a peer would */
+	size_t held_bytes;	   /* of those */
+	struct air *air;	   /* the show that it hosts, or asks to host; NULL: none */
+	bool hosting;		   /* it does: what it sends is on air … */
+	bool closed;		   /* its peer has gone; what is held of a host is recorded all the same */
+	bool moving;		   /* … and is about to be recorded as another version */
+	bool host_part;		   /* its `start` said `part` */
+	bool stopping;		   /* it asked for the show's end, and hears of it */
+	bool off_air;		   /* its show was ended: what it sends until its next `start` is dropped */
+	uint64_t host_from;	   /* … and `from`, 0 if it did not */
+	uint64_t stream_at;	   /* so much of its stream has come … */
+	uint64_t stream_from;	   /* … and its take has it from here on: acks begin behind it */
+	struct waiter *starting;   /* its `start` that waits */
+	struct follow *follow;	   /* what it subscribed to, NULL: nothing */
+	const struct inner *inner; /* there is no peer: it is one of our own, and this hears what a peer would */
+	void *inner_of;
 	struct timer timer;
 	struct list link;  /* engine.conns */
 	struct list ready; /* in engine.ready while what was held may go on */
@@ -198,6 +199,7 @@ enum {
 	TIMER_SLOT,
 	TIMER_JOBS,
 	TIMER_AIR,
+	TIMER_UPLOADS,
 	TIMER_RETENTION /* and those of outside.h */
 };
 
@@ -273,6 +275,7 @@ struct engine {
 	int64_t event_last;	   /* sequence of the newest event that they heard of */
 	struct retention retention;
 	struct shows shows;
+	struct uploads uploads;
 
 	uint64_t bytes_received, bytes_durable;
 	bool listening, stopping, failed;

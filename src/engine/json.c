@@ -200,7 +200,7 @@ void engine_unfinished(const struct engine *e, unsigned max, struct buf *out)
 	buf_add_text(out, "[");
 	for (const struct list *at = e->takes.next; at != &e->takes && max > 0; at = at->next) {
 		const struct take *t = list_entry(at, struct take, link);
-		if (t->loading || t->rec.info.phase != PHASE_UPLOADING)
+		if (t->loading || t->rec.info.phase != PHASE_UPLOADING || t->rec.info.upload.kind == UPLOAD_PARTIAL)
 			continue;
 		buf_add_text(out, comma);
 		recording_json(e, out, &t->rec.info, &t->rec, NULL);

@@ -99,12 +99,6 @@ void fetching_timer(struct engine *e);
 /* Of a running job that is ours: per mille; false: it isn't. */
 bool fetching_progress(const struct engine *e, const struct job_key *key, unsigned *per_mille);
 
-/* What a connection of ours is told, instead of a peer. */
-void fetching_started(struct engine *e, struct conn *c, uint64_t bytes);
-void fetching_saved(struct engine *e, struct conn *c);
-void fetching_refused(struct engine *e, struct conn *c, enum err err);
-void fetching_paused(struct engine *e, struct conn *c, bool paused);
-
 /* notifying.c */
 void notifying_init(struct engine *e);
 void notifying_release(struct engine *e);

@@ -129,6 +129,8 @@ static enum err reconcile(struct engine *e, struct found *f)
 			err = c->ops->abort(c, &f->id, info->abort_reason ? info->abort_reason : "", info->updated_ms,
 					    &outcome, &changed);
 	} else if (row.phase == PHASE_UPLOADING) {
+		if (info->updated_ms < row.updated_ms) /* an upload's time to wait is not to become shorter */
+			info->updated_ms = row.updated_ms;
 		err = c->ops->put_tracks(c, info);
 	} else if (info->phase == PHASE_UPLOADING && row.revision == info->revision &&
 		   phase_may(row.phase, PHASE_UPLOADING, row.sealed_by)) {
@@ -329,6 +331,8 @@ enum err engine_recover(struct engine *e)
 		err = jobs_recover(e);
 	if (!err)
 		err = shows_recover(e);
+	if (!err)
+		err = uploads_recover(e);
 	if (!err)
 		err = checkpoint_tracks(e, &tracks, &count);
 	if (!err)

@@ -50,7 +50,7 @@ static void leave(struct engine *e, uint64_t conn, const struct buf *text, struc
 	if (e->failed)
 		return; /* a sync failed: nothing is promised any more */
 	const struct conn *c = conn_find(e, conn);
-	if (!c || c->fetch || c->closed)
+	if (!c || c->inner || c->closed)
 		return; /* it closed while the reply waited, or nobody is there to read it */
 	e->config.callbacks.send(e->config.callbacks.arg, conn, text->data, text->len, is_ack);
 }

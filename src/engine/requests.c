@@ -80,6 +80,8 @@ static void get_go(struct engine *e, struct waiter *w, struct take *t, enum err 
 		return;
 	if (t->rec.info.phase == PHASE_DELETED)
 		answer(r, ERR_DELETED, NULL);
+	else if (t->rec.info.upload.kind == UPLOAD_PARTIAL)
+		answer(r, ERR_NOT_FOUND, NULL); /* it is no recording */
 	else
 		answer_json(r, t);
 }

@@ -332,7 +332,7 @@ void follow_seen(struct take *t)
 
 void follow_change(struct engine *e, struct take *t)
 {
-	if (e->following.count == 0)
+	if (e->following.count == 0 || t->rec.info.upload.kind == UPLOAD_PARTIAL)
 		return;
 	follow_seen(t);
 	list_remove(&t->changed);
@@ -375,6 +375,8 @@ static void pass_on(struct engine *e, const struct recording_info *info, bool on
 {
 	const struct uuid *id = &info->id;
 	struct following *g = &e->following;
+	if (info->upload.kind == UPLOAD_PARTIAL) /* it is no recording */
+		return;
 	for (struct list *at = g->alls.next; at != &g->alls; at = at->next) {
 		struct follow *f = list_entry(at, struct follow, all);
 		if (grant_sees(e, &f->grant, info, false))

@@ -14,6 +14,30 @@ struct message_start;
 struct slot;
 struct watch;
 
+/* A connection without a peer (a fetch, a request that brings bytes): who has it is called instead, with what a peer
+ * would be told. */
+struct inner {
+	void (*started)(struct engine *e, struct conn *c, uint64_t bytes);
+	void (*acked)(struct engine *e, struct conn *c, uint64_t bytes); /* NULL: of no interest */
+	void (*refused)(struct engine *e, struct conn *c, enum err err); /* an error, or ABORTED: it is detached */
+	void (*saved)(struct engine *e, struct conn *c);
+	void (*paused)(struct engine *e, struct conn *c, bool paused);
+};
+
+/* Requests that bring bytes, and what else is under way about uploads, see uploads.h. */
+struct uploads {
+	struct list appends;	      /* struct upload_append */
+	struct list due;	      /* of them: those with something to be said at the end of the turn */
+	struct list looks;	      /* struct upload_look: wait until what came is durable */
+	struct list joins;	      /* struct upload_join: final ones that are made of their parts */
+	struct upload_append **slots; /* owned; LIMIT_UPLOADS_AT_ONCE of them, NULL until one is needed */
+	uint64_t numbers;	      /* rising */
+	bool wanted;		      /* something has become due since the last turn */
+	struct timer timer;	      /* of the sweep */
+	bool looking;
+	unsigned at_work; /* transactions, file work and deletions under way */
+};
+
 /* Finalize jobs and who works on them, see jobs.h. */
 struct jobs {
 	struct slot *slots; /* owned; of config.workers */
@@ -88,6 +112,17 @@ bool jobs_idle(const struct engine *e);
 /* jobs_sweep.c. Its timer; and at the start, when nobody works on what stands as running. */
 void jobs_look(struct engine *e);
 enum err jobs_recover(struct engine *e);
+
+/* uploads.c, see uploads.h */
+void uploads_init(struct engine *e);
+void uploads_release(struct engine *e);
+void uploads_listening(struct engine *e);
+void uploads_turn(struct engine *e);
+void uploads_timer(struct engine *e);
+void uploads_stop(struct engine *e);
+bool uploads_idle(const struct engine *e);
+/* Blocking, at the start: what requests that a crash ended had put aside goes. */
+enum err uploads_recover(struct engine *e);
 
 /* shows.c, shows_hosts.c; see shows.h */
 void shows_init(struct engine *e);

@@ -169,6 +169,16 @@ struct catalog_ops {
 	 * lost); a sealed one gets its job if it has none. */
 	enum err (*restore)(struct catalog *c, const struct recording_info *info);
 
+	/* Uploads. Writes length, metadata, lengths of tracks and updated_at, and what kind of file it is where nobody
+	 * said so before. NOT_FOUND: it is none that waits for bytes. */
+	enum err (*put_upload)(struct catalog *c, const struct recording_info *info);
+	/* The principal's final upload of exactly these parts (upload_info). */
+	enum err (*find_final)(struct catalog *c, const char *principal, const char *parts, struct recording_info *row);
+	/* Ids of those that wait for bytes and were not touched since `before_ms`, the longest first, at most `limit`.
+	 */
+	enum err (*uploads_expired)(struct catalog *c, int64_t before_ms, unsigned limit,
+				    enum err (*id)(void *arg, const struct uuid *id), void *arg);
+
 	/* Jobs; core/job.h says what follows what. `start` with a source_url inserts the fetch job unless it is
 	 * on_demand; claim inserts the finalize job (or requeues it); each event queues the notify job of its recording
 	 * while `webhooks` is on. A recording that the job was about is in *row afterwards. */

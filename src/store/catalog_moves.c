@@ -50,6 +50,8 @@ enum err catalog_write_event_of(struct catalog_sqlite *c, const struct recording
 				int64_t now_ms)
 {
 	sqlite3_stmt *stmt;
+	if (row->upload.kind == UPLOAD_PARTIAL) /* it is no recording */
+		return ERR_OK;
 	enum err err = catalog_run_for(c, STATEMENT_EVENT_OLD, &row->id);
 	if (err == ERR_OK)
 		err = catalog_statement_for(c, STATEMENT_EVENT, &row->id, &stmt);

@@ -115,6 +115,7 @@ static const char *const migrations[] = {
 	"ALTER TABLE recordings ADD COLUMN batch TEXT;"
 	"ALTER TABLE recordings ADD COLUMN batch_key TEXT;"
 	"CREATE INDEX recordings_uploads ON recordings (updated_at) WHERE upload > 0 AND phase = 'uploading';"
+	"CREATE INDEX recordings_finals ON recordings (principal, upload_parts) WHERE upload_parts IS NOT NULL;"
 	"CREATE UNIQUE INDEX recordings_batch ON recordings (principal, batch, batch_key) WHERE batch IS NOT NULL;"
 	"CREATE TABLE batches ("
 	" principal TEXT NOT NULL, id TEXT NOT NULL, name TEXT, total INTEGER, created_at INTEGER NOT NULL,"

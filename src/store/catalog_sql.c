@@ -53,6 +53,14 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_DROP_TRACKS] = "DELETE FROM tracks WHERE recording = ?1",
 	[STATEMENT_TOUCH] = "UPDATE recordings SET bytes = ?2, updated_at = ?3, show_shift = ?4, upload_length = ?5 "
 			    "WHERE id = ?1 AND phase <> 'deleted'",
+	[STATEMENT_PUT_UPLOAD] =
+		"UPDATE recordings SET upload_length = ?2, upload_metadata = ?3, name = coalesce(name, ?4), "
+		"mime = coalesce(mime, ?5), ext = coalesce(ext, ?6), bytes = ?7, "
+		"updated_at = max(updated_at, ?8) WHERE id = ?1 AND phase = 'uploading' AND upload > 0",
+	[STATEMENT_FIND_FINAL] = SELECT_WHERE "principal = ?1 AND upload_parts = ?2 AND phase <> 'deleted'",
+	[STATEMENT_UPLOADS_EXPIRED] = "SELECT id FROM recordings INDEXED BY recordings_uploads "
+				      "WHERE upload > 0 AND phase = 'uploading' AND updated_at < ?1 "
+				      "ORDER BY updated_at LIMIT ?2",
 	[STATEMENT_CLAIM] =
 		"UPDATE recordings SET phase = ?4, sealed_by = ?5, interrupted = ?6, revision = ?7, bytes = ?8, "
 		"error_code = ?9, error_message = ?10, updated_at = ?3, sealed_at = ?3, mime = coalesce(mime, ?11), "

@@ -29,6 +29,9 @@ enum catalog_statement {
 	STATEMENT_PUT_TRACK,
 	STATEMENT_DROP_TRACKS,
 	STATEMENT_TOUCH,
+	STATEMENT_PUT_UPLOAD,
+	STATEMENT_FIND_FINAL,
+	STATEMENT_UPLOADS_EXPIRED,
 	STATEMENT_CLAIM,
 	STATEMENT_REOPEN,
 	STATEMENT_UNSEAL_TRACKS,
@@ -209,6 +212,10 @@ enum err catalog_event_waits(struct catalog_sqlite *c, const struct uuid *id, in
 enum err catalog_show_put(struct catalog_sqlite *c, const struct recording_info *info);
 /* … and is on air from now on. */
 enum err catalog_show_live(struct catalog_sqlite *c, const struct recording_info *info);
+enum err catalog_put_upload(struct catalog *base, const struct recording_info *info);
+enum err catalog_find_final(struct catalog *base, const char *principal, const char *parts, struct recording_info *row);
+enum err catalog_uploads_expired(struct catalog *base, int64_t before_ms, unsigned limit,
+				 enum err (*id)(void *arg, const struct uuid *id), void *arg);
 enum err catalog_show_get(struct catalog *base, const char *name, struct catalog_show *out);
 enum err catalog_show_failed(struct catalog *base, const char *name, uint32_t version, int64_t now_ms);
 enum err catalog_show_version(struct catalog *base, const char *name, uint32_t version, struct recording_info *row);

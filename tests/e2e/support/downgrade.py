@@ -7,7 +7,7 @@ RECORDINGS = ('source_url on_demand validator original_removed media_revision me
 
 SQL = '''
 BEGIN;
-DROP INDEX recordings_show; DROP INDEX recordings_batch; DROP INDEX recordings_uploads; DROP TABLE batches; DROP TABLE batch_counts; DROP TABLE authorities; ALTER TABLE events DROP COLUMN batch;
+DROP INDEX recordings_show; DROP INDEX recordings_batch; DROP INDEX recordings_uploads; DROP INDEX recordings_finals; DROP TABLE batches; DROP TABLE batch_counts; DROP TABLE authorities; ALTER TABLE events DROP COLUMN batch;
  DROP TABLE shows; DROP TABLE push_parts; DROP TABLE pushes; DROP TABLE push_sweeps;
 DROP INDEX recordings_published; DROP INDEX recordings_originals; DROP INDEX jobs_state; DROP INDEX jobs_queued;
 DROP INDEX events_principal; DROP INDEX events_old;

@@ -1,0 +1,63 @@
+/* Uploads in the SQLite catalog: what their requests say of them, and those that nobody goes on with. */
+#include "store/catalog_sqlite.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum err catalog_put_upload(struct catalog *base, const struct recording_info *info)
+{
+	struct catalog_sqlite *c = catalog_self(base);
+	sqlite3_stmt *stmt;
+	assert(c->open);
+	enum err err = catalog_statement_for(c, STATEMENT_PUT_UPLOAD, &info->id, &stmt);
+	if (err != ERR_OK)
+		return err;
+	if (info->upload.length != BYTES_UNKNOWN)
+		sqlite3_bind_int64(stmt, 2, (sqlite3_int64)info->upload.length);
+	catalog_bind_text(stmt, 3, info->upload.metadata);
+	catalog_bind_text(stmt, 4, info->name);
+	catalog_bind_text(stmt, 5, info->mime);
+	catalog_bind_text(stmt, 6, info->ext);
+	sqlite3_bind_int64(stmt, 7, (sqlite3_int64)recording_info_bytes(info));
+	sqlite3_bind_int64(stmt, 8, info->updated_ms);
+	err = catalog_run(c, stmt);
+	if (err != ERR_OK)
+		return err;
+	if (sqlite3_changes(c->db) == 0)
+		return ERR_NOT_FOUND;
+	return catalog_write_tracks(c, &info->id, info->tracks, info->track_count, NULL);
+}
+
+enum err catalog_find_final(struct catalog *base, const char *principal, const char *parts, struct recording_info *row)
+{
+	struct catalog_sqlite *c = catalog_self(base);
+	sqlite3_stmt *stmt;
+	*row = (struct recording_info){ 0 };
+	enum err err = catalog_statement(c, STATEMENT_FIND_FINAL, &stmt);
+	if (err != ERR_OK)
+		return err;
+	catalog_bind_text(stmt, 1, principal);
+	catalog_bind_text(stmt, 2, parts);
+	return catalog_load(c, stmt, row);
+}
+
+enum err catalog_uploads_expired(struct catalog *base, int64_t before_ms, unsigned limit,
+				 enum err (*id)(void *arg, const struct uuid *id), void *arg)
+{
+	struct catalog_sqlite *c = catalog_self(base);
+	sqlite3_stmt *stmt;
+	enum err err = catalog_statement(c, STATEMENT_UPLOADS_EXPIRED, &stmt);
+	if (err != ERR_OK)
+		return err;
+	sqlite3_bind_int64(stmt, 1, before_ms);
+	sqlite3_bind_int64(stmt, 2, limit);
+	int rc;
+	while (err == ERR_OK && (rc = sqlite3_step(stmt)) != SQLITE_DONE) {
+		struct uuid found;
+		err = rc == SQLITE_ROW ? catalog_column_id(stmt, 0, &found) : catalog_error(c, rc);
+		if (err == ERR_OK)
+			err = id(arg, &found);
+	}
+	catalog_done(stmt);
+	return err;
+}
