@@ -37,10 +37,11 @@ export async function openClient(options = {}) {
 	};
 	const memory = () => new MemoryStore({ limit: options.memoryLimitBytes ?? MEMORY_STORE_BYTES });
 	const openers = { opfs: () => OpfsStore.open(settings), indexeddb: () => IdbStore.open(settings), memory };
-	const stores = new Map();
+	const stores = new Map(settings.stores.filter((one) => typeof one === 'object').map((store) => [store.kind, store]));
+	settings.stores = settings.stores.map((one) => one.kind ?? one);
 	const failures = [];
 	for (const kind of new Set([...settings.stores, 'indexeddb'])) { // IndexedDB also for files and what an earlier visit left there
-		if (kind === 'memory' && stores.size > 0) continue;
+		if (stores.has(kind) || (kind === 'memory' && stores.size > 0)) continue;
 		try {
 			stores.set(kind, await openers[kind]());
 		} catch (error) {
