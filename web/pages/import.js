@@ -111,8 +111,9 @@ async function load() {
 		loadFailed = '';
 		sender.add(list.rows.filter((row) => stateOf(row) === 'turn'));
 	} catch (error) {
-		if (error instanceof ApiError && LOCKED.has(error.code)) lock(error.code);
-		else if (error.status !== 0) loadFailed = error.message;
+		if (error instanceof ApiError && error.code === 'forbidden_scope') loadFailed = texts.notice.blind;
+		else if (error instanceof ApiError && LOCKED.has(error.code)) lock(error.code);
+		else if (error.status !== 0) loadFailed = texts.notice.listFailed(error.message);
 	} finally {
 		loading = false;
 		draw();

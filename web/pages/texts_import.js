@@ -101,6 +101,7 @@ export const imports = {
 		awayNow: 'Trying now.',
 		stopped: (why) => `The server ended the connection: ${why}`,
 		gone: 'This server has no such import, or it is somebody else’s. Drop files to begin a new one.',
+		blind: 'The token of this browser allows importing, and not looking at what became of it.',
 		listFailed: (why) => `The list could not be read: ${why}`,
 		reading: 'Looking at what was dropped',
 		loading: 'Loading the list',

@@ -77,7 +77,7 @@ export function noticesOf({ view, totals, held, now, gone, loadFailed }) {
 	}
 	if (held === 'storage_full') said.push({ look: 'bad', text: notice.full });
 	if (view.link === 'live' && view.reason === 'rate_limited') said.push({ look: '', text: notice.slow });
-	if (loadFailed) said.push({ look: 'bad', text: notice.listFailed(loadFailed) });
+	if (loadFailed) said.push({ look: 'bad', text: loadFailed });
 	if (totals.groups.missing > 0) said.push({ look: 'warn', text: notice.missing(totals.groups.missing) });
 	return said;
 }
