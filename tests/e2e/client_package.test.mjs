@@ -7,12 +7,13 @@ import { before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { startProxy } from './support/proxy.mjs';
 import { atEnd, ROOT, sharedServer, tempDir, until, within } from './support/server.mjs';
+import { bytesOf, file, startSource } from './support/source.mjs';
 import { api, assertOriginal, media } from './support/wire.mjs';
 
 const run = promisify(execFile);
 const options = { timeout: 120_000 };
 const README = readFileSync(join(ROOT, 'web/client/README.md'), 'utf8');
-const server = sharedServer();
+const server = sharedServer({ args: ['--fetch-allow', '127.0.0.0/8', '--fetch-http'], workers: 1 });
 let tarball;
 
 /** The code of the README that begins with the name of this file. */
@@ -100,6 +101,48 @@ test('a recording from a program: killed in the middle, sent by the next run, ov
 	const { items } = (await api(server, '/api/recordings')).body;
 	const left = items.find(({ name }) => name === 'first');
 	await assertOriginal(server, left.id, bytes.subarray(0, 2_000_000));
+});
+
+test('files and an address from a program, twice: nothing is there twice', options, async (t) => {
+	const dir = await project(t);
+	const call = bytesOf(40_000, 9);
+	const source = await startSource(t, (request, response) => file(call)(request, response, 99));
+	const films = [media(2_000_000, 5), media(300_000, 6)];
+	for (const [i, film] of films.entries()) writeFileSync(join(dir, `film-${i}.mp4`), film);
+	writeFileSync(join(dir, 'import.mjs'), runnable(example('import.mjs')));
+	const proxy = await startProxy(t, server);
+	const once = () => run(process.execPath, ['import.mjs', proxy.url, 'from-a-program', 'film-0.mp4', 'film-1.mp4', source.url('/call.ogg')], { cwd: dir });
+	const first = once();
+	await proxy.cutAfter(900_000);
+	await first;
+	await once();
+	const items = await until(async () => {
+		const { body } = await api(server, '/api/recordings?batch=from-a-program');
+		return body.items.length === 3 && body.items.every((one) => one.phase !== 'uploading') && body.items;
+	}, 30_000, 'all of it');
+	const byKey = new Map(items.map((one) => [one.key, one.id]));
+	for (const [i, film] of films.entries()) await assertOriginal(server, byKey.get(`film-${i}.mp4`), film);
+	await assertOriginal(server, byKey.get(source.url('/call.ogg')), call);
+});
+
+test('an upload of a program that is killed goes on with the next run', options, async (t) => {
+	const dir = await project(t);
+	const film = media(40_000_000, 7);
+	writeFileSync(join(dir, 'film.mp4'), film);
+	const proxy = await startProxy(t, server);
+	writeFileSync(join(dir, 'upload.mjs'), `import { openClient, openFile } from '@holdfast/client/node.js';
+const client = await openClient({ server: process.argv[2], dir: 'spool' });
+const { id, problem } = await client.upload(await openFile('film.mp4')).whenDone();
+console.log(id ?? problem.code);
+await client.close();\n`);
+	const first = spawn(process.execPath, ['upload.mjs', proxy.url], { cwd: dir, stdio: 'inherit' });
+	await proxy.cutAfter(9_000_000);
+	first.kill('SIGKILL');
+	const before = proxy.toServer;
+	const { stdout } = await run(process.execPath, ['upload.mjs', proxy.url], { cwd: dir });
+	await assertOriginal(server, stdout.trim(), film);
+	assert.ok(proxy.toServer - before < film.length - 4_000_000, `${proxy.toServer - before} bytes were sent again`);
+	assert.equal((await api(server, '/api/recordings?search=film.mp4')).body.items.filter(({ batch }) => batch === null).length, 1);
 });
 
 test('without a WebSocket it says what to do', { ...options, skip: globalThis.WebSocket !== undefined && 'this Node has one' }, async (t) => {
