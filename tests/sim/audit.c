@@ -4,6 +4,7 @@
 #include "onair.h"
 #include "outside.h"
 #include "store/spool.h"
+#include "uploader.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -230,6 +231,7 @@ void oracle_audit(struct world *w)
 		audit_take(w, catalog, &w->takes[i]);
 	imports_audit(w, catalog);
 	onair_audit(w, catalog);
+	uploaders_audit(w, catalog);
 	events_audit(w, catalog);
 	pushes_audit_all(w);
 	catalog_close(catalog);

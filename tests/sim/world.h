@@ -105,6 +105,7 @@ struct world;
 struct link;
 struct outside;
 struct onair;
+struct uploaders;
 struct host;
 struct air_take;
 
@@ -165,6 +166,10 @@ enum crash { CRASH_KILL, CRASH_POWER };
 	X(MOVED, "moved")                                                                                              \
 	X(STOPPED, "shows stopped")                                                                                    \
 	X(HEARD, "pieces heard")                                                                                       \
+	X(UPLOAD_REQUESTS, "requests with bytes")                                                                      \
+	X(UPLOAD_REFUSALS, "refused")                                                                                  \
+	X(UPLOAD_CUTS, "cut")                                                                                          \
+	X(UPLOADED, "uploaded")                                                                                        \
 	X(STEPS, "steps")
 
 enum tally_item {
@@ -205,6 +210,7 @@ struct plan {
 	unsigned shows;
 	bool takeover; /* another principal takes a show on air over */
 	bool tight;    /* the disk is full for moments */
+	unsigned uploads;
 };
 
 struct world {
@@ -217,6 +223,7 @@ struct world {
 	struct sim_workers *workers;
 	struct outside *outside;
 	struct onair *onair;
+	struct uploaders *uploaders;
 	bool workers_broken;
 	unsigned failures; /* attempts that came to nothing, of recordings whose id nobody knows yet */
 	unsigned life;	   /* which server process this is */
