@@ -127,6 +127,19 @@ test('a stream of unknown size, over a broken link', options, async (t) => {
 	assert.ok(server.batches.dataOf(state.id).equals(data));
 });
 
+test('an item whose length nobody has said is whole at the end, also when only that was missing', options, async (t) => {
+	const { server, client } = await filesServer(t);
+	const data = randomBytes(1_500_000);
+	const [one, other, empty] = server.batches.put('b', [{ key: 'k' }, { key: 'l' }, { key: 'm' }]);
+	assert.equal((await client.upload(file(data), { id: one.id, bytes: 0 }).whenDone()).link, 'saved');
+	assert.ok(server.batches.dataOf(one.id).equals(data));
+	server.batches.bytes.set(other.id, [data]);
+	server.put({ ...other, bytes: data.length });
+	assert.equal((await client.upload(file(data), { id: other.id }).whenDone()).link, 'saved');
+	assert.equal((await client.upload(file(Buffer.alloc(0)), { id: empty.id }).whenDone()).link, 'saved');
+	assert.deepEqual([one, other, empty].map(({ id }) => server.takes.get(id).phase), ['queued', 'queued', 'queued']);
+});
+
 test('abort: the server has nothing of it any more', options, async (t) => {
 	const { server, client } = await filesServer(t);
 	server.batches.cutAfter = 1000;

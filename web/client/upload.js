@@ -40,6 +40,7 @@ export class Upload {
 	#item; // it fills a batch's item, or was named by its id: there is no other that could be made
 	#bytes = null; // where to go on; null: the server is to be asked
 	#size; // null: not known yet
+	#declared = false; // the server has heard it
 	#piece = PATCH_FIRST_BYTES;
 	#tries = 0; // since there was progress
 	#leave = new AbortController(); // of this run
@@ -134,7 +135,7 @@ export class Upload {
 		this.#show({ link: this.#bytes === null ? 'connecting' : 'sending', retryAt: null });
 		if (this.#state.id === null) await this.#create();
 		else if (this.#bytes === null) await this.#ask();
-		while (!signal.aborted && (this.#size === null || this.#bytes < this.#size)) {
+		while (!signal.aborted && (this.#size === null || this.#bytes < this.#size || !this.#declared)) {
 			this.#show({ link: 'sending' });
 			await this.#patch(signal);
 		}
@@ -152,6 +153,7 @@ export class Upload {
 		const id = idIn(response.headers.get('Location'));
 		if (id === null) throw new ApiError('bad_answer', 'The answer does not say where the upload is.', { retry: true });
 		this.#known?.set(id);
+		this.#declared = size !== null;
 		this.#bytes = 0;
 		this.#show({ id, bytes: 0 });
 	}
@@ -162,6 +164,7 @@ export class Upload {
 		const length = response.headers.get('Upload-Length') === null ? null : countIn(response, 'Upload-Length');
 		if (this.#size !== null && (bytes > this.#size || (length !== null && length !== this.#size)))
 			throw new ApiError('length_mismatch', 'The server has an upload of another length under this name.');
+		this.#declared = length !== null;
 		if (length !== null) this.#size = length;
 		this.#moved(bytes);
 	}
@@ -181,9 +184,10 @@ export class Upload {
 		if (signal.aborted) return;
 		const length = body.size ?? body.byteLength;
 		const last = size === null && length < to - from;
+		const whole = last ? from + length : size;
 		if (size !== null && length < to - from) throw new ApiError('file_changed', 'The file is shorter than it was.');
 		const headers = { 'Upload-Offset': String(from), 'Content-Type': 'application/offset+octet-stream' };
-		if (last) headers['Upload-Length'] = String(from + length);
+		if (whole !== null && !this.#declared) headers['Upload-Length'] = String(whole); // a batch's item may have been made without
 		const began = performance.now();
 		this.#bytes = null; // what arrives when this breaks the server must say
 		const response = await this.#request('PATCH', headers, body, signal);
@@ -191,7 +195,8 @@ export class Upload {
 		if (took < PATCH_FAST_MS) this.#piece = Math.min(this.#piece * 2, PATCH_MOST_BYTES);
 		else if (took > PATCH_SLOW_MS) this.#smaller();
 		this.#tries = 0;
-		if (last) this.#size = from + length;
+		this.#size = whole;
+		this.#declared ||= whole !== null;
 		this.#moved(countIn(response, 'Upload-Offset'));
 	}
 
