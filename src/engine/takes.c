@@ -3,7 +3,6 @@
 #include "engine/internal.h"
 
 #include "base/log.h"
-#include "store/media.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -183,55 +182,6 @@ bool take_clean(const struct take *t)
 			return false;
 	}
 	return !t->manifest_dirty && !t->manifest_writing;
-}
-
-struct remove_op {
-	struct task task;
-	struct engine *engine;
-	struct uuid id;
-	struct deletion *deletion;
-	enum err err;
-};
-
-enum err recording_remove_files(struct vfs *vfs, const struct uuid *id)
-{
-	enum err err = spool_remove(vfs, id);
-	if (!err)
-		err = vfs_sync_dir(vfs, "spool");
-	if (!err)
-		err = media_remove(vfs, id, 0);
-	if (!err)
-		err = vfs_sync_dir(vfs, "media");
-	return err == ERR_NOT_FOUND ? ERR_OK : err; /* nothing was ever published */
-}
-
-static void remove_run(struct task *task)
-{
-	struct remove_op *op = (struct remove_op *)task;
-	op->err = recording_remove_files(op->engine->config.vfs, &op->id);
-}
-
-static void remove_done(struct task *task)
-{
-	struct remove_op *op = (struct remove_op *)task;
-	if (op->err)
-		log_event(LOG_ERROR, "remove_failed", "code", err_code(op->err), NULL);
-	list_remove(&op->deletion->link);
-	free(op->deletion);
-	free(op);
-}
-
-/* The bytes of a deleted recording go once nothing works on them. */
-static void take_remove_files(struct engine *e, struct take *t)
-{
-	struct remove_op *op = must(calloc(1, sizeof *op));
-	op->task.run = remove_run;
-	op->task.done = remove_done;
-	op->engine = e;
-	op->id = t->rec.info.id;
-	op->deletion = t->deletion;
-	t->deletion = NULL;
-	exec_submit(e->config.exec, LANE_CHECKPOINT, &op->task);
 }
 
 /* A batch's item without a byte is its row: of a hundred thousand that wait, none needs to be in memory. */

@@ -233,6 +233,8 @@ enum err catalog_event_waits(struct catalog_sqlite *c, const struct uuid *id, in
 enum err catalog_show_put(struct catalog_sqlite *c, const struct recording_info *info);
 /* … and is on air from now on. */
 enum err catalog_show_live(struct catalog_sqlite *c, const struct recording_info *info);
+void catalog_load_upload(sqlite3_stmt *stmt, struct upload_info *upload);
+void catalog_bind_upload(sqlite3_stmt *stmt, const struct upload_info *upload);
 enum err catalog_put_upload(struct catalog *base, const struct recording_info *info);
 enum err catalog_find_final(struct catalog *base, const char *principal, const char *parts, struct recording_info *row);
 enum err catalog_uploads_expired(struct catalog *base, int64_t before_ms, unsigned limit,

@@ -343,7 +343,7 @@ static void items_are_refused_alone(void **state)
 	char *text = malloc(LIMIT_ITEM_META_BYTES + 256), x[LIMIT_ITEM_META_BYTES + 1];
 	memset(x, 'x', sizeof x);
 	x[sizeof x - 1] = '\0';
-	sprintf(text, SLICE "[{\"key\":\"a\",\"meta\":{\"x\":\"%s\"}}]}", x);
+	snprintf(text, LIMIT_ITEM_META_BYTES + 256, SLICE "[{\"key\":\"a\",\"meta\":{\"x\":\"%s\"}}]}", x);
 	struct message m = parsed(text);
 	assert_int_equal(m.slice.items[0].err, ERR_BAD_FIELD);
 	message_release(&m);
