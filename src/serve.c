@@ -284,6 +284,8 @@ static int open_engine(struct serve *s)
 		.heartbeat_ms = c->heartbeat_ms,
 		.late_resume_ms = c->late_resume_ms,
 		.upload_expires_ms = c->upload_expires_ms,
+		.rate_per_s = c->rate_per_s,
+		.rate_burst = c->rate_burst,
 		.retain_originals_ms = c->retain_originals_ms,
 		.retain_ms = c->retain_ms,
 		.hash_early = c->hash_early,

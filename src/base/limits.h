@@ -70,6 +70,9 @@ enum {
 	LIMIT_ITEM_KEY_CHARS = 200,		    /* … for an item */
 	LIMIT_SLICE_ITEMS = 100, /* a slice: one transaction, and less than LIMIT_CONTROL_BYTES of sane items */
 	LIMIT_ITEM_META_BYTES = 4 * 1024, /* an item's own words, as JSON */
+	LIMIT_SLICES_AT_ONCE = 1024,	  /* … of all: 256 MiB, if each is as large as a message may be */
+	LIMIT_RATE_BUCKETS = 8192,	  /* principals whose rate is remembered, 1 KiB each; then the oldest go */
+	LIMIT_STATUS_BATCH_MS = 500,	  /* between two states of a batch that one who follows is told */
 	LIMIT_SLICES_WAITING = 64,	  /* of a connection, sent and not acked: then it is not read from */
 
 	/* Sources that speak Icecast's protocol, and the titles that listeners are told */
@@ -146,7 +149,6 @@ enum {
 	LIMIT_AUTHORITY_AT_ONCE = 16,		/* of them being asked: an authority is one small service */
 	LIMIT_AUTHORITY_LOG_MS = 10 * 1000,	/* its failures get one log line in so long */
 	LIMIT_AUTHORITY_SECRET_CHARS = 1024,	/* what it knows us by */
-	LIMIT_RATE = 1000 * 1000,		/* new items a second, and at once: beyond it is none */
 
 	/* TLS and the local network */
 	LIMIT_STRANGERS = 1024, /* connections without a grant, or a quarter of all: so many phones are not new */
@@ -378,6 +380,7 @@ enum {
 	LIMIT_FETCH_MAX_MS = 7 * 24 * 3600 * 1000,
 	LIMIT_GRACE_MIN_MS = 100, /* below that, a link that flickers seals its take */
 	LIMIT_GRACE_MAX_MS = 24 * 3600 * 1000,
+	LIMIT_RATE_MAX = 1000 * 1000,		 /* new recordings a second: more than any disk takes */
 	LIMIT_HEARTBEAT_MAX_MS = 10 * 60 * 1000, /* a dead link is noticed within two of them */
 	LIMIT_LATE_RESUME_DAYS = 365,
 	LIMIT_RETAIN_DAYS = 36525, /* a hundred years: beyond them is "forever" */

@@ -48,6 +48,8 @@ static const struct row rows[] = {
 	  LIMIT_LATE_RESUME_DAYS * 86400000ULL, "how long a take that grace ended may be gone on with" },
 	{ "upload-expires", "TIME", KIND_MS64, CONFIG_SERVE, AT(upload_expires_ms), "7d", LIMIT_UPLOAD_EXPIRES_MIN_MS,
 	  LIMIT_UPLOAD_EXPIRES_DAYS * 86400000ULL, "how long an upload that nobody goes on with is kept" },
+	{ "rate", "ITEMS[:BURST]", KIND_RATE, CONFIG_SERVE, AT(rate_per_s), NULL, 1, LIMIT_RATE_MAX,
+	  "new recordings a second, of each principal with a token (default: no limit)" },
 	{ "takeover", NULL, KIND_SWITCH, CONFIG_SERVE, AT(takeover), NULL, 0, 0,
 	  "who goes on air with another's show takes it over, as its next version; else it is refused" },
 	{ "memory", "SIZE", KIND_SIZE, CONFIG_SERVE, AT(memory_bytes), "96M", LIMIT_MEMORY_MIN_BYTES, 1024 * GIB,

@@ -19,6 +19,7 @@ enum kind {
 	KIND_KEEP, /* … or "forever": UINT64_MAX */
 	KIND_SIZE,
 	KIND_COUNT,
+	KIND_RATE, /* a number, or two with a colon between */
 	KIND_CHOICE,
 	KIND_FLAG,
 	KIND_SWITCH,

@@ -45,6 +45,26 @@ bool value_count_parse(const char *text, uint64_t max, uint64_t *out)
 	return true;
 }
 
+bool value_rate_parse(const char *text, uint32_t *per_s, uint32_t *burst)
+{
+	const char *colon = strchr(text, ':');
+	char first[16];
+	uint64_t rate, most;
+	size_t len = colon ? (size_t)(colon - text) : strlen(text);
+	if (len >= sizeof first)
+		return false;
+	memcpy(first, text, len);
+	first[len] = '\0';
+	if (!value_count_parse(first, LIMIT_RATE_MAX, &rate) || rate == 0)
+		return false;
+	most = rate * 10 < LIMIT_RATE_MAX ? rate * 10 : LIMIT_RATE_MAX;
+	if (colon && (!value_count_parse(colon + 1, LIMIT_RATE_MAX, &most) || most == 0))
+		return false;
+	*per_s = (uint32_t)rate;
+	*burst = (uint32_t)most;
+	return true;
+}
+
 static bool unit_parse(const char *text, const struct unit *units, uint64_t *out)
 {
 	const char *end;

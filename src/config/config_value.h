@@ -8,6 +8,10 @@
 /* Digits only, no sign; false otherwise or above `max`. */
 bool value_count_parse(const char *text, uint64_t max, uint64_t *out);
 
+/* "50" or "50:1000": so many a second, and at once (the same ten seconds' worth if it is not said); each from 1 to
+ * LIMIT_RATE_MAX. */
+bool value_rate_parse(const char *text, uint32_t *per_s, uint32_t *burst);
+
 /* yes, no, true, false, on, off, 1, 0; false when it is none. */
 bool value_switch_parse(const char *text, bool *out);
 

@@ -51,6 +51,11 @@ bool phase_may(enum phase from, enum phase to, enum sealed_by by)
 	return to != PHASE_UPLOADING || by == SEALED_BY_GRACE;
 }
 
+bool phase_ended(enum phase phase)
+{
+	return phase == PHASE_COMPLETE || phase == PHASE_ERROR || phase == PHASE_ABORTED || phase == PHASE_DELETED;
+}
+
 static const char *const sealed_by_names[] = {
 	[SEALED_BY_NONE] = NULL,
 	[SEALED_BY_END] = "end",
@@ -151,7 +156,7 @@ void recording_info_release(struct recording_info *info)
 	char *const texts[] = { info->principal,    info->session_id, info->ref,	   info->name,
 				info->mime,	    info->ext,	      info->error_message, info->abort_reason,
 				info->warnings,	    info->source_url, info->show,	   info->upload.metadata,
-				info->upload.parts, info->batch,      info->batch_key };
+				info->upload.parts, info->batch,      info->batch_key,	   info->meta };
 	job_info_release(&info->job);
 	free(info->push.key);
 	free(info->push.error_message);
@@ -209,6 +214,7 @@ static bool copy_texts(struct recording_info *out, const struct recording_info *
 	ok &= copy_text(&out->upload.parts, from->upload.parts);
 	ok &= copy_text(&out->batch, from->batch);
 	ok &= copy_text(&out->batch_key, from->batch_key);
+	ok &= copy_text(&out->meta, from->meta);
 	ok &= job_info_copy(&out->job, &from->job) == ERR_OK;
 	ok &= copy_text(&out->push.key, from->push.key);
 	ok &= copy_text(&out->push.error_message, from->push.error_message);
@@ -354,4 +360,34 @@ enum err grant_judge(const struct grant *g, enum grant_use use, bool own, const 
 	if (!reads || (g->has_resource && !uuid_equal(&g->resource, recording)))
 		return ERR_NOT_FOUND;
 	return use == GRANT_READ || all || mine ? ERR_OK : ERR_FORBIDDEN_SCOPE;
+}
+
+void batch_info_release(struct batch_info *batch)
+{
+	free(batch->principal);
+	free(batch->id);
+	free(batch->name);
+	free(batch->errors);
+	*batch = (struct batch_info){ 0 };
+}
+
+uint64_t batch_info_items(const struct batch_info *batch)
+{
+	uint64_t sum = 0;
+	for (int i = 0; i < PHASE_COUNT; i++)
+		sum += batch->counts[i];
+	return sum;
+}
+
+uint64_t batch_info_ended(const struct batch_info *batch)
+{
+	uint64_t sum = 0;
+	for (int i = 0; i < PHASE_COUNT; i++)
+		sum += phase_ended((enum phase)i) ? batch->counts[i] : 0;
+	return sum;
+}
+
+uint64_t batch_info_failed(const struct batch_info *batch)
+{
+	return batch->counts[PHASE_ERROR] + batch->counts[PHASE_ABORTED];
 }

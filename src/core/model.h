@@ -57,9 +57,9 @@ struct grant {
 	bool has_resource;
 	struct uuid resource;			 /* only this recording */
 	uint64_t max_bytes;			 /* of one take; UINT64_MAX: no limit */
-	uint32_t rate_per_s, rate_burst;	 /* new items a second, and at once; 0: none is set */
 	int64_t expires_ms;			 /* wall clock; INT64_MAX: never */
 	char token_id[LIMIT_TOKEN_ID_CHARS + 1]; /* "" when it comes from no token */
+	uint32_t rate_per_s, rate_burst;	 /* new recordings and items of its subject; rate_per_s 0: no limit */
 };
 
 /* The principal `local`: everything. */
@@ -193,6 +193,9 @@ struct recording_info {
 	uint64_t shift;		 /* its byte 0 is this one of what its host sends: more than 0 behind a failure */
 	struct upload_info upload;
 	char *batch, *batch_key; /* of its principal, the batch that it is an item of, and its key in it; or NULL */
+	char *meta;		 /* an item's own words, JSON; or NULL */
+	bool has_item;		 /* … and of what its client said of it when it was new, to tell a repetition … */
+	struct sha256 item;	 /* … from another item of that key: the SHA-256 */
 	struct media_info media;
 	struct job_info job; /* its newest finalize or fetch job, as the catalog last showed it; id 0: none */
 	struct push_info push;
@@ -217,5 +220,29 @@ struct track_info *recording_info_track(const struct recording_info *info, const
 struct track_info *recording_info_add_track(struct recording_info *info, const char *name);
 /* Adds a part boundary if it is new; false when LIMIT_PARTS is reached or memory is out. */
 bool track_info_add_part(struct track_info *track, uint64_t offset);
+
+/* Many recordings that belong together: of one principal, named by its client. */
+struct batch_error { /* why items stand in `error` */
+	enum err code;
+	uint64_t count;
+};
+
+struct batch_info {
+	int64_t seq;		      /* rises from batch to batch */
+	char *principal, *id, *name;  /* owned; name NULL: none */
+	uint64_t total;		      /* items that it is to have; BYTES_UNKNOWN: nobody said */
+	uint64_t counts[PHASE_COUNT]; /* of its items */
+	struct batch_error *errors;   /* owned; most first */
+	unsigned error_count;
+	int64_t created_ms, updated_ms, completed_ms; /* wall clock; completed_ms 0: it is not */
+};
+
+void batch_info_release(struct batch_info *batch);
+uint64_t batch_info_items(const struct batch_info *batch);
+/* Those that nothing more becomes of by itself; and those of them without a file, which nobody deleted. */
+uint64_t batch_info_ended(const struct batch_info *batch);
+uint64_t batch_info_failed(const struct batch_info *batch);
+/* Is this such a phase? */
+bool phase_ended(enum phase phase);
 
 #endif

@@ -43,6 +43,7 @@ uint64_t engine_conn_open(struct engine *e, const struct grant *grant, struct no
 	c->held_tail = &c->held;
 	c->timer.kind = TIMER_CONN;
 	list_init(&c->ready);
+	list_init(&c->slice_acks);
 	engine_clock(e, now);
 	session_init(&c->session, c->id, e->config.heartbeat_ms, e->now.mono_ms);
 	e->conn_slots[slot] = c;
@@ -122,6 +123,7 @@ void engine_conn_closed(struct engine *e, uint64_t conn, struct now now)
 	authorities_leave(c);
 	timer_set(&e->timers, &c->timer, UINT64_MAX);
 	follow_conn_closed(e, c);
+	conn_slices_closed(c);
 	list_remove(&c->link);
 	list_remove(&c->ready);
 	e->conn_slots[conn & ((1u << SLOT_BITS) - 1)] = NULL;
@@ -134,6 +136,7 @@ void conn_pause_update(struct engine *e, struct conn *c)
 {
 	/* nobody on air is stopped because storage is slow: shows_behind judges that */
 	bool pause = !c->hosting && (e->paused || c->blocked || c->held != NULL);
+	pause |= conn_slices_full(e, c);
 	if (pause == c->paused)
 		return;
 	c->paused = pause;
@@ -363,6 +366,11 @@ void conn_message(struct engine *e, struct conn *c, const char *text, size_t len
 		message_release(&m);
 		return;
 	}
+	if (err && m.type == MESSAGE_SLICE) {
+		conn_slice_refuse(e, c, err, detail, &m.slice);
+		message_release(&m);
+		return;
+	}
 	if (err) {
 		conn_error(e, c, err, detail, UINT64_MAX);
 		return;
@@ -387,6 +395,9 @@ void conn_message(struct engine *e, struct conn *c, const char *text, size_t len
 		break;
 	case MESSAGE_STOP:
 		shows_stop(e, c);
+		break;
+	case MESSAGE_SLICE:
+		conn_slice(e, c, &m.slice);
 		break;
 	}
 	message_release(&m);

@@ -136,6 +136,7 @@ static void init(struct engine *e, const struct engine_config *config, struct no
 	uploads_init(e);
 	notifying_init(e);
 	shows_init(e);
+	batches_init(e);
 	pushing_init(e);
 	authorities_init(e);
 	for (int i = 0; i < SIZE_CLASSES; i++)
@@ -430,6 +431,7 @@ void engine_close(struct engine *e)
 	timers_release(&e->timers);
 	free(e->in_flight.items);
 	follow_release(e);
+	batches_release(e);
 	free(e->conn_slots);
 	free(e->by_id);
 	free(e->by_key);

@@ -74,9 +74,11 @@ struct engine_config {
 	uint32_t grace_ms, heartbeat_ms;
 	uint64_t late_resume_ms;
 	uint64_t upload_expires_ms; /* 0: LIMIT_UPLOAD_EXPIRES_MS */
-	bool takeover;		    /* a show on air: another principal takes over; else it is refused */
-	bool hash_early;	    /* SHA-256 while bytes come in; else read back at the seal */
-	uint64_t reserve_bytes;	    /* free space kept; 0: the default rule */
+	/* new recordings and items of each principal but `local` that has no limit of its own; per_s 0: no limit */
+	uint32_t rate_per_s, rate_burst;
+	bool takeover;		/* a show on air: another principal takes over; else it is refused */
+	bool hash_early;	/* SHA-256 while bytes come in; else read back at the seal */
+	uint64_t reserve_bytes; /* free space kept; 0: the default rule */
 	void (*random)(void *arg, void *out, size_t len);
 	void *random_arg;
 	/* What a token in a message allows; never blocks. ERR_UNAUTHORIZED, ERR_TOKEN_EXPIRED, ERR_TOKEN_REVOKED. NULL:
@@ -181,7 +183,7 @@ void engine_get(struct engine *e, struct engine_ref ref, engine_json_fn *done, v
 /* `before`: the cursor `next` of the page before, or NULL. */
 struct engine_query {
 	const struct grant *grant;
-	const char *search, *phase, *before, *show;
+	const char *search, *phase, *before, *show, *batch;
 };
 void engine_list(struct engine *e, const struct engine_query *query, engine_json_fn *done, void *arg);
 void engine_rename(struct engine *e, struct engine_ref ref, const char *name, engine_json_fn *done, void *arg);
@@ -294,6 +296,22 @@ size_t engine_append_room(struct engine *e, uint64_t append);		    /* as engine_
 void engine_append_end(struct engine *e, uint64_t append, struct now now);  /* the whole body came */
 void engine_append_gone(struct engine *e, uint64_t append, struct now now); /* no more comes; what came is kept */
 
+/* Batches, of the grant's own; an admin finds others' too, where it has none of its own of that id. */
+struct engine_batch_new {
+	const struct grant *grant;
+	const char *id, *name; /* name may be NULL; copied */
+	uint64_t total;	       /* BYTES_UNKNOWN: not said */
+};
+/* `json` is the batch's object, also where it was there already (*created false). EXISTS: … with another name or total;
+ * FORBIDDEN_SCOPE, STORAGE_FULL. */
+typedef void engine_batch_fn(void *arg, enum err err, bool created, const char *json, size_t len);
+void engine_batch_create(struct engine *e, const struct engine_batch_new *batch, engine_batch_fn *done, void *arg);
+/* NOT_FOUND, FORBIDDEN_SCOPE. */
+void engine_batch_get(struct engine *e, const char *id, const struct grant *grant, engine_json_fn *done, void *arg);
+/* {"items": […], "next"}, newest first; `before`: the cursor `next` of the page before, or NULL. BAD_FIELD. */
+void engine_batch_list(struct engine *e, const struct grant *grant, const char *before, engine_json_fn *done,
+		       void *arg);
+
 /* Shows. A connection becomes the host of a show by `start` with `show`; what it sends goes to the show's broadcast at
  * once (proto/broadcast.h), and beside that into the recording. */
 
@@ -324,6 +342,8 @@ struct engine_event {
 	int64_t at_ms;
 	const char *show; /* NULL: it is of none */
 	uint32_t version;
+	const char *batch;		    /* NULL: its recording is an item of none */
+	uint64_t batch_total, batch_failed; /* of batch.completed */
 };
 void engine_events(struct engine *e, const struct grant *grant, int64_t after,
 		   void (*done)(void *arg, enum err err, const struct engine_event *events, size_t count, int64_t first,

@@ -11,6 +11,7 @@ struct events_op {
 	struct engine_event events[LIMIT_EVENTS_PAGE];
 	char types[LIMIT_EVENTS_PAGE][LIMIT_EVENT_TYPE_CHARS + 1];
 	char shows[LIMIT_EVENTS_PAGE][LIMIT_SHOW_CHARS + 1];
+	char *batches[LIMIT_EVENTS_PAGE]; /* owned */
 	size_t count;
 	int64_t first, last;
 	void (*done)(void *arg, enum err err, const struct engine_event *events, size_t count, int64_t first,
@@ -25,7 +26,8 @@ static enum err events_row(void *arg, const struct catalog_event *event)
 	char *show = o->shows[o->count];
 	snprintf(type, sizeof o->types[0], "%s", event->type);
 	snprintf(show, sizeof o->shows[0], "%s", event->show ? event->show : "");
-	o->events[o->count++] = (struct engine_event){
+	o->batches[o->count] = event->batch ? must(strdup(event->batch)) : NULL;
+	o->events[o->count] = (struct engine_event){
 		.seq = event->seq,
 		.recording = event->recording,
 		.type = type,
@@ -34,15 +36,25 @@ static enum err events_row(void *arg, const struct catalog_event *event)
 		.at_ms = event->at_ms,
 		.show = event->show ? show : NULL,
 		.version = event->version,
+		.batch = o->batches[o->count],
+		.batch_total = event->batch_total,
+		.batch_failed = event->batch_failed,
 	};
+	o->count++;
 	return ERR_OK;
+}
+
+static void events_drop(struct events_op *o)
+{
+	while (o->count > 0)
+		free(o->batches[--o->count]);
 }
 
 /* The bounds first: what is written behind them is not in between. */
 static enum err events_run(struct catalog *c, struct catalog_op *op)
 {
 	struct events_op *o = (struct events_op *)op;
-	o->count = 0;
+	events_drop(o);
 	enum err err = c->ops->event_bounds(c, &o->first, &o->last);
 	return err ? err : c->ops->events(c, &o->filter, events_row, o);
 }
@@ -52,6 +64,7 @@ static void events_done(struct engine *e, struct catalog_op *op)
 	struct events_op *o = (struct events_op *)op;
 	(void)e;
 	o->done(o->arg, op->err, o->events, op->err ? 0 : o->count, o->first, o->last);
+	events_drop(o);
 	free(o);
 }
 

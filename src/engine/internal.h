@@ -17,6 +17,7 @@
  *   jobs*.c       workers and their leases       events.c      the outbox, read
  *   subscriptions.c, telling.c   who follows what, and what they are told when
  *   shows*.c      shows on air, see shows.h       upload*.c   uploads, see uploads.h
+ *   batches*.c, slices.c, items.c, limits.c  batches, see batches.h
  */
 #ifndef HOLDFAST_ENGINE_INTERNAL_H
 #define HOLDFAST_ENGINE_INTERNAL_H
@@ -26,6 +27,7 @@
 #include "base/timer.h"
 #include "core/recording.h"
 #include "core/session.h"
+#include "engine/batches.h"
 #include "engine/engine.h"
 #include "engine/outside.h"
 #include "engine/reply.h"
@@ -159,6 +161,8 @@ struct conn {
 	struct waiter *starting;   /* its `start` that waits */
 	struct asking *asking;	   /* the first of what is held waits for an outside authority, NULL: it does not */
 	struct follow *follow;	   /* what it subscribed to, NULL: nothing */
+	unsigned slices;	   /* on their way, or acked and not left yet … */
+	struct list slice_acks;	   /* … these: struct waiting_ack of slices.c */
 	const struct inner *inner; /* there is no peer: it is one of our own, and this hears what a peer would */
 	void *inner_of;
 	struct timer timer;
@@ -276,6 +280,8 @@ struct engine {
 	int64_t event_last;	   /* sequence of the newest event that they heard of */
 	struct retention retention;
 	struct shows shows;
+	struct batches batches;
+	struct limits limits;
 	struct uploads uploads;
 	struct authorities authorities;
 
@@ -306,7 +312,7 @@ struct track_io *take_io(struct engine *e, struct take *t, uint16_t number);
 void take_want(struct engine *e, struct engine_ref ref, struct waiter *w);
 /* … or of a start: the principal's own, else one of `local`, else made (`info` is taken over and names principal and
  * session). */
-void take_start(struct engine *e, struct recording_info *info, struct waiter *w);
+void take_start(struct engine *e, struct recording_info *info, const struct grant *grant, struct waiter *w);
 void take_wait(struct take *t, struct waiter *w);
 /* Everything that waits may try again. */
 void take_wake(struct engine *e, struct take *t, enum err err);

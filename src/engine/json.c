@@ -126,6 +126,12 @@ static void add_work(const struct engine *e, json_t *object, const struct record
 	json_object_set_new(object, "originalRemoved", json_boolean(info->original_removed));
 }
 
+static json_t *meta_json(const struct recording_info *info)
+{
+	json_t *meta = info->meta ? json_loads(info->meta, 0, NULL) : NULL;
+	return meta ? meta : json_null();
+}
+
 /* How an upload stands: what it is to have, and until when it waits. */
 static json_t *upload_json(const struct engine *e, const struct recording_info *info)
 {
@@ -186,6 +192,7 @@ void recording_json(const struct engine *e, struct buf *out, const struct record
 	json_object_set_new(object, "upload", upload_json(e, info));
 	json_object_set_new(object, "batch", text_or_null(info->batch));
 	json_object_set_new(object, "key", text_or_null(info->batch_key));
+	json_object_set_new(object, "meta", meta_json(info));
 	json_object_set_new(object, "tracks", tracks_json(info, live));
 	json_object_set_new(object, "createdAt", json_integer((json_int_t)info->created_ms));
 	json_object_set_new(object, "updatedAt", json_integer((json_int_t)info->updated_ms));

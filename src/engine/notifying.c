@@ -87,6 +87,15 @@ static char *body_format(const struct notify_op *o)
 		at, "seq", (json_int_t)o->event.seq, "error",
 		o->event.phase == PHASE_ERROR && o->base.row.error ? err_code(o->base.row.error) : NULL, "show",
 		o->base.row.show, "version", o->base.row.show ? json_integer(o->base.row.version) : NULL);
+	json_t *data = json_object_get(body, "data");
+	if (o->base.row.batch) {
+		json_object_set_new(data, "batch", json_string(o->base.row.batch));
+		json_object_set_new(data, "key", json_string(o->base.row.batch_key));
+	}
+	if (o->event.batch_total > 0) {
+		json_object_set_new(data, "total", json_integer((json_int_t)o->event.batch_total));
+		json_object_set_new(data, "failed", json_integer((json_int_t)o->event.batch_failed));
+	}
 	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 	json_decref(body);
 	return must(text);
@@ -112,7 +121,7 @@ static enum err event_row(void *arg, const struct catalog_event *event)
 	o->event = *event;
 	snprintf(o->type, sizeof o->type, "%s", event->type);
 	o->event.type = o->type;
-	o->event.principal = NULL;
+	o->event.principal = o->event.show = o->event.batch = NULL;
 	return ERR_OK;
 }
 

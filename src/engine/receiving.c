@@ -94,6 +94,8 @@ static void held_take(struct engine *e, uint64_t id)
 	while ((c = conn_find(e, id)) && c->held && !c->blocked && !authorities_waits(c) &&
 	       !(c->hosting && starting(c))) {
 		struct held *h = c->held;
+		if (h->text && conn_slices_full(e, c))
+			break; /* slices.c goes on with it */
 		if (!h->text && !take_binary(e, c, (struct engine_media){ h->data, h->len, { 0 }, h->follows }))
 			break;
 		c = conn_find(e, id);
@@ -132,7 +134,7 @@ void engine_conn_text(struct engine *e, uint64_t conn, const char *text, size_t 
 		return;
 	session_heard(&c->session);
 	conn_pause_update(e, c);
-	if (c->held)
+	if (c->held || conn_slices_full(e, c))
 		hold(e, c, (struct engine_media){ text, len, { 0 }, 0 }, true);
 	else
 		conn_message(e, c, text, len);

@@ -254,6 +254,8 @@ static enum err unknown_row(void *arg, const struct recording_info *row)
 		return ERR_OK;
 	struct recording_info info;
 	enum err read = manifest_read(e->config.vfs, &row->id, &info);
+	if (read == ERR_NOT_FOUND && row->batch && row->track_count == 0)
+		return ERR_OK; /* an item that waits: its row is all there is of it */
 	if (read == ERR_NOT_FOUND || read == ERR_CORRUPT)
 		read = recording_info_copy(&info, row);
 	if (read)

@@ -14,6 +14,8 @@ struct register_op {
 	struct catalog_op op;
 	struct grant grant;
 	struct recording_info info, row; /* what is wanted; what there is */
+	bool limited;			 /* its principal made too many new ones … */
+	uint64_t retry_ms;		 /* … and may go on after this */
 	bool refused;			 /* no space for new ones: only one that is there can be answered */
 	bool inserted;
 	register_fn *done;
@@ -26,7 +28,8 @@ static enum err register_run(struct catalog *c, struct catalog_op *op)
 	recording_info_release(&o->row);
 	o->inserted = false;
 	enum err err = o->info.ref ? c->ops->find_ref(c, o->info.ref, &o->row) : ERR_NOT_FOUND;
-	return err == ERR_NOT_FOUND && !o->refused ? c->ops->start(c, &o->info, &o->inserted, &o->row) : err;
+	return err == ERR_NOT_FOUND && !o->refused && !o->limited ? c->ops->start(c, &o->info, &o->inserted, &o->row)
+								  : err;
 }
 
 static void answer_problem(struct register_op *o, enum err err, const char *detail, const struct uuid *id)
@@ -42,6 +45,18 @@ static void answer_problem(struct register_op *o, enum err err, const char *deta
 	problem_format(&body, err, detail, extra);
 	must(body.failed ? NULL : body.data);
 	o->done(o->arg, err, false, body.data, body.len);
+	json_decref(extra);
+	buf_release(&body);
+}
+
+static void answer_limited(struct register_op *o)
+{
+	struct buf body;
+	json_t *extra = must(json_pack("{s:I}", "retryAfter", (json_int_t)((o->retry_ms + 999) / 1000)));
+	buf_init(&body);
+	problem_format(&body, ERR_RATE_LIMITED, NULL, extra);
+	must(body.failed ? NULL : body.data);
+	o->done(o->arg, ERR_RATE_LIMITED, false, body.data, body.len);
 	json_decref(extra);
 	buf_release(&body);
 }
@@ -100,7 +115,11 @@ static void adopt(struct engine *e, struct register_op *o)
 static void register_done(struct engine *e, struct catalog_op *op)
 {
 	struct register_op *o = (struct register_op *)op;
-	if (op->err)
+	if (!o->inserted && !o->limited)
+		limit_give_back(e, &o->grant);
+	if (op->err == ERR_NOT_FOUND && !o->refused)
+		answer_limited(o);
+	else if (op->err)
 		answer_problem(o, op->err == ERR_NOT_FOUND ? ERR_STORAGE_FULL : op->err, NULL, NULL);
 	else if (o->inserted)
 		adopt(e, o);
@@ -160,6 +179,7 @@ void engine_register(struct engine *e, const struct engine_source *source, regis
 	o->op.done = register_done;
 	o->grant = *source->grant;
 	o->refused = space_refuses_new(e);
+	o->limited = !limit_take(e, &o->grant, &o->retry_ms);
 	info_make(e, source, &o->info);
 	catalog_submit(e, &o->op);
 	catalog_pump(e);

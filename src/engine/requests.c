@@ -371,7 +371,9 @@ void engine_delete(struct engine *e, struct engine_ref ref, engine_json_fn *done
 struct list_op {
 	struct catalog_op op;
 	struct grant grant;
-	char *search, *show;
+	char *search, *show, *batch;
+	bool all;		 /* it sees everybody's */
+	struct batch_info owner; /* of `batch` */
 	struct catalog_filter filter;
 	struct recording_info *rows; /* of LIMIT_LIST_ITEMS + 1 */
 	unsigned count;
@@ -392,7 +394,11 @@ static enum err list_run(struct catalog *c, struct catalog_op *op)
 	struct list_op *o = (struct list_op *)op;
 	while (o->count > 0)
 		recording_info_release(&o->rows[--o->count]);
-	return c->ops->list(c, &o->filter, list_row, o);
+	batch_info_release(&o->owner);
+	enum err err = o->batch ? batch_find(c, &o->grant, o->all, o->batch, &o->owner) : ERR_OK;
+	if (o->batch)
+		o->filter.principal = o->owner.principal;
+	return err ? err : c->ops->list(c, &o->filter, list_row, o);
 }
 
 static void list_json(struct engine *e, struct list_op *o, struct buf *body)
@@ -436,6 +442,8 @@ static void list_done(struct engine *e, struct catalog_op *op)
 	free(o->rows);
 	free(o->search);
 	free(o->show);
+	free(o->batch);
+	batch_info_release(&o->owner);
 	free(o);
 }
 
@@ -470,10 +478,13 @@ void engine_list(struct engine *e, const struct engine_query *query, engine_json
 	o->grant = *g;
 	o->search = query->search ? must(strdup(query->search)) : NULL;
 	o->show = query->show ? must(strdup(query->show)) : NULL;
+	o->batch = query->batch ? must(strdup(query->batch)) : NULL;
+	o->all = all;
 	o->filter = (struct catalog_filter){
 		.principal = all ? NULL : o->grant.subject,
 		.search = o->search,
 		.show = o->show,
+		.batch = o->batch,
 		.phase = query->phase ? (int)phase : -1,
 		.before = g->has_resource ? uuid_behind(g->resource) : before,
 		.limit = g->has_resource ? 1 : LIMIT_LIST_ITEMS,

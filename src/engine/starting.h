@@ -9,7 +9,9 @@ struct start {
 	uint64_t conn;
 	uint64_t from;
 	bool part;
-	char *session_id, *track; /* session_id NULL: of a show's host that names no take */
+	char *session_id, *track; /* session_id NULL: of a show's host that names no take, or of an item */
+	bool by_id;		  /* it is the batch's item … */
+	struct uuid id;		  /* … of this id */
 	/* of a show's host */
 	struct air_waiter air_waiter;
 	char *show, *name, *mime, *ext;

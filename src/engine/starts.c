@@ -71,6 +71,9 @@ static bool same_take(const struct conn *c, const struct message_start *m)
 	if (m->show)
 		return shows_same(c, m);
 	const struct start *s = start_of(c);
+	if (m->has_id)
+		return s ? s->by_id && uuid_equal(&s->id, &m->id)
+			 : c->attached && uuid_equal(&c->take->rec.info.id, &m->id);
 	if (s)
 		return s->session_id && strcmp(s->session_id, m->session_id) == 0 &&
 		       strcmp(s->track, m->track ? m->track : "main") == 0;
@@ -98,6 +101,8 @@ struct start *start_new(struct conn *c, const struct message_start *m, const str
 	s->from = m->from == MESSAGE_NO_BYTES ? BYTES_UNKNOWN : m->from;
 	s->part = m->part;
 	s->session_id = copy_text(m->session_id);
+	s->by_id = m->has_id;
+	s->id = m->id;
 	s->track = copy_text(m->track ? m->track : "main");
 	s->show = copy_text(m->show);
 	s->name = copy_text(m->name);
@@ -180,6 +185,10 @@ void conn_start(struct engine *e, struct conn *c, const struct message_start *m)
 		shows_start(e, c, m, &grant);
 		return;
 	}
+	if (m->has_id) {
+		conn_start_item(e, c, m, &grant);
+		return;
+	}
 	struct start *s = start_new(c, m, &grant);
 	if (grant.has_resource) {
 		start_bound(e, c, s);
@@ -187,5 +196,5 @@ void conn_start(struct engine *e, struct conn *c, const struct message_start *m)
 	}
 	struct recording_info info;
 	info_from_start(e, c, m, &info);
-	take_start(e, &info, &s->waiter);
+	take_start(e, &info, &grant, &s->waiter);
 }

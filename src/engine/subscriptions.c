@@ -20,7 +20,7 @@ bool follow_sees(const struct engine *e, const struct follow *f, const struct wa
 		 const struct recording_info *info)
 {
 	return (f->follows_all && grant_sees(e, &f->grant, info, false)) ||
-	       (w && grant_sees(e, &w->grant, info, ref_by_session(w->text)));
+	       (w && grant_sees(e, &w->grant, info, ref_by_session(w->text))) || follow_batch_sees(e, f, info);
 }
 
 /* Whose recordings the newest are looked for among; NULL: everybody's. */
@@ -95,6 +95,7 @@ struct follow *follow_of(struct engine *e, struct conn *c)
 	list_init(&f->watches);
 	list_init(&f->askings);
 	list_init(&f->shows);
+	list_init(&f->batches);
 	list_init(&f->changes);
 	list_init(&f->bytes);
 	list_init(&f->reading);
@@ -124,6 +125,7 @@ void follow_conn_closed(struct engine *e, struct conn *c)
 		; /* their answers come, and find nobody */
 	while (!list_empty(&f->shows))
 		follow_show_drop(e, list_entry(f->shows.next, struct show_watch, link));
+	follow_batches_drop(e, f);
 	list_remove(&f->all);
 	list_remove(&f->ready);
 	backlog_free(f);
@@ -213,7 +215,7 @@ bool follow_under(const struct follow *f, const char *token_id)
 		found = strcmp(list_entry(at, struct watch, link)->grant.token_id, token_id) == 0;
 	for (const struct list *at = f ? f->askings.next : NULL; f && at != &f->askings && !found; at = at->next)
 		found = strcmp(list_entry(at, struct asking, link)->grant.token_id, token_id) == 0;
-	return found;
+	return found || (f && follow_batch_under(f, token_id));
 }
 
 /* The newest of all, for one who follows all. */
@@ -287,6 +289,10 @@ void conn_subscribe(struct engine *e, struct conn *c, const struct message_subsc
 	enum err err = conn_grant(e, c, m->token, &grant);
 	if (!err && m->show) {
 		conn_subscribe_show(e, c, m, &grant);
+		return;
+	}
+	if (!err && m->batch) {
+		conn_subscribe_batch(e, c, m, &grant);
 		return;
 	}
 	if (!err && !(grant.scopes & (SCOPE_RECORD | SCOPE_PLAY | SCOPE_ADMIN)))
@@ -364,7 +370,7 @@ void follow_bytes(struct engine *e, struct take *t)
 	struct following *g = &e->following;
 	if (!list_empty(&t->grown))
 		return;
-	bool by_id = watched(e, &t->rec.info.id);
+	bool by_id = watched(e, &t->rec.info.id) || batches_watched(e, &t->rec.info);
 	if (!by_id && list_empty(&g->alls))
 		return;
 	list_push(by_id ? &g->grown_watched : &g->grown, &t->grown);
@@ -386,6 +392,7 @@ static void pass_on(struct engine *e, const struct recording_info *info, bool on
 		if (uuid_equal(&w->id, id))
 			backlog_note(e, w->follow, id, only_bytes);
 	}
+	batches_pass(e, info, only_bytes);
 }
 
 void follow_change_row(struct engine *e, const struct recording_info *row)
@@ -478,6 +485,7 @@ void follow_turn(struct engine *e)
 		bytes_pass(e, &g->grown, LIMIT_STATUS_GROWN - passed);
 	}
 	changes_pass(e);
+	batches_turn(e);
 	figures_update(e);
 	follow_tell(e);
 	if (!list_empty(&g->ready) || !list_empty(&g->grown) || !list_empty(&g->grown_watched))

@@ -50,6 +50,7 @@ struct follow {
 	struct list watches; /* struct watch */
 	struct list askings; /* those by id whose recording is being looked for */
 	struct list shows;   /* struct show_watch */
+	struct list batches; /* struct batch_watch */
 	unsigned watch_count, asking, asking_shows;
 	bool follows_all;
 	struct grant grant; /* with follows_all */

@@ -234,6 +234,13 @@ static void take_remove_files(struct engine *e, struct take *t)
 	exec_submit(e->config.exec, LANE_CHECKPOINT, &op->task);
 }
 
+/* A batch's item without a byte is its row: of a hundred thousand that wait, none needs to be in memory. */
+static bool take_waits(const struct take *t)
+{
+	return !t->loading && !t->failing && t->rec.info.batch && t->rec.info.phase == PHASE_UPLOADING &&
+	       t->rec.info.track_count == 0 && t->rec.busy == BUSY_NONE;
+}
+
 void take_evict(struct engine *e, struct take *t)
 {
 	if (t->pins > 0 || t->loading || !list_empty(&t->waiting))
@@ -244,7 +251,8 @@ void take_evict(struct engine *e, struct take *t)
 		return; /* its end comes back here */
 	if (t->gone && t->deletion)
 		take_remove_files(e, t);
-	if (t->gone || (take_finished(t) && take_clean(t) && !recording_attached(&t->rec)))
+	bool idle = take_finished(t) || take_waits(t);
+	if (t->gone || (idle && take_clean(t) && !recording_attached(&t->rec)))
 		take_free(e, t);
 }
 
@@ -278,6 +286,9 @@ struct load_op {
 	struct recording_info info; /* of a start: the row to insert */
 	struct recording_info row;
 	bool insert, inserted, by_id;
+	bool limited;	    /* one would be made, but for its principal's rate */
+	bool charged;	    /* a token was taken for it … */
+	struct grant grant; /* … of this one's */
 	struct uuid id;
 	char *ref;
 };
@@ -316,13 +327,16 @@ static void load_free(struct load_op *l)
 /* The take was not in the catalog, and there was no space to begin one when it was asked for. */
 static enum err load_refusal(const struct load_op *l)
 {
-	return l->op.err == ERR_NOT_FOUND && !l->insert ? ERR_STORAGE_FULL : l->op.err;
+	enum err refusal = l->limited ? ERR_RATE_LIMITED : ERR_STORAGE_FULL;
+	return l->op.err == ERR_NOT_FOUND && !l->insert ? refusal : l->op.err;
 }
 
 static void shell_done(struct engine *e, struct load_op *l)
 {
 	struct take *t = l->shell;
 	enum err err = load_refusal(l);
+	if (l->charged && !l->inserted)
+		limit_give_back(e, &l->grant);
 	if (err) {
 		t->loading = false;
 		t->gone = true;
@@ -398,8 +412,9 @@ static struct load_op *load_new(void)
 }
 
 /* Puts a shell under the key and asks the catalog. */
-static struct take *shell_new(struct engine *e, struct recording_info *info, bool insert)
+static struct take *shell_new(struct engine *e, struct recording_info *info, const struct grant *grant)
 {
+	uint64_t retry_ms;
 	struct take *t = take_new(e);
 	t->loading = true;
 	t->rec.info.id = info->id;
@@ -407,7 +422,11 @@ static struct take *shell_new(struct engine *e, struct recording_info *info, boo
 	t->rec.info.session_id = must(strdup(info->session_id));
 	struct load_op *l = load_new();
 	l->shell = t;
-	l->insert = insert;
+	l->grant = *grant;
+	l->insert = !space_refuses_new(e);
+	l->charged = l->insert && limit_take(e, grant, &retry_ms);
+	l->limited = l->insert && !l->charged;
+	l->insert = l->charged;
 	l->info = *info;
 	memset(info, 0, sizeof *info);
 	table_add(e, t);
@@ -415,7 +434,7 @@ static struct take *shell_new(struct engine *e, struct recording_info *info, boo
 	return t;
 }
 
-void take_start(struct engine *e, struct recording_info *info, struct waiter *w)
+void take_start(struct engine *e, struct recording_info *info, const struct grant *grant, struct waiter *w)
 {
 	struct take *t = take_by_key(e, info->principal, info->session_id);
 	if (t && !t->loading) {
@@ -428,7 +447,7 @@ void take_start(struct engine *e, struct recording_info *info, struct waiter *w)
 	if (t)
 		recording_info_release(info);
 	else
-		t = shell_new(e, info, !space_refuses_new(e));
+		t = shell_new(e, info, grant);
 	take_wait(t, w);
 	catalog_pump(e);
 }

@@ -88,7 +88,8 @@ static void backlog_overflow(struct engine *e, struct follow *f)
 		if (w->answering)
 			backlog_mark(e, f, NEWS_SUBSCRIBED, &w->id);
 	}
-	if (!f->listing)
+	follow_batches_anew(e, f);
+	if (f->follows_all && !f->listing)
 		follow_list(e, f);
 }
 
@@ -261,6 +262,9 @@ void engine_conn_drained(struct engine *e, uint64_t conn, struct now now)
 {
 	engine_clock(e, now);
 	struct conn *c = conn_find(e, conn);
+	if (c)
+		conn_slices_drained(e, c);
+	c = conn_find(e, conn);
 	if (!c || !c->follow)
 		return;
 	c->follow->blocked = false;
@@ -394,8 +398,8 @@ static enum progress follow_tell_some(struct engine *e, struct follow *f, unsign
 	enum progress progress = PROGRESS_TOLD;
 	for (unsigned i = 0; i < most && progress != PROGRESS_WAIT; i++) {
 		struct news *n = news_next(f);
-		bool figures = figures_due(e, f), show = follow_show_due(f);
-		if (!figures && !n && !show) {
+		bool figures = figures_due(e, f), show = follow_show_due(f), batch = follow_batch_due(f);
+		if (!figures && !n && !show && !batch) {
 			progress = PROGRESS_WAIT;
 			break;
 		}
@@ -409,6 +413,8 @@ static enum progress follow_tell_some(struct engine *e, struct follow *f, unsign
 			tell_figures(e, f);
 		else if (show)
 			follow_show_tell(e, f);
+		else if (batch)
+			follow_batch_tell(e, f);
 		else
 			progress = news_tell(e, f, n);
 		g->told += progress == PROGRESS_TOLD;

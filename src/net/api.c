@@ -50,6 +50,11 @@ static void json_answer(struct request *r, int status, enum err err, struct iove
 						    .len = json.iov_len });
 }
 
+void api_json(struct request *r, int status, enum err err, const char *json, size_t len)
+{
+	json_answer(r, status, err, (struct iovec){ (void *)(uintptr_t)json, len });
+}
+
 /* Most questions to the engine end here. */
 void api_answered(void *arg, enum err err, const char *json, size_t len)
 {
@@ -75,18 +80,20 @@ void api_delete(struct request *r)
 
 void api_list(struct request *r)
 {
-	char *search = NULL, *phase = NULL, *before = NULL, *show = NULL;
+	char *search = NULL, *phase = NULL, *before = NULL, *show = NULL, *batch = NULL;
 	const char *query = r->head.query;
 	enum err err;
 	if ((err = http_query_get(query, "search", &search)) == ERR_OK &&
 	    (err = http_query_get(query, "phase", &phase)) == ERR_OK &&
 	    (err = http_query_get(query, "before", &before)) == ERR_OK &&
-	    (err = http_query_get(query, "show", &show)) == ERR_OK) {
+	    (err = http_query_get(query, "show", &show)) == ERR_OK &&
+	    (err = http_query_get(query, "batch", &batch)) == ERR_OK) {
 		struct engine_query q = { .grant = &r->grant,
 					  .search = search && *search ? search : NULL,
 					  .phase = phase && *phase ? phase : NULL,
 					  .before = before && *before ? before : NULL,
-					  .show = show && *show ? show : NULL };
+					  .show = show && *show ? show : NULL,
+					  .batch = batch && *batch ? batch : NULL };
 		r->pending = true;
 		engine_list(r->net->engine, &q, api_answered, r);
 	} else {
@@ -96,6 +103,7 @@ void api_list(struct request *r)
 	free(phase);
 	free(before);
 	free(show);
+	free(batch);
 }
 
 bool request_json(struct request *r, bool optional, json_t **out)

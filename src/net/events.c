@@ -48,6 +48,14 @@ static void event_format(struct buf *out, const struct engine_event *event)
 		 event->seq, event->type, id, phase_name(event->phase), event->revision, event->at_ms, event->type);
 	if (event->show) /* a name that needs no escapes */
 		buf_addf(out, ",\"show\":\"%s\",\"version\":%" PRIu32, event->show, event->version);
+	if (event->batch) {
+		json_t *batch = json_string(event->batch);
+		buf_add_text(out, ",\"batch\":");
+		json_format(out, batch);
+		json_decref(batch);
+	}
+	if (event->batch_total > 0)
+		buf_addf(out, ",\"total\":%" PRIu64 ",\"failed\":%" PRIu64, event->batch_total, event->batch_failed);
 	buf_add_text(out, "}\n\n");
 }
 

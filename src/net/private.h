@@ -346,6 +346,12 @@ void trust_certificate_run(struct request *r);
 void trust_profile_run(struct request *r);
 void asset_run(struct request *r);
 void api_register(struct request *r);
+/* `status`: of what went well. */
+void api_json(struct request *r, int status, enum err err, const char *json, size_t len);
+/* batches.c */
+void batches_make(struct request *r);
+void batches_get(struct request *r);
+void batches_list(struct request *r);
 void api_unpark(struct request *r);
 void api_push_retry(struct request *r);
 void download_run(struct request *r);

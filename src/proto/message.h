@@ -19,11 +19,14 @@ enum message_type {
 	MESSAGE_ABORT,
 	MESSAGE_SUBSCRIBE,
 	MESSAGE_STOP, /* of the show that the connection hosts: it says no more */
+	MESSAGE_SLICE,
 };
 
 /* Strings are owned by the message, NULL when absent. */
 struct message_start {
-	char *session_id;		 /* 1 to LIMIT_SESSION_ID_CHARS characters; required without `show` */
+	char *session_id;		 /* 1 to LIMIT_SESSION_ID_CHARS characters; required without `show` and `id` */
+	bool has_id;			 /* neither sessionId nor show is there then */
+	struct uuid id;			 /* a batch's item */
 	char *show;			 /* a valid name (core/show.h judges it); NULL when absent */
 	char *mime, *ext, *name, *track; /* track: NULL is "main" */
 	char *token;			 /* 1 to LIMIT_AUTHORITY_TOKEN_CHARS, not judged here */
@@ -40,12 +43,30 @@ struct message_end {
 	uint8_t sha256[32];
 };
 
-/* Exactly one of all, id and show. */
+/* Exactly one of all, id, batch and show. */
 struct message_subscribe {
 	bool all;
 	char *show;
+	char *batch; /* 1 to LIMIT_BATCH_ID_CHARS characters; owned */
 	char *token; /* NULL when absent; owned */
 	char *id;    /* as an {id} of a route, not judged further; owned */
+};
+
+/* One item of a slice. Its key is always there; `err`: a field of it is wrong, and `why` is a sentence. */
+struct message_item {
+	char *key;
+	char *name, *mime, *ext, *source_url;
+	uint64_t bytes; /* MESSAGE_NO_BYTES when absent */
+	char *meta;	/* a JSON object as text: compact, its keys sorted */
+	enum err err;
+	char *why;
+};
+
+struct message_slice {
+	char *batch_id, *slice_id;
+	char *token; /* NULL when absent */
+	struct message_item *items;
+	uint32_t count; /* 1 to LIMIT_SLICE_ITEMS */
 };
 
 struct message {
@@ -55,13 +76,14 @@ struct message {
 		struct message_end end;
 		char *abort_reason; /* NULL when absent */
 		struct message_subscribe subscribe;
+		struct message_slice slice;
 	};
 };
 
 /* Parses one control message. Errors: MESSAGE_TOO_LARGE, BAD_MESSAGE (no JSON object, no type, too deep, duplicate
  * keys), UNKNOWN_TYPE, BAD_FIELD; then *out is empty and `detail` (of detail_size bytes) is a sentence that names the
- * field. But of a `subscribe` that is refused *out says what it is about, as far as that is understood (to be
- * released): its errors leave the take alone. */
+ * field. But of a `subscribe` or a `slice` that is refused *out says what it is about, as far as that is understood (to
+ * be released): its errors leave the take alone. */
 enum err message_parse(const char *text, size_t len, struct message *out, char *detail, size_t detail_size);
 void message_release(struct message *m);
 
@@ -92,7 +114,22 @@ void message_subscription_error(struct buf *out, enum err err, const char *messa
 				const struct message_subscribe *about);
 /* The state as it is was told. */
 void message_subscribed(struct buf *out, const struct message_subscribe *about);
-/* `of`: "recording" or "show"; `object` is its JSON object. */
+/* What came of a slice's item; `id` NULL: there is none. */
+struct message_outcome {
+	const char *key;
+	const struct uuid *id;
+	const char *status;
+	bool is_new;
+	enum err err;
+	const char *why; /* NULL: err_text */
+};
+void message_slice_ack(struct buf *out, const char *batch_id, const char *slice_id, const struct message_outcome *items,
+		       size_t count);
+/* An error about a slice, which detaches nothing. Ids NULL: the message had none. `retry_ms` 0: nothing is said. */
+void message_slice_error(struct buf *out, enum err err, const char *message, const struct message_slice *about,
+			 uint64_t retry_ms);
+
+/* `of`: "recording", "batch" or "show"; `object` is its JSON object. */
 void message_status(struct buf *out, const char *of, const char *object);
 /* What the server itself shows; recordings: with somebody attached. */
 struct server_figures {

@@ -192,6 +192,8 @@ static void add_about(struct buf *out, const struct message_subscribe *about)
 		buf_add_text(out, ",\"all\":true");
 	if (about->id)
 		add_field(out, "id", about->id);
+	if (about->batch)
+		add_field(out, "batchId", about->batch);
 	if (about->show)
 		add_field(out, "show", about->show);
 }
@@ -210,6 +212,51 @@ void message_subscribed(struct buf *out, const struct message_subscribe *about)
 {
 	buf_add_text(out, "{\"type\":\"subscribed\"");
 	add_about(out, about);
+	buf_add_text(out, "}");
+}
+
+void message_slice_ack(struct buf *out, const char *batch_id, const char *slice_id, const struct message_outcome *items,
+		       size_t count)
+{
+	buf_add_text(out, "{\"type\":\"slice_ack\"");
+	add_field(out, "batchId", batch_id);
+	add_field(out, "sliceId", slice_id);
+	buf_add_text(out, ",\"items\":[");
+	for (size_t i = 0; i < count; i++) {
+		const struct message_outcome *item = &items[i];
+		buf_add_text(out, i > 0 ? ",{\"key\":" : "{\"key\":");
+		add_string(out, item->key);
+		if (item->id)
+			add_id(out, item->id);
+		else
+			buf_add_text(out, ",\"id\":null");
+		if (item->id)
+			add_field(out, "status", item->status);
+		else
+			buf_add_text(out, ",\"status\":null");
+		buf_addf(out, ",\"isNew\":%s", item->is_new ? "true" : "false");
+		if (item->err) {
+			buf_addf(out, ",\"error\":{\"code\":\"%s\",\"message\":", err_code(item->err));
+			add_string(out, item->why ? item->why : err_text(item->err));
+			buf_add_text(out, "}");
+		}
+		buf_add_text(out, "}");
+	}
+	buf_add_text(out, "]}");
+}
+
+void message_slice_error(struct buf *out, enum err err, const char *message, const struct message_slice *about,
+			 uint64_t retry_ms)
+{
+	buf_addf(out, "{\"type\":\"error\",\"code\":\"%s\",\"message\":", err_code(err));
+	add_string(out, message ? message : err_text(err));
+	buf_addf(out, ",\"retry\":%s,\"of\":\"slice\"", err_retry(err) ? "true" : "false");
+	if (about->batch_id)
+		add_field(out, "batchId", about->batch_id);
+	if (about->slice_id)
+		add_field(out, "sliceId", about->slice_id);
+	if (retry_ms > 0)
+		buf_addf(out, ",\"retryAfterMs\":%" PRIu64, retry_ms);
 	buf_add_text(out, "}");
 }
 

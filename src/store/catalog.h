@@ -40,6 +40,7 @@ struct catalog_filter {
 	const char *principal; /* NULL: all */
 	const char *search;    /* substring of the name, the ref or the sessionId, case-insensitive; NULL: all */
 	const char *show;      /* NULL: all */
+	const char *batch;     /* NULL: all; else a batch of `principal`, and `show` is not looked at */
 	int phase;	       /* enum phase, or -1 */
 	struct uuid before;    /* page: only ids below this; all zero: from the newest */
 	unsigned limit;	       /* at most LIMIT_LIST_ITEMS */
@@ -59,6 +60,8 @@ struct catalog_event {
 	const char *type;      /* "recording.completed", … */
 	const char *show;      /* NULL: its recording is of none */
 	uint32_t version;
+	const char *batch;		    /* NULL: its recording is an item of none */
+	uint64_t batch_total, batch_failed; /* of batch.completed, as it was then */
 	enum phase phase;
 	uint32_t revision;
 	int64_t at_ms;
@@ -118,6 +121,23 @@ struct catalog_authority {
 };
 void catalog_authority_release(struct catalog_authority *said);
 
+/* One item of a slice: what it is to be, and what came of it. */
+struct catalog_item {
+	struct recording_info info; /* with a new id, batch, key and `item`; the caller's */
+	enum err err;		    /* ITEM_DIFFERS: there is another one of that key, which stays as it is */
+	bool inserted;
+	struct uuid id;	  /* of the one that there is … */
+	enum phase phase; /* … and its phase; PHASE_COUNT: there is none, for the slice was refused */
+};
+
+struct catalog_slice {
+	const char *principal, *batch;
+	struct catalog_item *items;
+	unsigned count;
+	uint64_t most_new; /* so many new ones may it have … */
+	enum err above;	   /* … or this is why not */
+};
+
 struct catalog_ops {
 	enum err (*begin)(struct catalog *c);
 	enum err (*commit)(struct catalog *c);
@@ -166,6 +186,21 @@ struct catalog_ops {
 	/* The recording of a version, 0: the newest of which there is a row (deleted ones, too). */
 	enum err (*show_version)(struct catalog *c, const char *name, uint32_t version, struct recording_info *row);
 	enum err (*each_show_failed)(struct catalog *c, enum err (*show)(void *arg, const char *name), void *arg);
+
+	/* Batches. Created unless there is one of that principal and id; *row is the one that there is. */
+	enum err (*batch_create)(struct catalog *c, const struct batch_info *batch, bool *created,
+				 struct batch_info *row);
+	/* `principal` NULL: anybody's, the newest of that id. Costs the same however many items it has. */
+	enum err (*batch_get)(struct catalog *c, const char *principal, const char *id, struct batch_info *row);
+	/* Newest first, below the number `before` (0: from the newest); `principal` NULL: everybody's. */
+	enum err (*batch_list)(struct catalog *c, const char *principal, int64_t before, unsigned limit,
+			       enum err (*batch)(void *arg, const struct batch_info *batch), void *arg);
+	/* Finds or inserts each item, with its fetch job where it has a source. All or none of the new ones: *refusal
+	 * is LIMIT_EXCEEDED above the batch's total, or slice->above; then the items that are there are found all the
+	 * same. NOT_FOUND: there is no such batch. */
+	enum err (*slice)(struct catalog *c, const struct catalog_slice *slice, enum err *refusal);
+	/* Name, mime and ext of info->id, where the row has none and is `uploading`. */
+	enum err (*item_fill)(struct catalog *c, const struct recording_info *info, struct recording_info *row);
 
 	/* Newest first, without deleted ones. Each row is the callback's only during the call. */
 	enum err (*list)(struct catalog *c, const struct catalog_filter *filter,

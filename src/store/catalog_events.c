@@ -8,7 +8,7 @@
 /* Events are gathered before the callbacks, which may use the catalog; strings stand behind the page. */
 struct page {
 	struct catalog_event *events;
-	char *(*texts)[3]; /* principal, type and show */
+	char *(*texts)[4]; /* principal, type, show and batch */
 	unsigned count;
 };
 
@@ -31,10 +31,15 @@ static enum err page_add(struct page *page, sqlite3_stmt *stmt)
 		err = catalog_column_text(stmt, 3, &texts[1]);
 	if (err == ERR_OK)
 		err = catalog_column_text(stmt, 7, &texts[2]);
+	if (err == ERR_OK)
+		err = catalog_column_text(stmt, 9, &texts[3]);
 	event->principal = texts[0];
 	event->type = texts[1];
 	event->show = texts[2];
 	event->version = (uint32_t)sqlite3_column_int64(stmt, 8);
+	event->batch = texts[3];
+	event->batch_total = (uint64_t)sqlite3_column_int64(stmt, 10);
+	event->batch_failed = (uint64_t)sqlite3_column_int64(stmt, 11);
 	return err;
 }
 
@@ -72,9 +77,8 @@ enum err catalog_events(struct catalog *base, const struct catalog_event_filter 
 	for (unsigned i = 0; i < page.count; i++) {
 		if (err == ERR_OK)
 			err = event(arg, &page.events[i]);
-		free(page.texts[i][0]);
-		free(page.texts[i][1]);
-		free(page.texts[i][2]);
+		for (size_t k = 0; k < sizeof *page.texts / sizeof **page.texts; k++)
+			free(page.texts[i][k]);
 	}
 	free(page.events);
 	free(page.texts);

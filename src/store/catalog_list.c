@@ -60,14 +60,16 @@ enum err catalog_list(struct catalog *base, const struct catalog_filter *filter,
 	if (filter->phase == PHASE_DELETED)
 		return ERR_OK;
 	sqlite3_stmt *stmt;
-	enum err err =
-		catalog_statement_for(c, filter->phase < 0 ? STATEMENT_LIST : STATEMENT_LIST_PHASE, &before, &stmt);
+	enum catalog_statement which = filter->phase < 0 ? STATEMENT_LIST : STATEMENT_LIST_PHASE;
+	if (filter->batch)
+		which = filter->phase < 0 ? STATEMENT_LIST_BATCH : STATEMENT_LIST_BATCH_PHASE;
+	enum err err = catalog_statement_for(c, which, &before, &stmt);
 	if (err != ERR_OK)
 		return err;
 	catalog_bind_text(stmt, 2, filter->principal);
 	catalog_bind_text(stmt, 3, filter->search);
 	sqlite3_bind_int64(stmt, 4, filter->limit < LIMIT_LIST_ITEMS ? filter->limit : LIMIT_LIST_ITEMS);
-	catalog_bind_text(stmt, 6, filter->show);
+	catalog_bind_text(stmt, 6, filter->batch ? filter->batch : filter->show);
 	if (filter->phase >= 0)
 		catalog_bind_text(stmt, 5, phase_name((enum phase)filter->phase));
 	return each(c, stmt, -1, row, arg);

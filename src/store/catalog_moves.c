@@ -47,7 +47,7 @@ static enum err queue_notify(struct catalog_sqlite *c, const struct uuid *id, in
 }
 
 enum err catalog_write_event_of(struct catalog_sqlite *c, const struct recording_info *row, const char *type,
-				int64_t now_ms)
+				const struct batch_info *batch, int64_t now_ms)
 {
 	sqlite3_stmt *stmt;
 	if (row->upload.kind == UPLOAD_PARTIAL) /* it is no recording */
@@ -62,6 +62,11 @@ enum err catalog_write_event_of(struct catalog_sqlite *c, const struct recording
 	sqlite3_bind_int64(stmt, 4, row->revision);
 	sqlite3_bind_int64(stmt, 5, now_ms);
 	catalog_bind_text(stmt, 6, row->principal);
+	catalog_bind_text(stmt, 7, row->batch);
+	if (batch) {
+		sqlite3_bind_int64(stmt, 8, (sqlite3_int64)batch->total);
+		sqlite3_bind_int64(stmt, 9, (sqlite3_int64)batch_info_failed(batch));
+	}
 	err = catalog_run(c, stmt);
 	if (err == ERR_OK && c->base.webhooks)
 		err = queue_notify(c, &row->id, sqlite3_last_insert_rowid(c->db), now_ms);
@@ -70,7 +75,7 @@ enum err catalog_write_event_of(struct catalog_sqlite *c, const struct recording
 
 enum err catalog_write_event(struct catalog_sqlite *c, const struct recording_info *row, int64_t now_ms)
 {
-	return catalog_write_event_of(c, row, event_type(row->phase, row->interrupted), now_ms);
+	return catalog_write_event_of(c, row, event_type(row->phase, row->interrupted), NULL, now_ms);
 }
 
 enum err catalog_move_look(struct catalog_move *m, const struct uuid *id, enum phase to)
@@ -99,6 +104,8 @@ enum err catalog_move_finish(struct catalog_move *m, enum err err)
 		err = catalog_load_id(m->c, &id, m->row);
 	if (err == ERR_OK)
 		err = catalog_write_event(m->c, m->row, m->now_ms);
+	if (err == ERR_OK)
+		err = catalog_batch_settle(m->c, m->row, m->now_ms);
 	if (err != ERR_OK)
 		recording_info_release(m->row);
 	return err;

@@ -236,6 +236,7 @@ static enum err load_texts(sqlite3_stmt *stmt, struct recording_info *row)
 		{ COLUMN_upload_parts, &row->upload.parts },
 		{ COLUMN_batch, &row->batch },
 		{ COLUMN_batch_key, &row->batch_key },
+		{ COLUMN_item_meta, &row->meta },
 	};
 	enum err err = ERR_OK;
 	for (size_t i = 0; err == ERR_OK && i < sizeof texts / sizeof *texts; i++)
@@ -295,6 +296,7 @@ static enum err load_columns(sqlite3_stmt *stmt, struct recording_info *row)
 	row->first = (uint32_t)sqlite3_column_int64(stmt, COLUMN_show_first);
 	row->shift = (uint64_t)sqlite3_column_int64(stmt, COLUMN_show_shift);
 	load_upload(stmt, &row->upload);
+	row->has_item = column_sha256(stmt, COLUMN_item_content, &row->item);
 	catalog_column_error(stmt, COLUMN_error_code, &row->error);
 	enum err err = column_sealed_by(stmt, COLUMN_sealed_by, &row->sealed_by);
 	if (err == ERR_OK)
@@ -404,6 +406,12 @@ static void bind_upload(sqlite3_stmt *stmt, const struct upload_info *upload)
 	catalog_bind_text(stmt, COLUMN_upload_parts + 1, upload->parts);
 }
 
+static void bind_sha256(sqlite3_stmt *stmt, int at, bool has, const struct sha256 *sha256)
+{
+	if (has)
+		sqlite3_bind_blob(stmt, at, sha256->bytes, sizeof sha256->bytes, SQLITE_STATIC);
+}
+
 static bool bind_row(sqlite3_stmt *stmt, const struct recording_info *info)
 {
 	catalog_bind_id(stmt, COLUMN_id + 1, &info->id);
@@ -438,6 +446,8 @@ static bool bind_row(sqlite3_stmt *stmt, const struct recording_info *info)
 	bind_upload(stmt, &info->upload);
 	catalog_bind_text(stmt, COLUMN_batch + 1, info->batch);
 	catalog_bind_text(stmt, COLUMN_batch_key + 1, info->batch_key);
+	catalog_bind_text(stmt, COLUMN_item_meta + 1, info->meta);
+	bind_sha256(stmt, COLUMN_item_content + 1, info->has_item, &info->item);
 	if (info->sealed_ms != 0)
 		sqlite3_bind_int64(stmt, COLUMN_sealed_at + 1, info->sealed_ms);
 	return bind_declared(stmt, info);
@@ -454,12 +464,6 @@ enum err catalog_write_row(struct catalog_sqlite *c, enum catalog_statement whic
 		return catalog_fail(c, ERR_NO_MEMORY);
 	}
 	return catalog_run(c, stmt);
-}
-
-static void bind_sha256(sqlite3_stmt *stmt, int at, bool has, const struct sha256 *sha256)
-{
-	if (has)
-		sqlite3_bind_blob(stmt, at, sha256->bytes, sizeof sha256->bytes, SQLITE_STATIC);
 }
 
 static enum err write_track(struct catalog_sqlite *c, const struct uuid *id, const struct track_info *track,

@@ -15,6 +15,20 @@
 
 #define CATALOG_PATH "catalog.db"
 
+/* An item comes into a phase, and leaves one; for the triggers of migration 5. */
+#define BATCH_ENTER                                                                                                    \
+	"INSERT INTO batch_counts VALUES (NEW.principal, NEW.batch, NEW.phase, 1) "                                    \
+	"ON CONFLICT (principal, batch, phase) DO UPDATE SET count = count + 1; "                                      \
+	"INSERT INTO batch_errors SELECT NEW.principal, NEW.batch, coalesce(NEW.error_code, 'internal'), 1 "           \
+	"WHERE NEW.phase = 'error' ON CONFLICT (principal, batch, code) DO UPDATE SET count = count + 1; "             \
+	"UPDATE batches SET updated_at = max(updated_at, NEW.updated_at) "                                             \
+	"WHERE principal = NEW.principal AND id = NEW.batch; "
+#define BATCH_LEAVE                                                                                                    \
+	"UPDATE batch_counts SET count = count - 1 "                                                                   \
+	"WHERE principal = OLD.principal AND batch = OLD.batch AND phase = OLD.phase; "                                \
+	"UPDATE batch_errors SET count = count - 1 WHERE principal = OLD.principal AND batch = OLD.batch "             \
+	"AND OLD.phase = 'error' AND code = coalesce(OLD.error_code, 'internal'); "
+
 static const char *const migrations[] = {
 	"CREATE TABLE recordings ("
 	" id BLOB PRIMARY KEY NOT NULL, principal TEXT NOT NULL, session_id TEXT, ref TEXT UNIQUE, name TEXT, mime "
@@ -117,15 +131,33 @@ static const char *const migrations[] = {
 	"CREATE INDEX recordings_uploads ON recordings (updated_at) WHERE upload > 0 AND phase = 'uploading';"
 	"CREATE INDEX recordings_finals ON recordings (principal, upload_parts) WHERE upload_parts IS NOT NULL;"
 	"CREATE UNIQUE INDEX recordings_batch ON recordings (principal, batch, batch_key) WHERE batch IS NOT NULL;"
+	"ALTER TABLE recordings ADD COLUMN item_meta TEXT;"
+	/* SHA-256 of what its client said of it when it was new: a person may rename it since */
+	"ALTER TABLE recordings ADD COLUMN item_content BLOB;"
+	"CREATE INDEX recordings_batch_id ON recordings (principal, batch, id) WHERE batch IS NOT NULL;"
+	"CREATE INDEX recordings_batch_phase ON recordings (principal, batch, phase, id) WHERE batch IS NOT NULL;"
 	"CREATE TABLE batches ("
-	" principal TEXT NOT NULL, id TEXT NOT NULL, name TEXT, total INTEGER, created_at INTEGER NOT NULL,"
-	" updated_at INTEGER NOT NULL, completed_at INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (principal, id))"
-	" STRICT, WITHOUT ROWID;"
-	/* how many of its items stand in a phase */
+	" seq INTEGER PRIMARY KEY AUTOINCREMENT, principal TEXT NOT NULL, id TEXT NOT NULL, name TEXT, total INTEGER,"
+	" created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, completed_at INTEGER NOT NULL DEFAULT 0,"
+	" UNIQUE (principal, id)) STRICT;"
+	"CREATE INDEX batches_principal ON batches (principal, seq);"
+	"CREATE INDEX batches_id ON batches (id, seq);"
+	/* how many of its items stand in a phase, and in `error` for which reason; kept by the triggers, so that no
+	 * way to change a row misses them. A row stays, and stays in its batch */
 	"CREATE TABLE batch_counts ("
 	" principal TEXT NOT NULL, batch TEXT NOT NULL, phase TEXT NOT NULL, count INTEGER NOT NULL,"
 	" PRIMARY KEY (principal, batch, phase)) STRICT, WITHOUT ROWID;"
-	"ALTER TABLE events ADD COLUMN batch TEXT;",
+	"CREATE TABLE batch_errors ("
+	" principal TEXT NOT NULL, batch TEXT NOT NULL, code TEXT NOT NULL, count INTEGER NOT NULL,"
+	" PRIMARY KEY (principal, batch, code)) STRICT, WITHOUT ROWID;"
+	"CREATE TRIGGER batch_item_new AFTER INSERT ON recordings WHEN NEW.batch IS NOT NULL BEGIN " BATCH_ENTER "END;"
+	"CREATE TRIGGER batch_item_moved AFTER UPDATE OF phase, error_code ON recordings "
+	"WHEN NEW.batch IS NOT NULL AND (NEW.phase <> OLD.phase "
+	"OR NEW.error_code IS NOT OLD.error_code) BEGIN " BATCH_LEAVE BATCH_ENTER "END;"
+	"ALTER TABLE events ADD COLUMN batch TEXT;"
+	/* of batch.completed, as it was then */
+	"ALTER TABLE events ADD COLUMN batch_total INTEGER;"
+	"ALTER TABLE events ADD COLUMN batch_failed INTEGER;",
 	/* what an outside authority said of a token, by the token's SHA-256 */
 	"CREATE TABLE authorities ("
 	" token BLOB PRIMARY KEY NOT NULL, subject TEXT NOT NULL, answer TEXT NOT NULL, expires_at INTEGER NOT NULL)"

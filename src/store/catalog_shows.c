@@ -26,7 +26,7 @@ enum err catalog_show_put(struct catalog_sqlite *c, const struct recording_info 
 enum err catalog_show_live(struct catalog_sqlite *c, const struct recording_info *info)
 {
 	enum err err = catalog_show_put(c, info);
-	return err == ERR_OK ? catalog_write_event_of(c, info, "show.live", info->created_ms) : err;
+	return err == ERR_OK ? catalog_write_event_of(c, info, "show.live", NULL, info->created_ms) : err;
 }
 
 enum err catalog_show_get(struct catalog *base, const char *name, struct catalog_show *out)
@@ -59,7 +59,7 @@ enum err catalog_show_failed(struct catalog *base, const char *name, uint32_t ve
 		return err;
 	err = catalog_show_version(base, name, version, &row);
 	if (err == ERR_OK)
-		err = catalog_write_event_of(c, &row, "show.recording_failed", now_ms);
+		err = catalog_write_event_of(c, &row, "show.recording_failed", NULL, now_ms);
 	recording_info_release(&row);
 	return err == ERR_NOT_FOUND ? ERR_OK : err;
 }

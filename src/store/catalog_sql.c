@@ -12,7 +12,8 @@
 #define JOB_SELECT   "SELECT " CATALOG_JOB_COLUMNS(NAME) "error_message FROM jobs WHERE "
 #define QUEUED	     JOB_SELECT "state = 'queued' AND kind = ?1 "
 #define EVENT_SELECT                                                                                                   \
-	"SELECT seq, recording, e.principal, type, e.phase, e.revision, at, r.show, r.version FROM events AS e "       \
+	"SELECT seq, recording, e.principal, type, e.phase, e.revision, at, r.show, r.version, e.batch, batch_total, " \
+	"batch_failed FROM events AS e "                                                                               \
 	"LEFT JOIN recordings AS r ON r.id = recording WHERE seq > ?1 "
 /* with ?4: and the bucket has confirmed it, or is not to have it */
 #define PUSHED                                                                                                         \
@@ -30,6 +31,12 @@
 	"id < ?1 AND upload <> 2 AND (?2 IS NULL OR principal = ?2) AND (?6 IS NULL OR show = ?6) "                    \
 	"AND (?3 IS NULL OR contains(name, ?3) OR contains(ref, ?3) OR contains(session_id, ?3)) ORDER BY id DESC "    \
 	"LIMIT ?4"
+
+#define LIST_BATCH                                                                                                     \
+	"id < ?1 AND principal = ?2 AND batch = ?6 "                                                                   \
+	"AND (?3 IS NULL OR contains(name, ?3) OR contains(ref, ?3) OR contains(batch_key, ?3)) ORDER BY id DESC "     \
+	"LIMIT ?4"
+#define BATCH_SELECT "SELECT seq, principal, id, name, total, created_at, updated_at, completed_at FROM batches WHERE "
 
 static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
@@ -79,7 +86,8 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_REMOVE] = "UPDATE recordings SET phase = 'deleted', name = NULL, mime = NULL, ext = NULL, "
 			     "declared_tracks = NULL, error_code = NULL, error_message = NULL, warnings = NULL, "
 			     "abort_reason = NULL, bytes = 0, source_url = NULL, on_demand = 0, validator = NULL, "
-			     "upload_metadata = NULL, upload_parts = NULL, original_removed = 0, media_revision = 0, "
+			     "upload_metadata = NULL, upload_parts = NULL, item_meta = NULL, item_content = NULL, "
+			     "original_removed = 0, media_revision = 0, "
 			     "media_bytes = 0, media_mime = NULL, "
 			     "media_ext = NULL, published_at = 0, updated_at = ?3, deleted_at = ?3 "
 			     "WHERE id = ?1 AND phase = ?2",
@@ -119,8 +127,8 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_PUSH_DROP] = "DELETE FROM pushes WHERE recording = ?1 AND done_at = 0",
 	/* the webhook is still to hear of the end */
 	[STATEMENT_DROP_JOBS] = "DELETE FROM jobs WHERE recording = ?1 AND kind <> 'notify'",
-	[STATEMENT_EVENT] = "INSERT INTO events (recording, type, phase, revision, at, principal) "
-			    "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+	[STATEMENT_EVENT] = "INSERT INTO events (recording, type, phase, revision, at, principal, batch, batch_total, "
+			    "batch_failed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
 	[STATEMENT_EVENT_OLD] = "UPDATE events SET newest = 0 WHERE recording = ?1 AND newest = 1",
 	[STATEMENT_EVENT_WAITS] = "SELECT EXISTS (SELECT 1 FROM events WHERE recording = ?1 AND seq > ?2)",
 	[STATEMENT_EVENTS] = EVENT_SELECT "ORDER BY seq LIMIT ?2",
@@ -161,6 +169,28 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_SWEEP_LATER] = "UPDATE push_sweeps SET due_at = ?2 WHERE id = ?1",
 	[STATEMENT_LIST] = "SELECT id FROM recordings WHERE phase <> 'deleted' AND " LIST_WHERE,
 	[STATEMENT_LIST_PHASE] = "SELECT id FROM recordings WHERE phase = ?5 AND " LIST_WHERE,
+	[STATEMENT_LIST_BATCH] = "SELECT id FROM recordings WHERE phase <> 'deleted' AND " LIST_BATCH,
+	[STATEMENT_LIST_BATCH_PHASE] = "SELECT id FROM recordings WHERE phase = ?5 AND " LIST_BATCH,
+	[STATEMENT_BATCH_CREATE] = "INSERT INTO batches (principal, id, name, total, created_at, updated_at) "
+				   "VALUES (?1, ?2, ?3, ?4, ?5, ?5) ON CONFLICT DO NOTHING",
+	[STATEMENT_BATCH_RESTORE] = "INSERT INTO batches (principal, id, created_at, updated_at) "
+				    "VALUES (?1, ?2, ?3, ?3) ON CONFLICT DO NOTHING",
+	[STATEMENT_BATCH_GET] = BATCH_SELECT "principal = ?1 AND id = ?2",
+	[STATEMENT_BATCH_FIND] = BATCH_SELECT "id = ?1 ORDER BY seq DESC LIMIT 1",
+	[STATEMENT_BATCHES] = BATCH_SELECT "seq < ?1 ORDER BY seq DESC LIMIT ?2",
+	[STATEMENT_BATCHES_OF] = BATCH_SELECT "seq < ?1 AND principal = ?3 ORDER BY seq DESC LIMIT ?2",
+	[STATEMENT_BATCH_COUNTS] =
+		"SELECT phase, count FROM batch_counts WHERE principal = ?1 AND batch = ?2 AND count > 0",
+	[STATEMENT_BATCH_ERRORS] = "SELECT code, count FROM batch_errors WHERE principal = ?1 AND batch = ?2 "
+				   "AND count > 0 ORDER BY count DESC, code LIMIT ?3",
+	[STATEMENT_BATCH_COMPLETE] =
+		"UPDATE batches SET completed_at = ?3 WHERE principal = ?1 AND id = ?2 AND completed_at = 0 "
+		"AND total <= (SELECT sum(count) FROM batch_counts WHERE principal = ?1 AND batch = ?2 "
+		"AND phase IN ('complete', 'error', 'aborted', 'deleted'))",
+	[STATEMENT_ITEM_FIND] = "SELECT id, phase, item_content FROM recordings "
+				"WHERE principal = ?1 AND batch = ?2 AND batch_key = ?3",
+	[STATEMENT_ITEM_FILL] = "UPDATE recordings SET name = coalesce(name, ?2), mime = coalesce(mime, ?3), "
+				"ext = coalesce(ext, ?4) WHERE id = ?1 AND phase = 'uploading'",
 	[STATEMENT_SHOW_PUT] = "INSERT INTO shows (name, version) VALUES (?1, ?2) "
 			       "ON CONFLICT (name) DO UPDATE SET version = max(version, excluded.version)",
 	[STATEMENT_SHOW_GET] = "SELECT version, failed FROM shows WHERE name = ?1",

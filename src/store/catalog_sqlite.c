@@ -335,9 +335,13 @@ static enum err op_restore(struct catalog *base, const struct recording_info *in
 		err = catalog_write_tracks(c, &now.id, now.tracks, now.track_count, NULL);
 	if (err == ERR_OK && now.show)
 		err = catalog_show_put(c, &now);
+	if (err == ERR_OK && now.batch)
+		err = catalog_batch_put(c, &now);
 	if (err == ERR_OK)
 		err = restore_jobs(c, &now);
-	return err == ERR_OK && moves ? catalog_write_event(c, &now, now.updated_ms) : err;
+	if (err == ERR_OK && moves)
+		err = catalog_write_event(c, &now, now.updated_ms);
+	return err == ERR_OK ? catalog_batch_settle(c, &now, now.updated_ms) : err;
 }
 
 const struct catalog_ops catalog_sqlite_ops = {
@@ -359,6 +363,11 @@ const struct catalog_ops catalog_sqlite_ops = {
 	.show_failed = catalog_show_failed,
 	.show_version = catalog_show_version,
 	.each_show_failed = catalog_each_show_failed,
+	.batch_create = catalog_batch_create,
+	.batch_get = catalog_batch_get,
+	.batch_list = catalog_batch_list,
+	.slice = catalog_slice,
+	.item_fill = catalog_item_fill,
 	.list = catalog_list,
 	.each_unfinished = catalog_each_unfinished,
 	.restore = op_restore,

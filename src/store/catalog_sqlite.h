@@ -8,6 +8,7 @@
  *   catalog_shows.c   versions of shows
  *   catalog_pushes.c  what goes to a bucket
  *   catalog_authorities.c  what an outside authority said
+ *   catalog_batches.c batches and their slices
  *   catalog_sql.c     the statements' text */
 #ifndef HOLDFAST_STORE_CATALOG_SQLITE_H
 #define HOLDFAST_STORE_CATALOG_SQLITE_H
@@ -83,6 +84,19 @@ enum catalog_statement {
 	STATEMENT_SWEEP_LATER,
 	STATEMENT_LIST,
 	STATEMENT_LIST_PHASE,
+	STATEMENT_LIST_BATCH,
+	STATEMENT_LIST_BATCH_PHASE,
+	STATEMENT_BATCH_CREATE,
+	STATEMENT_BATCH_RESTORE,
+	STATEMENT_BATCH_GET,
+	STATEMENT_BATCH_FIND,
+	STATEMENT_BATCHES,
+	STATEMENT_BATCHES_OF,
+	STATEMENT_BATCH_COUNTS,
+	STATEMENT_BATCH_ERRORS,
+	STATEMENT_BATCH_COMPLETE,
+	STATEMENT_ITEM_FIND,
+	STATEMENT_ITEM_FILL,
 	STATEMENT_SHOW_PUT,
 	STATEMENT_SHOW_GET,
 	STATEMENT_SHOW_FAILED,
@@ -140,9 +154,9 @@ enum err catalog_move_finish(struct catalog_move *m, enum err err);
 enum err catalog_move_to(struct catalog_move *m, enum phase to, enum err error, const char *message);
 /* One event about the row as it stands, and work for its webhook. */
 enum err catalog_write_event(struct catalog_sqlite *c, const struct recording_info *row, int64_t now_ms);
-/* … of another type than the phase's. */
+/* … of another type than the phase's. `batch`: of a whole batch, else NULL. */
 enum err catalog_write_event_of(struct catalog_sqlite *c, const struct recording_info *row, const char *type,
-				int64_t now_ms);
+				const struct batch_info *batch, int64_t now_ms);
 
 /* catalog_jobs.c */
 
@@ -234,6 +248,19 @@ enum err catalog_authority_get(struct catalog *base, const struct sha256 *token,
 enum err catalog_authority_forget(struct catalog *base, const char *subject,
 				  enum err (*each)(void *arg, const struct sha256 *token), void *arg);
 
+/* catalog_batches.c */
+/* An item's phase has just changed to this: with the last one's end its batch is complete, which it is once. */
+enum err catalog_batch_settle(struct catalog_sqlite *c, const struct recording_info *item, int64_t now_ms);
+/* A row was put back: there is a batch for it. */
+enum err catalog_batch_put(struct catalog_sqlite *c, const struct recording_info *item);
+enum err catalog_batch_create(struct catalog *base, const struct batch_info *batch, bool *created,
+			      struct batch_info *row);
+enum err catalog_batch_get(struct catalog *base, const char *principal, const char *id, struct batch_info *row);
+enum err catalog_batch_list(struct catalog *base, const char *principal, int64_t before, unsigned limit,
+			    enum err (*batch)(void *arg, const struct batch_info *batch), void *arg);
+enum err catalog_slice(struct catalog *base, const struct catalog_slice *slice, enum err *refusal);
+enum err catalog_item_fill(struct catalog *base, const struct recording_info *info, struct recording_info *row);
+
 /* catalog_list.c */
 enum err catalog_list(struct catalog *base, const struct catalog_filter *filter,
 		      enum err (*row)(void *arg, const struct recording_info *row), void *arg);
@@ -323,7 +350,9 @@ const char *catalog_sql(enum catalog_statement which);
 	X(upload_metadata)                                                                                             \
 	X(upload_parts)                                                                                                \
 	X(batch)                                                                                                       \
-	X(batch_key)
+	X(batch_key)                                                                                                   \
+	X(item_meta)                                                                                                   \
+	X(item_content)
 
 enum catalog_column {
 #define X(name) COLUMN_##name,

@@ -151,6 +151,9 @@ static void put_upload(json_t *object, const struct recording_info *info, bool *
 {
 	put_text(object, "batch", info->batch, ok);
 	put_text(object, "key", info->batch_key, ok);
+	put_text(object, "meta", info->meta, ok);
+	if (info->has_item)
+		put_sha256(object, "item", &info->item, ok);
 	if (info->upload.kind == UPLOAD_NONE)
 		return;
 	json_t *upload = json_object();
@@ -405,6 +408,8 @@ static void parse_upload(struct fields *f, struct recording_info *out)
 	struct fields u = { .object = object, .err = f->err };
 	out->batch = get_text(f, "batch", LIMIT_BATCH_ID_CHARS);
 	out->batch_key = get_text(f, "key", LIMIT_ITEM_KEY_CHARS);
+	out->meta = get_text(f, "meta", LIMIT_ITEM_META_BYTES);
+	out->has_item = get_sha256(f, "item", &out->item);
 	if (!out->batch != !out->batch_key || (object && !json_is_object(object)))
 		corrupt(f);
 	if (!object || f->err)

@@ -230,6 +230,7 @@ void oracle_audit(struct world *w)
 	for (unsigned i = 0; i < w->plan.takes; i++)
 		audit_take(w, catalog, &w->takes[i]);
 	imports_audit(w, catalog);
+	batchers_audit(w, catalog);
 	onair_audit(w, catalog);
 	uploaders_audit(w, catalog);
 	events_audit(w, catalog);

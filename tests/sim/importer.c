@@ -375,7 +375,9 @@ bool outside_idle(struct world *w)
 			return false;
 	}
 	bool still = !w->plan.notifies || notify->queued + notify->running + notify->parked == 0;
-	return still && pushes_idle(w, &status) && (w->plan.imports == 0 || fetch->queued + fetch->running == 0);
+	bool fetches = w->plan.imports > 0 || w->plan.batches > 0;
+	return still && pushes_idle(w, &status) && batchers_idle(w) &&
+	       (!fetches || fetch->queued + fetch->running == 0);
 }
 
 /* --- the end --- */

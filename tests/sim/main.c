@@ -100,6 +100,7 @@ static void run_seed(uint64_t seed, bool trace, struct result *result)
 	receiver_begin(&w);
 	pushes_begin(&w);
 	followers_begin(&w);
+	batchers_begin(&w);
 	onair_begin(&w);
 	uploaders_begin(&w);
 	world_start(&w);
@@ -118,7 +119,7 @@ static void run_seed(uint64_t seed, bool trace, struct result *result)
 	/* What was left to grace is sealed now. */
 	world_run(&w, w.sim.now_us + (uint64_t)w.plan.grace_ms * MS + 25 * SECOND, NULL);
 	/* What was sealed is finished, or given up. */
-	if (w.plan.notifies || w.plan.pushes || w.plan.imports > 0)
+	if (w.plan.notifies || w.plan.pushes || w.plan.imports > 0 || w.plan.batches > 0)
 		w.sim.wall_ms += 9LL * 3600 * 1000; /* whatever was put off */
 	importers_again(&w);
 	world_run(&w, w.sim.now_us + 3 * SECOND, NULL);
@@ -126,7 +127,7 @@ static void run_seed(uint64_t seed, bool trace, struct result *result)
 	if (!workers_idle(&w))
 		sim_fail(&w.sim, "liveness", "recordings are left in the queue");
 	if (!outside_idle(&w))
-		sim_fail(&w.sim, "liveness", "fetches, webhooks, pushes or uploads are left");
+		sim_fail(&w.sim, "liveness", "fetches, webhooks, pushes, uploads or batches are left");
 	world_run(&w, w.sim.now_us + 10 * SECOND, NULL);
 	watchers_check(&w);
 	onair_check(&w);

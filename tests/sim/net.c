@@ -453,7 +453,7 @@ static void on_send(void *arg, uint64_t conn, const char *text, size_t len, bool
 		return;
 	struct frame *frame = pipe_push(link, &link->down, FRAME_MESSAGE);
 	frame->message = m;
-	if (m.said == SAID_STATUS || link->air.host)
+	if (m.said == SAID_STATUS || m.said == SAID_OTHER || link->air.host)
 		frame->text = strndup(text, len);
 	link->unread++;
 	pipe_schedule(link, &link->down);

@@ -68,6 +68,7 @@ struct made_file {
 struct transfer;
 struct receiver;
 struct followers;
+struct batchers;
 
 struct outside {
 	struct world *w;
@@ -87,6 +88,7 @@ struct outside {
 	unsigned push_faults; /* that it has left */
 	struct bucket bucket;
 	struct bucket_rig pusher;
+	struct batchers *batchers;
 };
 
 /* source.c */
@@ -129,6 +131,17 @@ void importers_again(struct world *w);
 /* Asks for each of them: over when world.open_requests is 0. */
 void importers_check_all(struct world *w);
 void imports_audit(struct world *w, struct catalog *catalog);
+
+/* batcher.c: programs that hand over batches */
+void batchers_begin(struct world *w);
+void batchers_gone(struct world *w);
+/* All is acked, and what nobody has bytes for is deleted. */
+bool batchers_idle(struct world *w);
+/* An item's source, where there never was anything. */
+bool batchers_url(const char *url);
+/* The status of an item: true; of another recording: false. */
+bool batchers_status(struct world *w, const json_t *status);
+void batchers_audit(struct world *w, struct catalog *catalog);
 
 /* asker.c: questions for file, original, thumbnail and waveform */
 void asker_take(struct world *w, struct take_truth *take, enum resource resource);

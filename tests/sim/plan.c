@@ -42,6 +42,12 @@ static void choose_uploads(struct world *w)
 	w->plan.uploads = rng_chance(&rng, 40) ? 0 : 1 + (unsigned)rng_below(&rng, UPLOADS);
 }
 
+static void choose_batches(struct world *w)
+{
+	struct rng rng = { rng_mix(w->sim.seed * 9173 + 31) };
+	w->plan.batches = rng_chance(&rng, 65) ? 0 : 1 + (unsigned)rng_below(&rng, 2);
+}
+
 void plan_make(struct world *w)
 {
 	static const uint64_t memories[] = { MIB, 2 * MIB, 4 * MIB, 8 * MIB };
@@ -80,6 +86,7 @@ void plan_make(struct world *w)
 		p->imports = 0; /* a name that is free again would be registered anew */
 	choose_shows(w);
 	choose_uploads(w);
+	choose_batches(w);
 	if (p->burst) {
 		p->takes = 1 + (unsigned)rng_below(&rng, 3);
 		p->memory_bytes = 8 * MIB;

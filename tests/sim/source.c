@@ -280,11 +280,42 @@ static enum err on_judge(struct fetcher *f, const char *url, const char **why)
 	return *why ? ERR_URL_REFUSED : ERR_OK;
 }
 
+/* There never was anything at an item's address. Who has cancelled it meanwhile is told as others are: too late. */
+struct gone {
+	struct world *w;
+	uint64_t id;
+	unsigned life;
+};
+
+static void gone_now(void *arg, uint64_t x)
+{
+	struct gone *g = arg;
+	struct world *w = g->w;
+	struct fetcher *f = &w->outside->fetcher;
+	if (g->life == w->life && w->engine && !w->fatal && !disk_dead(w->disk)) {
+		f->events.ended(f->events.arg, g->id, ERR_SOURCE_GONE, NULL, 0);
+		world_touched(w);
+	}
+	free(g);
+}
+
+static void gone_later(struct world *w, uint64_t id)
+{
+	struct gone *g = calloc(1, sizeof *g);
+	assert(g);
+	*g = (struct gone){ w, id, w->life };
+	sim_after(&w->sim, rng_below(luck(w), 300 * MS), gone_now, g, 0);
+}
+
 static void on_start(struct fetcher *f, const struct fetch *fetch)
 {
 	struct outside *o = outside_of(f);
 	struct world *w = o->w;
 	struct import_truth *import = import_of(w, fetch->url);
+	if (batchers_url(fetch->url)) {
+		gone_later(w, fetch->id);
+		return;
+	}
 	check_start(w, import, fetch);
 	assert(!find(o, fetch->id));
 	attempt_seen(w, import, fetch->id);
@@ -382,7 +413,7 @@ void sources_init(struct world *w)
 
 struct fetcher *sources_base(struct world *w)
 {
-	return w->plan.imports > 0 ? &w->outside->fetcher : NULL;
+	return w->plan.imports > 0 || w->plan.batches > 0 ? &w->outside->fetcher : NULL;
 }
 
 void sources_gone(struct world *w)

@@ -37,6 +37,8 @@ void wire_parse(struct world *w, const char *text, size_t len, struct message_in
 	const char *of = json_string_value(json_object_get(json, "of"));
 	if (out->said == SAID_ERROR && of && strcmp(of, "subscription") == 0)
 		out->said = SAID_NOT_SUBSCRIBED;
+	if (out->said == SAID_ERROR && of && strcmp(of, "slice") == 0)
+		out->said = SAID_OTHER; /* it detaches nothing */
 	const char *id = json_string_value(json_object_get(json, "id"));
 	snprintf(out->id, sizeof out->id, "%s", id ? id : "");
 	const char *code = json_string_value(json_object_get(json, "code"));

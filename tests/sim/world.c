@@ -198,6 +198,7 @@ static void process_gone(struct world *w)
 	workers_gone(w);
 	sources_gone(w);
 	followers_gone(w);
+	batchers_gone(w);
 	pushes_gone(w);
 	onair_gone(w);
 	uploaders_gone(w);

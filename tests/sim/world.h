@@ -165,6 +165,7 @@ enum crash { CRASH_KILL, CRASH_POWER };
 	X(VERSIONS_FAILED, "versions failed")                                                                          \
 	X(MOVED, "moved")                                                                                              \
 	X(STOPPED, "shows stopped")                                                                                    \
+	X(SLICES, "slices acked")                                                                                      \
 	X(HEARD, "pieces heard")                                                                                       \
 	X(UPLOAD_REQUESTS, "requests with bytes")                                                                      \
 	X(UPLOAD_REFUSALS, "refused")                                                                                  \
@@ -211,6 +212,7 @@ struct plan {
 	bool takeover; /* another principal takes a show on air over */
 	bool tight;    /* the disk is full for moments */
 	unsigned uploads;
+	unsigned batches;
 };
 
 struct world {

@@ -123,7 +123,7 @@ static void what_is_no_message(void **state)
 		refused(texts[i], ERR_BAD_MESSAGE, " ");
 	refused("{\"type\":\"\"}", ERR_UNKNOWN_TYPE, "type");
 	refused("{\"type\":\"Start\"}", ERR_UNKNOWN_TYPE, "type");
-	refused("{\"type\":\"slice\"}", ERR_UNKNOWN_TYPE, "type");
+	refused("{\"type\":\"slices\"}", ERR_UNKNOWN_TYPE, "type");
 	refused("{\"type\":\"start\\u0000\",\"sessionId\":\"s\"}", ERR_UNKNOWN_TYPE, "type");
 }
 
@@ -274,6 +274,140 @@ static void subscriptions_refused(void **state)
 	}
 }
 
+static void subscriptions_to_a_batch(void **state)
+{
+	struct message m = parsed("{\"type\":\"subscribe\",\"batchId\":\"b 1\"}");
+	assert_string_equal(m.subscribe.batch, "b 1");
+	message_release(&m);
+	char detail[128];
+	static const char both[] = "{\"type\":\"subscribe\",\"batchId\":\"b\",\"all\":true}";
+	assert_int_equal(message_parse(both, sizeof both - 1, &m, detail, sizeof detail), ERR_BAD_FIELD);
+	assert_string_equal(m.subscribe.batch, "b");
+	message_release(&m);
+}
+
+#define ID "018bcfe5-6800-7386-887c-6a9eeeb569a4"
+
+static void a_start_of_an_item(void **state)
+{
+	struct message m = parsed("{\"type\":\"start\",\"id\":\"" ID "\",\"ext\":\"wav\",\"track\":\"main\"}");
+	char id[UUID_TEXT];
+	assert_true(m.start.has_id);
+	uuid_format(&m.start.id, id);
+	assert_string_equal(id, ID);
+	assert_null(m.start.session_id);
+	message_release(&m);
+	refused("{\"type\":\"start\",\"id\":\"x\"}", ERR_BAD_FIELD, "id");
+	refused("{\"type\":\"start\",\"id\":7}", ERR_BAD_FIELD, "id");
+	refused("{\"type\":\"start\",\"id\":\"" ID "\",\"sessionId\":\"s\"}", ERR_BAD_FIELD, "id");
+	refused("{\"type\":\"start\",\"id\":\"" ID "\",\"show\":\"s\"}", ERR_BAD_FIELD, "id");
+	refused("{\"type\":\"start\",\"id\":\"" ID "\",\"track\":\"x\"}", ERR_BAD_FIELD, "track");
+}
+
+#define SLICE "{\"type\":\"slice\",\"batchId\":\"b\",\"sliceId\":\"s\",\"items\":"
+
+static void a_slice(void **state)
+{
+	struct message m =
+		parsed(SLICE "[{\"key\":\"a\",\"name\":\"n\",\"mime\":\"\",\"ext\":\"wav\",\"sourceUrl\":\"https://x\","
+			     "\"bytes\":7,\"meta\":{\"z\":1,\"a\":[2,2.5,{\"c\":-3e2,\"b\":null}],\"big\":1e300}},"
+			     "{\"key\":\"b\"}]}");
+	assert_int_equal(m.type, MESSAGE_SLICE);
+	assert_int_equal(m.slice.count, 2);
+	const struct message_item *item = m.slice.items;
+	assert_string_equal(item->key, "a");
+	assert_string_equal(item->source_url, "https://x");
+	assert_null(item->mime);
+	assert_int_equal(item->bytes, 7);
+	assert_string_equal(item->meta,
+			    "{\"a\":[2,2.5,{\"b\":null,\"c\":-300}],\"big\":1.0000000000000001e300,\"z\":1}");
+	assert_int_equal(item[1].bytes, MESSAGE_NO_BYTES);
+	assert_int_equal(item[1].err, ERR_OK);
+	message_release(&m);
+}
+
+/* What is wrong with an item is that item's alone, as long as it can be named. */
+static void items_are_refused_alone(void **state)
+{
+	static const char *const wrong[] = { "\"name\":5",   "\"bytes\":-1",   "\"bytes\":1e15",  "\"ext\":\"/\"",
+					     "\"meta\":[1]", "\"meta\":\"x\"", "\"sourceUrl\":{}" };
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		char text[256];
+		snprintf(text, sizeof text, SLICE "[{\"key\":\"a\",%s},{\"key\":\"b\"}]}", wrong[i]);
+		struct message m = parsed(text);
+		assert_int_equal(m.slice.items[0].err, ERR_BAD_FIELD);
+		assert_non_null(m.slice.items[0].why);
+		assert_int_equal(m.slice.items[1].err, ERR_OK);
+		message_release(&m);
+	}
+	char *text = malloc(LIMIT_ITEM_META_BYTES + 256), x[LIMIT_ITEM_META_BYTES + 1];
+	memset(x, 'x', sizeof x);
+	x[sizeof x - 1] = '\0';
+	sprintf(text, SLICE "[{\"key\":\"a\",\"meta\":{\"x\":\"%s\"}}]}", x);
+	struct message m = parsed(text);
+	assert_int_equal(m.slice.items[0].err, ERR_BAD_FIELD);
+	message_release(&m);
+	free(text);
+}
+
+/* … and of the whole: the error says which slice it is about, as far as that is known. */
+static void slices_refused(void **state)
+{
+	static const struct {
+		const char *text, *word, *slice;
+	} cases[] = {
+		{ "{\"type\":\"slice\"}", "sliceId", NULL },
+		{ "{\"type\":\"slice\",\"sliceId\":\"s\"}", "batchId", "s" },
+		{ "{\"type\":\"slice\",\"sliceId\":\"s\",\"batchId\":5}", "batchId", "s" },
+		{ "{\"type\":\"slice\",\"sliceId\":\"s\",\"batchId\":\"b\"}", "items", "s" },
+		{ SLICE "{}}", "items", "s" },
+		{ SLICE "[]}", "items", "s" },
+		{ SLICE "[1]}", "items", "s" },
+		{ SLICE "[{}]}", "key", "s" },
+		{ SLICE "[{\"key\":\"a\"},{\"key\":\"\"}]}", "key", "s" },
+		{ SLICE "[{\"key\":\"a\\u0000\"}]}", "key", "s" },
+		{ SLICE "[{\"key\":\"a\"}],\"token\":1}", "token", "s" },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct message m;
+		char detail[128];
+		assert_int_equal(message_parse(cases[i].text, strlen(cases[i].text), &m, detail, sizeof detail),
+				 ERR_BAD_FIELD);
+		assert_non_null(strstr(detail, cases[i].word));
+		assert_int_equal(m.type, MESSAGE_SLICE);
+		if (cases[i].slice)
+			assert_string_equal(m.slice.slice_id, cases[i].slice);
+		else
+			assert_null(m.slice.slice_id);
+		message_release(&m);
+	}
+}
+
+static void slices_are_answered(void **state)
+{
+	struct uuid id;
+	assert_true(uuid_parse(ID, &id));
+	struct buf out;
+	buf_init(&out);
+	const struct message_outcome items[] = {
+		{ .key = "a\"", .id = &id, .status = "queued", .is_new = true },
+		{ .key = "b", .err = ERR_URL_REFUSED, .why = "No." },
+	};
+	message_slice_ack(&out, "b", "s", items, 2);
+	assert_string_equal(out.data, "{\"type\":\"slice_ack\",\"batchId\":\"b\",\"sliceId\":\"s\",\"items\":["
+				      "{\"key\":\"a\\\"\",\"id\":\"" ID "\",\"status\":\"queued\",\"isNew\":true},"
+				      "{\"key\":\"b\",\"id\":null,\"status\":null,\"isNew\":false,"
+				      "\"error\":{\"code\":\"url_refused\",\"message\":\"No.\"}}]}");
+	out.len = 0;
+	char s[] = "s", b[] = "b";
+	message_slice_error(&out, ERR_RATE_LIMITED, "Slowly.", &(struct message_slice){ .slice_id = s, .batch_id = b },
+			    9);
+	assert_string_equal(out.data,
+			    "{\"type\":\"error\",\"code\":\"rate_limited\",\"message\":\"Slowly.\",\"retry\":true,"
+			    "\"of\":\"slice\",\"batchId\":\"b\",\"sliceId\":\"s\",\"retryAfterMs\":9}");
+	buf_release(&out);
+}
+
 static void states_are_written(void **state)
 {
 	struct server_figures figures = { 1, 9007199254740992, 3, 4 };
@@ -403,6 +537,12 @@ int main(void)
 		cmocka_unit_test(the_server_writes),
 		cmocka_unit_test(subscriptions),
 		cmocka_unit_test(subscriptions_refused),
+		cmocka_unit_test(subscriptions_to_a_batch),
+		cmocka_unit_test(a_start_of_an_item),
+		cmocka_unit_test(a_slice),
+		cmocka_unit_test(items_are_refused_alone),
+		cmocka_unit_test(slices_refused),
+		cmocka_unit_test(slices_are_answered),
 		cmocka_unit_test(states_are_written),
 		cmocka_unit_test(texts_are_judged),
 		cmocka_unit_test(hashes_are_judged),
