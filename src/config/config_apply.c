@@ -154,16 +154,16 @@ int config_apply(struct config *c, const struct row *row, const struct found *f)
 			return config_complain(f, "it must be a URL like https://host/path");
 		*(char **)((char *)c + row->offset) = strdup(f->text);
 		return CONFIG_GO;
+	case KIND_RATE:
+		return value_rate_parse(f->text, &c->rate_per_s, &c->rate_burst)
+			       ? CONFIG_GO
+			       : config_complain(f, "it must be a number a second like 50, or with a burst 50:1000");
 	case KIND_AUTHORITY:
 		if (!authority_url_fine(f->text))
 			return config_complain(f, "it must be a URL like https://host/path, without a name or password "
 						  "in it; http is for this machine only");
 		*(char **)((char *)c + row->offset) = strdup(f->text);
 		return CONFIG_GO;
-	case KIND_RATE:
-		return value_rate_parse(f->text, &c->rate_per_s, &c->rate_burst)
-			       ? CONFIG_GO
-			       : config_complain(f, "it must be a number a second like 50, or with a burst 50:1000");
 	case KIND_LISTEN:
 		return value_listen_parse(f->text, false, &c->listen_host, &c->listen_port, &problem)
 			       ? CONFIG_GO

@@ -113,14 +113,6 @@ struct catalog_show {
 	uint32_t version, failed;
 };
 
-/* Strings are owned where they come from the catalog. */
-struct catalog_authority {
-	struct sha256 token;
-	char *subject, *answer; /* answer: as proto/authority.h writes it */
-	int64_t expires_ms;
-};
-void catalog_authority_release(struct catalog_authority *said);
-
 /* One item of a slice: what it is to be, and what came of it. */
 struct catalog_item {
 	struct recording_info info; /* with a new id, batch, key and `item`; the caller's */
@@ -137,6 +129,13 @@ struct catalog_slice {
 	uint64_t most_new; /* so many new ones may it have … */
 	enum err above;	   /* … or this is why not */
 };
+/* Strings are owned where they come from the catalog. */
+struct catalog_authority {
+	struct sha256 token;
+	char *subject, *answer; /* answer: as proto/authority.h writes it */
+	int64_t expires_ms;
+};
+void catalog_authority_release(struct catalog_authority *said);
 
 struct catalog_ops {
 	enum err (*begin)(struct catalog *c);

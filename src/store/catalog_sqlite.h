@@ -7,8 +7,8 @@
  *   catalog_media.c   what is published, what retention may take
  *   catalog_shows.c   versions of shows
  *   catalog_pushes.c  what goes to a bucket
- *   catalog_authorities.c  what an outside authority said
  *   catalog_batches.c batches and their slices
+ *   catalog_authorities.c  what an outside authority said
  *   catalog_sql.c     the statements' text */
 #ifndef HOLDFAST_STORE_CATALOG_SQLITE_H
 #define HOLDFAST_STORE_CATALOG_SQLITE_H
@@ -242,12 +242,6 @@ enum err catalog_show_failed(struct catalog *base, const char *name, uint32_t ve
 enum err catalog_show_version(struct catalog *base, const char *name, uint32_t version, struct recording_info *row);
 enum err catalog_each_show_failed(struct catalog *base, enum err (*show)(void *arg, const char *name), void *arg);
 
-/* catalog_authorities.c */
-enum err catalog_authority_put(struct catalog *base, const struct catalog_authority *said, int64_t now_ms);
-enum err catalog_authority_get(struct catalog *base, const struct sha256 *token, struct catalog_authority *out);
-enum err catalog_authority_forget(struct catalog *base, const char *subject,
-				  enum err (*each)(void *arg, const struct sha256 *token), void *arg);
-
 /* catalog_batches.c */
 /* An item's phase has just changed to this: with the last one's end its batch is complete, which it is once. */
 enum err catalog_batch_settle(struct catalog_sqlite *c, const struct recording_info *item, int64_t now_ms);
@@ -260,6 +254,11 @@ enum err catalog_batch_list(struct catalog *base, const char *principal, int64_t
 			    enum err (*batch)(void *arg, const struct batch_info *batch), void *arg);
 enum err catalog_slice(struct catalog *base, const struct catalog_slice *slice, enum err *refusal);
 enum err catalog_item_fill(struct catalog *base, const struct recording_info *info, struct recording_info *row);
+/* catalog_authorities.c */
+enum err catalog_authority_put(struct catalog *base, const struct catalog_authority *said, int64_t now_ms);
+enum err catalog_authority_get(struct catalog *base, const struct sha256 *token, struct catalog_authority *out);
+enum err catalog_authority_forget(struct catalog *base, const char *subject,
+				  enum err (*each)(void *arg, const struct sha256 *token), void *arg);
 
 /* catalog_list.c */
 enum err catalog_list(struct catalog *base, const struct catalog_filter *filter,
