@@ -191,6 +191,34 @@ test('an upload waits for its answer with its body behind it', options, async (t
 	assert.equal(times(a, jwt('anna')), 1);
 });
 
+test('slices wait in their order, and have the rate that was said', options, async (t) => {
+	let release;
+	const gate = new Promise((resolve) => (release = resolve));
+	const a = await authority(t, async (token) => {
+		await gate;
+		return people({ anna: allow('x:anna', ['import'], { rate: { perSecond: 1, burst: 100 } }) })(token);
+	});
+	const server = await start(t, a);
+	const w = await wire(t, server, STRANGE);
+	const slice = (sliceId, from, count) => w.send({
+		type: 'slice', batchId: 'b', sliceId, token: jwt('anna'), items: Array.from({ length: count }, (_, i) => ({ key: `k${from + i}` })),
+	});
+	slice('s0', 0, 1);
+	await until(() => a.asked.length === 1, 10_000, 'the question');
+	assert.deepEqual(w.inbox, []);
+	release();
+	assert.equal((await w.error('not_found')).sliceId, 's0', 'there is no such batch yet');
+	assert.equal((await api(server, '/api/batches', json('POST', { batchId: 'b' }, as(jwt('anna'))))).status, 201);
+	slice('s1', 0, 100);
+	assert.equal((await w.next('slice_ack')).items.filter(({ isNew }) => isNew).length, 100);
+	slice('s2', 100, 90);
+	const limited = await w.error('rate_limited');
+	assert.ok(limited.sliceId === 's2' && limited.retryAfterMs > 30_000, JSON.stringify(limited));
+	slice('s3', 0, 100);
+	assert.ok((await w.next('slice_ack')).items.every(({ isNew }) => !isNew), 'what is there costs nothing');
+	assert.equal(a.asked.length, 1);
+});
+
 test('an answer that is none lets nobody in', options, async (t) => {
 	const deep = '['.repeat(100_000);
 	const good = allow('x:anna', ['record']);
