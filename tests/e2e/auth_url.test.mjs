@@ -1,7 +1,8 @@
 // An outside authority says what tokens allow that are none of ours: asked once, kept for a while, never more than it
 // said.
 import assert from 'node:assert/strict';
-import { chmodSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { authority, times } from './support/authority.mjs';
@@ -291,6 +292,23 @@ test('who asks: a secret, and what the options refuse', options, async (t) => {
 	assert.equal(a.heads[0].headers.authorization, 'Bearer we-are-the-studio');
 	writeFileSync(secret, 'two words\n');
 	assert.match(refused('--auth-url', a.url, '--auth-secret-file', secret), /no secret/);
+});
+
+test('https: only who has a certificate that is trusted is believed', options, async (t) => {
+	const dir = tempDir(t), file = (name) => join(dir, name);
+	const made = (name, host) => {
+		execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-subj', `/CN=${host}`,
+			'-addext', `subjectAltName=DNS:${host}`, '-keyout', file(`${name}.key`), '-out', file(`${name}.pem`)], { stdio: 'ignore' });
+		return { key: readFileSync(file(`${name}.key`)), cert: readFileSync(file(`${name}.pem`)) };
+	};
+	const who = people({ anna: allow('x:anna', ['record']) });
+	const right = await authority(t, who, made('right', 'localhost')), wrong = await authority(t, who, made('wrong', 'other.example'));
+	for (const [a, ca, want] of [[right, 'right', 200], [right, 'wrong', 'authority_failed'], [right, null, 'authority_failed'], [wrong, 'wrong', 'authority_failed']]) {
+		const server = await start(t, a, { args: ca ? ['--auth-ca', file(`${ca}.pem`)] : [] });
+		assert.equal(await listCode(server, jwt('anna')), want, `${ca} for ${a.url}`);
+		await server.stop();
+	}
+	assert.deepEqual([right.asked.length, wrong.asked.length], [1, 0], 'nobody else was shown the token');
 });
 
 test('one that never answers: an error in time, and a stop that does not wait', options, async (t) => {
