@@ -170,6 +170,22 @@ test('many requests on one connection, one behind the other in one piece', optio
 	await assertOriginal(server, idOf(path), bytes);
 });
 
+test('a stop ends an upload under way, which goes on afterwards', options, async (t) => {
+	const own = await startServer(t);
+	const bytes = media(300_000);
+	const path = await create(own, bytes.length);
+	const slow = await hanging(t, own, path, 0, bytes.subarray(0, 100_000), bytes.length);
+	await until(async () => (await recording(own, idOf(path))).bytes === 100_000, 10_000, 'durable');
+	const began = Date.now();
+	assert.equal((await own.stop()).code, 0);
+	assert.ok(Date.now() - began < 10_000, 'it does not wait for the body');
+	await slow.ended;
+	await own.start();
+	assert.equal((await look(own, path)).headers['upload-offset'], '100000');
+	assert.equal((await patch(own, path, 100_000, bytes.subarray(100_000))).status, 204);
+	await assertOriginal(own, idOf(path), bytes);
+});
+
 test('what nobody goes on with expires, and is 410 then; what is whole stays', options, async (t) => {
 	const own = await startServer(t, { args: ['--upload-expires', '2s'] });
 	const left = await create(own, 1000, {}, media(10));
