@@ -60,7 +60,6 @@ struct grant {
 	uint32_t rate_per_s, rate_burst;	 /* new items a second, and at once; 0: none is set */
 	int64_t expires_ms;			 /* wall clock; INT64_MAX: never */
 	char token_id[LIMIT_TOKEN_ID_CHARS + 1]; /* "" when it comes from no token */
-	uint32_t rate_per_s, rate_burst;	 /* new recordings and items of its subject; rate_per_s 0: no limit */
 };
 
 /* The principal `local`: everything. */
