@@ -20,7 +20,8 @@ struct item {
 
 struct batcher {
 	struct world *w;
-	struct link *link; /* NULL: none */
+	struct link *link; /* NULL: none … */
+	uint64_t since_us; /* … else since then */
 	struct rng rng;
 	unsigned number, slices, items; /* how many it has */
 	bool creating, created, acked[SLICES];
@@ -130,8 +131,9 @@ static void take_ack(struct batcher *b, const json_t *json)
 	if (name && strcmp(name, "x") == 0) {
 		const char *code =
 			json_string_value(json_object_get(json_object_get(json_array_get(items, 0), "error"), "code"));
-		/* it may have come before the item itself, and is that then: see batcher.say_differing's caller */
-		if (!code || strcmp(code, "item_differs") != 0)
+		const char *status = json_string_value(json_object_get(json_array_get(items, 0), "status"));
+		/* what a deleted one was nobody knows any more */
+		if ((!code || strcmp(code, "item_differs") != 0) && (!status || strcmp(status, "deleted") != 0))
 			sim_fail(&b->w->sim, "an item stays as it is", "another one of its key is taken");
 		return;
 	}
@@ -270,23 +272,37 @@ static void ask_delete(struct batcher *b)
 	}
 }
 
+/* A link on which nothing came for long is lost, whatever it looks like. */
+static void give_up_silent(struct batcher *b)
+{
+	uint64_t heard = b->link ? link_heard_us(b->link) : 0;
+	uint64_t patience = 3 * (uint64_t)b->w->plan.heartbeat_ms * MS;
+	if (!b->link || b->w->sim.now_us < (heard > b->since_us ? heard : b->since_us) + patience)
+		return;
+	link_hang_up(b->link);
+	b->link = NULL;
+}
+
 static void act(void *arg, uint64_t x)
 {
 	struct batcher *b = arg;
 	struct world *w = b->w;
 	bool can = w->up && !w->stopping && !w->fatal && !w->quiet && !w->ending;
+	give_up_silent(b);
 	if (can && !b->created && !b->creating)
 		ask_create(b);
 	else if (can && w->calm && b->created && b->deleting == 0)
 		ask_delete(b);
 	if (can)
 		world_touched(w);
-	if (can && b->created && !b->link && !done(b))
+	if (can && b->created && !b->link && !done(b)) {
+		b->since_us = w->sim.now_us;
 		b->link = link_open(w, &peer, b, NULL, 0);
-	else if (b->link && rng_chance(&b->rng, w->calm ? 5 : 20))
+	} else if (b->link && rng_chance(&b->rng, w->calm ? 5 : 20)) {
 		link_cut(b->link, false);
-	else if (b->link && link_usable(b->link) && rng_chance(&b->rng, 30))
+	} else if (b->link && link_usable(b->link) && rng_chance(&b->rng, 30)) {
 		send_all(b);
+	}
 	if (!w->ending)
 		act_later(b, w->calm ? 300 * MS : SECOND);
 }
