@@ -349,6 +349,7 @@ static int open_net(struct serve *s)
 		.listen_open = s->config.listen_open,
 		.version = HOLDFAST_VERSION,
 		.tls = tls,
+		.upload_expires_ms = s->config.upload_expires_ms,
 		.max_connections = s->config.max_connections,
 		.fatal = on_fatal,
 	};

@@ -53,16 +53,21 @@ enum {
 
 	/* Uploads over HTTP, and batches */
 	LIMIT_UPLOAD_METADATA_BYTES =
-		8 * 1024,	  /* Upload-Metadata: names and types of files, and some words of an application */
-	LIMIT_UPLOAD_PARTS = 256, /* partial uploads of a final one: clients make up to 16 of them */
+		8 * 1024, /* Upload-Metadata: names and types of files, and some words of an application */
+	LIMIT_UPLOAD_METADATA_KEYS = 256,   /* … of it: each is compared with those before it */
+	LIMIT_UPLOAD_PARTS = 256,	    /* partial uploads of a final one: clients make up to 16 of them */
 	LIMIT_UPLOAD_EXPIRES_MIN_MS = 1000, /* below that no client comes back in time */
 	LIMIT_UPLOAD_EXPIRES_DAYS = 3652,   /* ten years: as good as for ever */
 	LIMIT_CHECKED_BYTES = 1024 * 1024,  /* of a request's, that wait to be put aside: then it is not read from */
 	LIMIT_UPLOADS_AT_ONCE = 4096,	    /* requests that bring bytes: each has its place in memory */
 	LIMIT_UPLOAD_WAIT_S = 60,	    /* a request's body that brings nothing is cut; what came is kept */
-	LIMIT_BATCH_ID_CHARS = 200,	    /* a client's name for a batch */
-	LIMIT_SLICE_ID_CHARS = 200,	    /* … for a slice */
-	LIMIT_ITEM_KEY_CHARS = 200,	    /* … for an item */
+	LIMIT_UPLOAD_DRAIN_BYTES =
+		64 * 1024, /* of a body that was refused: read and dropped, which is cheaper than a new connection */
+	LIMIT_UPLOAD_TOLD_MS = 1000,		    /* between two interim responses of an upload … */
+	LIMIT_UPLOAD_TOLD_BYTES = 16 * 1024 * 1024, /* … unless so much more became durable: its client frees memory */
+	LIMIT_BATCH_ID_CHARS = 200,		    /* a client's name for a batch */
+	LIMIT_SLICE_ID_CHARS = 200,		    /* … for a slice */
+	LIMIT_ITEM_KEY_CHARS = 200,		    /* … for an item */
 	LIMIT_SLICE_ITEMS = 100, /* a slice: one transaction, and less than LIMIT_CONTROL_BYTES of sane items */
 	LIMIT_ITEM_META_BYTES = 4 * 1024, /* an item's own words, as JSON */
 	LIMIT_SLICES_AT_ONCE = 1024,	  /* … of all: 256 MiB, if each is as large as a message may be */
@@ -360,7 +365,7 @@ enum {
 	LIMIT_FETCH_MAX_MS = 7 * 24 * 3600 * 1000,
 	LIMIT_GRACE_MIN_MS = 100, /* below that, a link that flickers seals its take */
 	LIMIT_GRACE_MAX_MS = 24 * 3600 * 1000,
-	LIMIT_RATE_MAX = 1000 * 1000, /* new recordings a second: more than any disk takes */
+	LIMIT_RATE_MAX = 1000 * 1000,		 /* new recordings a second: more than any disk takes */
 	LIMIT_HEARTBEAT_MAX_MS = 10 * 60 * 1000, /* a dead link is noticed within two of them */
 	LIMIT_LATE_RESUME_DAYS = 365,
 	LIMIT_RETAIN_DAYS = 36525, /* a hundred years: beyond them is "forever" */

@@ -30,7 +30,7 @@ struct config {
 	uint64_t late_resume_ms;
 	uint64_t upload_expires_ms;
 	uint32_t rate_per_s, rate_burst; /* new recordings of each principal; rate_per_s 0: no limit */
-	bool takeover; /* of a show on air, by another principal */
+	bool takeover;			 /* of a show on air, by another principal */
 	uint64_t memory_bytes, journal_bytes;
 	enum journal_io journal_io;
 	bool hash_early;

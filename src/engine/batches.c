@@ -42,8 +42,7 @@ void batch_json(struct buf *out, const struct batch_info *batch)
 	json_t *counts = must(json_object());
 	for (int i = 0; i < PHASE_COUNT; i++)
 		json_object_set_new(counts, phase_name((enum phase)i), json_integer((json_int_t)batch->counts[i]));
-	json_t *total =
-		batch->total == BYTES_UNKNOWN ? json_null() : json_integer((json_int_t)batch->total);
+	json_t *total = batch->total == BYTES_UNKNOWN ? json_null() : json_integer((json_int_t)batch->total);
 	json_t *object = json_pack(
 		"{s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:b, s:o, s:o, s:s, s:I, s:I}", "id", batch->id, "name",
 		batch->name ? json_string(batch->name) : json_null(), "total", total, "counts", counts, "items",
@@ -117,11 +116,9 @@ static bool may(const struct grant *g, unsigned scopes)
 static enum err create_run(struct catalog *c, struct catalog_op *op)
 {
 	struct batch_op *o = (struct batch_op *)op;
-	struct batch_info batch = { .principal = o->grant.subject,
-				    .id = o->id,
-				    .name = o->name,
-				    .total = o->total,
-				    .created_ms = o->now_ms };
+	struct batch_info batch = {
+		.principal = o->grant.subject, .id = o->id, .name = o->name, .total = o->total, .created_ms = o->now_ms
+	};
 	batch_info_release(&o->row);
 	return c->ops->batch_create(c, &batch, &o->created, &o->row);
 }

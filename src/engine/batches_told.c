@@ -158,7 +158,8 @@ static void state_ask(struct engine *e, struct batch_watch *w)
 
 /* --- the subscription --- */
 
-void conn_subscribe_batch(struct engine *e, struct conn *c, const struct message_subscribe *m, const struct grant *grant)
+void conn_subscribe_batch(struct engine *e, struct conn *c, const struct message_subscribe *m,
+			  const struct grant *grant)
 {
 	struct follow *f = follow_of(e, c);
 	struct batch_watch *w = watch_find(f, m->batch);
@@ -292,7 +293,8 @@ void follow_batch_tell(struct engine *e, struct follow *f)
 	struct buf text;
 	buf_init(&text);
 	if (w->grant.expires_ms <= engine_wall(e)) {
-		conn_subscribe_refuse(e, f->conn, ERR_TOKEN_EXPIRED, NULL, &(struct message_subscribe){ .batch = w->id });
+		conn_subscribe_refuse(e, f->conn, ERR_TOKEN_EXPIRED, NULL,
+				      &(struct message_subscribe){ .batch = w->id });
 		watch_drop(e, w);
 		return;
 	}

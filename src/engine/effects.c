@@ -286,7 +286,7 @@ static void to_conn(struct engine *e, struct take *t, const struct effect *fx)
 	case EFFECT_ACK:
 		if (c->inner && c->inner->acked)
 			c->inner->acked(e, c, fx->bytes);
-		if (c->session.state == SESSION_OPEN && !c->inner && !c->moving &&
+		if (c->session.state == SESSION_OPEN && !c->inner && !c->moving && !c->off_air &&
 		    (!c->hosting || fx->bytes + t->rec.info.shift > c->stream_from)) {
 			if (c->hosting)
 				replies_release(e); /* a `moved` that this commit lets go was said before */

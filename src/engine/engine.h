@@ -75,9 +75,9 @@ struct engine_config {
 	uint64_t upload_expires_ms; /* 0: LIMIT_UPLOAD_EXPIRES_MS */
 	/* new recordings and items of each principal but `local` that has no limit of its own; per_s 0: no limit */
 	uint32_t rate_per_s, rate_burst;
-	bool takeover;		    /* a show on air: another principal takes over; else it is refused */
-	bool hash_early;	    /* SHA-256 while bytes come in; else read back at the seal */
-	uint64_t reserve_bytes;	    /* free space kept; 0: the default rule */
+	bool takeover;		/* a show on air: another principal takes over; else it is refused */
+	bool hash_early;	/* SHA-256 while bytes come in; else read back at the seal */
+	uint64_t reserve_bytes; /* free space kept; 0: the default rule */
 	void (*random)(void *arg, void *out, size_t len);
 	void *random_arg;
 	/* What a token in a message allows; never blocks. ERR_UNAUTHORIZED, ERR_TOKEN_EXPIRED, ERR_TOKEN_REVOKED. NULL:
@@ -290,7 +290,8 @@ void engine_batch_create(struct engine *e, const struct engine_batch_new *batch,
 /* NOT_FOUND, FORBIDDEN_SCOPE. */
 void engine_batch_get(struct engine *e, const char *id, const struct grant *grant, engine_json_fn *done, void *arg);
 /* {"items": […], "next"}, newest first; `before`: the cursor `next` of the page before, or NULL. BAD_FIELD. */
-void engine_batch_list(struct engine *e, const struct grant *grant, const char *before, engine_json_fn *done, void *arg);
+void engine_batch_list(struct engine *e, const struct grant *grant, const char *before, engine_json_fn *done,
+		       void *arg);
 
 /* Shows. A connection becomes the host of a show by `start` with `show`; what it sends goes to the show's broadcast at
  * once (proto/broadcast.h), and beside that into the recording. */

@@ -28,7 +28,8 @@ static enum err register_run(struct catalog *c, struct catalog_op *op)
 	recording_info_release(&o->row);
 	o->inserted = false;
 	enum err err = o->info.ref ? c->ops->find_ref(c, o->info.ref, &o->row) : ERR_NOT_FOUND;
-	return err == ERR_NOT_FOUND && !o->refused && !o->limited ? c->ops->start(c, &o->info, &o->inserted, &o->row) : err;
+	return err == ERR_NOT_FOUND && !o->refused && !o->limited ? c->ops->start(c, &o->info, &o->inserted, &o->row)
+								  : err;
 }
 
 static void answer_problem(struct register_op *o, enum err err, const char *detail, const struct uuid *id)

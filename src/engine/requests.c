@@ -372,7 +372,7 @@ struct list_op {
 	struct catalog_op op;
 	struct grant grant;
 	char *search, *show, *batch;
-	bool all; /* it sees everybody's */
+	bool all;		 /* it sees everybody's */
 	struct batch_info owner; /* of `batch` */
 	struct catalog_filter filter;
 	struct recording_info *rows; /* of LIMIT_LIST_ITEMS + 1 */

@@ -80,9 +80,9 @@ static void info_make(struct engine *e, struct slice *s, const struct message_it
 		.phase = PHASE_UPLOADING,
 	};
 	if (!said->source_url)
-		info->upload = (struct upload_info){ .kind = UPLOAD_WHOLE,
-						     .length = said->bytes == MESSAGE_NO_BYTES ? BYTES_UNKNOWN
-											       : said->bytes };
+		info->upload =
+			(struct upload_info){ .kind = UPLOAD_WHOLE,
+					      .length = said->bytes == MESSAGE_NO_BYTES ? BYTES_UNKNOWN : said->bytes };
 	digest_make(said, &info->item);
 }
 

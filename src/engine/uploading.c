@@ -215,6 +215,7 @@ static void attach(struct upload_append *a, struct take *t, struct append_waiter
 	struct attach at = { .conn = c->id, .track = "main", .from = a->ask.offset, .wall_ms = engine_wall(e) };
 	uint16_t track;
 	c->starting = &aw->waiter;
+	upload_open(e, t);
 	enum recording_answer answer = recording_attach(&t->rec, &at, e->now.mono_ms, &track, &e->fx);
 	assert(answer == ANSWER_DONE); /* it was at rest */
 	c->starting = NULL;

@@ -56,11 +56,18 @@ void upload_fill(const struct engine *e, const struct take *t, struct engine_upl
 		.metadata = info->upload.metadata,
 		.parts = info->upload.parts,
 	};
-	out->complete = partial ? out->offset == out->length : info->phase != PHASE_UPLOADING;
+	bool sealed = info->phase >= PHASE_QUEUED && info->phase <= PHASE_ERROR && recording_whole(&t->rec);
+	out->complete = partial ? out->offset == out->length : sealed;
 	if (out->complete && !partial && out->length == BYTES_UNKNOWN)
 		out->length = out->offset; /* ended by a connection that said how much it is */
 	if (info->phase == PHASE_UPLOADING && info->upload.kind != UPLOAD_FINAL)
 		out->expires_ms = expires_ms(e, info);
+}
+
+void upload_open(struct engine *e, struct take *t)
+{
+	if (t->opened.sequence == 0)
+		effects_add(&e->fx, (struct effect){ .type = EFFECT_LOG_OPEN, .track = EFFECT_NO_TRACK });
 }
 
 void upload_length_set(struct engine *e, struct take *t, uint64_t length)

@@ -77,6 +77,9 @@ uint64_t upload_accepted(const struct take *t);
 uint64_t upload_durable(const struct take *t);
 /* Nothing of what was accepted, or said of it, is on its way to the disk any more. */
 bool upload_settled(const struct engine *e, const struct take *t);
+/* Before bytes come: a crash behind its creation may have left nothing in the journal that says what it is. Adds to the
+ * effects. */
+void upload_open(struct engine *e, struct take *t);
 /* The whole's length is known now: journaled, before what comes. */
 void upload_length_set(struct engine *e, struct take *t, uint64_t length);
 /* Somebody went on with it: the row says so, later. */

@@ -209,6 +209,7 @@ static void attach(struct upload_join *j)
 	if (session_start(&c->session) != SESSION_PASS)
 		return;
 	struct attach a = { .conn = c->id, .track = "main", .from = BYTES_UNKNOWN, .wall_ms = engine_wall(e) };
+	upload_open(e, t);
 	if (recording_attach(&t->rec, &a, e->now.mono_ms, &track, &e->fx) == ANSWER_WAIT) {
 		session_detached(&c->session);
 		j->again = true; /* it is being deleted: that ends it */

@@ -233,13 +233,10 @@ static void open_now(struct request *r)
 	engine_download(r->net->engine, (struct engine_ref){ r->id, &r->grant }, d->resource, d->track, opened, r);
 }
 
-/* The route's last segment is the resource's name. */
-void download_run(struct request *r)
+void download_start(struct request *r, enum resource resource)
 {
 	struct download *d = calloc(1, sizeof *d);
 	enum err err = d ? http_query_get(r->head.query, "track", &d->track) : ERR_NO_MEMORY;
-	if (err == ERR_OK && !resource_parse(route_last(r->route), &d->resource))
-		err = ERR_INTERNAL;
 	if (err != ERR_OK) {
 		if (d)
 			free(d->track);
@@ -250,7 +247,18 @@ void download_run(struct request *r)
 	list_init(&d->waiting);
 	r->download = d;
 	d->request = r;
+	d->resource = resource;
 	open_now(r);
+}
+
+/* The route's last segment is the resource's name. */
+void download_run(struct request *r)
+{
+	enum resource resource;
+	if (resource_parse(route_last(r->route), &resource))
+		download_start(r, resource);
+	else
+		request_problem(r, ERR_INTERNAL, NULL, NULL);
 }
 
 void download_orphan(struct request *r)

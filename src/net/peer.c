@@ -332,7 +332,7 @@ static void receive_more(struct peer *p)
 	if (!n->input && !(n->input = malloc(LIMIT_INPUT_AT_ONCE_BYTES)))
 		return;
 	for (size_t run = LIMIT_INPUT_BYTES; run < LIMIT_INPUT_RUN_BYTES;) {
-		size_t room = conn_room(p);
+		size_t room = p->request ? request_room(p) : conn_room(p);
 		if (room > LIMIT_INPUT_AT_ONCE_BYTES)
 			room = LIMIT_INPUT_AT_ONCE_BYTES;
 		if (room < LIMIT_INPUT_BYTES)
@@ -363,7 +363,7 @@ void peer_input_ended(struct peer *p)
 	p->ended = true;
 	if (p->gates || p->doomed || p->state == PEER_LINGER)
 		return; /* what was read comes first, and an answer is owed */
-	if (p->ws || (p->mount && !p->mount->conn.closing))
+	if (p->ws || (p->mount && !p->mount->conn.closing) || (p->request && p->request->resumable))
 		peer_doom(p);
 	else
 		peer_finish(p);

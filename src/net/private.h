@@ -123,6 +123,7 @@ struct peer {
 	uint64_t deadline_ms; /* in `timed` while not 0 */
 	struct buf in;	      /* what was read and can't be worked yet */
 	size_t in_scanned;    /* of a head: searched for its end */
+	uint64_t drop;	      /* before the next head: what is left of a refused body */
 	struct chunk *out, **out_tail;
 	size_t out_sent; /* of the first chunk */
 	unsigned out_count;
@@ -206,6 +207,8 @@ enum request_flag {
 	ROUTE_ANONYMOUS = 8, /* a grant is taken along where there is one; a token that is none is refused */
 	ROUTE_SIGNED = 16,   /* a signed URL is a grant */
 	ROUTE_SHOW = 32,     /* {id} is a show: signed as such; with listen_open it is everybody's */
+	ROUTE_FILES = 64, /* an upload's: `run` is called with the head and takes the body as it comes, in chunks too;
+			   * X-HTTP-Method-Override counts */
 };
 
 struct route {
@@ -215,10 +218,14 @@ struct route {
 	void (*run)(struct request *r); /* answers, now or later, once */
 };
 
+enum dialect { DIALECT_NONE, DIALECT_TUS, DIALECT_DRAFT }; /* of an upload's request */
+
 struct request {
 	struct peer *peer; /* NULL when the connection is gone */
 	struct net *net;
 	struct http_request head;
+	const char *method; /* what is meant: the head's, or the one that it says instead */
+	enum dialect dialect;
 	const struct route *route;
 	const char *id; /* the {id} of the path, decoded */
 	struct grant grant;
@@ -226,18 +233,26 @@ struct request {
 	const char *origin; /* of a page that --allow-origin names; else NULL */
 	struct buf body;
 	uint64_t body_left;
+	bool chunks;	/* a body in chunks is not at its end */
+	bool expects;	/* it waits for 100 Continue */
 	bool head_only; /* HEAD */
 	bool keep_alive;
-	bool began;		   /* the answer's head is written */
-	bool ended;		   /* all of the answer is written */
-	bool pending;		   /* the engine has a callback of ours */
-	struct download *download; /* of a recording's bytes */
-	struct stream *stream;	   /* of events */
-	struct hearer *hearer;	   /* of a show */
+	bool began;		     /* the answer's head is written */
+	bool ended;		     /* all of the answer is written */
+	bool pending;		     /* the engine has a callback of ours */
+	struct download *download;   /* of a recording's bytes */
+	struct stream *stream;	     /* of events */
+	struct hearer *hearer;	     /* of a show */
+	struct resumable *resumable; /* an upload */
 };
 
 /* Bytes of a head or a body; returns how many were taken. */
 size_t request_input(struct peer *p, uint8_t *data, size_t len);
+/* How much of a body may be read at once, 0 when there is no reason to. */
+size_t request_room(const struct peer *p);
+/* The body of a ROUTE_FILES is wanted from here on (resumable_input), and no more. */
+void request_want(struct request *r);
+void request_hold(struct request *r);
 /* All that was written is sent. */
 void request_drained(struct peer *p);
 /* The connection is gone. */
@@ -333,7 +348,25 @@ void batches_list(struct request *r);
 void api_unpark(struct request *r);
 void api_push_retry(struct request *r);
 void download_run(struct request *r);
+/* The same of another route; ERR_NO_MEMORY and a query that can't be read are answered. */
+void download_start(struct request *r, enum resource resource);
 void events_run(struct request *r);
+
+/* Uploads: resumable.c */
+void files_options(struct request *r);
+void files_create(struct request *r);
+void files_get(struct request *r);
+void files_patch(struct request *r);
+void files_delete(struct request *r);
+enum dialect files_dialect(const struct http_request *head);
+/* The headers that pages of elsewhere may read of an answer, behind a comma. */
+extern const char files_exposed[];
+/* Bytes of the body: returns how many were taken, all of them unless the peer's gates close. */
+size_t resumable_input(struct peer *p, uint8_t *data, size_t len);
+size_t resumable_room(const struct request *r);
+/* The connection is gone: what came is kept. */
+void resumable_orphan(struct request *r);
+void resumable_free(struct request *r);
 
 /* A piece of the download was sent: the next. */
 void download_drained(struct request *r);

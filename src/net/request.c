@@ -3,6 +3,7 @@
 #include "net/private.h"
 
 #include "proto/problem.h"
+#include "proto/tus.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -42,13 +43,21 @@ static bool is_open(const struct request *r)
 	return r->net->config.listen_open && r->route && r->route->flags & ROUTE_SHOW;
 }
 
+/* Of a body that nobody wants: is it at its end, or so near to it that the connection can be kept? */
+static bool body_droppable(const struct request *r)
+{
+	if (r->chunks || (r->body_left > 0 && r->expects)) /* whether that comes is the client's choice */
+		return false;
+	return r->body_left == 0 || (r->dialect != DIALECT_NONE && r->body_left <= LIMIT_UPLOAD_DRAIN_BYTES);
+}
+
 void request_begin(struct request *r, int status, const char *headers, uint64_t len)
 {
 	struct buf head;
 	r->began = true;
 	if (!r->peer)
 		return;
-	if (r->net->stop != NET_RUNNING || r->body_left > 0 || len == REQUEST_ENDLESS)
+	if (r->net->stop != NET_RUNNING || !body_droppable(r) || len == REQUEST_ENDLESS)
 		r->keep_alive = false; /* what is left of the body is dropped with the connection */
 	buf_init(&head);
 	buf_addf(&head,
@@ -60,8 +69,10 @@ void request_begin(struct request *r, int status, const char *headers, uint64_t 
 	if (r->origin)
 		buf_addf(&head,
 			 "Access-Control-Allow-Origin: %s\r\nAccess-Control-Expose-Headers: Accept-Ranges, "
-			 "Content-Length, Content-Range, ETag, Icy-MetaInt, Icy-Name, Retry-After\r\n",
-			 r->origin);
+			 "Content-Length, Content-Range, ETag, Icy-MetaInt, Icy-Name, Retry-After%s\r\n",
+			 r->origin, r->dialect == DIALECT_NONE ? "" : files_exposed);
+	if (r->dialect == DIALECT_TUS)
+		buf_add_text(&head, "Tus-Resumable: " TUS_VERSION "\r\n");
 	if (status != 204 && status != 304 && len != REQUEST_ENDLESS)
 		buf_addf(&head, "Content-Length: %" PRIu64 "\r\n", len);
 	buf_addf(&head, "%s%sConnection: %s\r\n\r\n", headers, status == 401 ? "WWW-Authenticate: Bearer\r\n" : "",
@@ -84,6 +95,7 @@ static void complete(struct peer *p)
 {
 	struct request *r = p->request;
 	bool keep_alive = r->keep_alive;
+	uint64_t left = r->body_left;
 	p->request = NULL;
 	r->peer = NULL;
 	request_settle(r);
@@ -93,6 +105,7 @@ static void complete(struct peer *p)
 	}
 	p->state = PEER_HEAD;
 	p->in_scanned = 0;
+	p->drop = left;
 	peer_deadline(p, LIMIT_HTTP_KEEP_ALIVE_S * 1000);
 	peer_gate(p, GATE_ANSWER, false);
 }
@@ -173,6 +186,8 @@ void request_settle(struct request *r)
 		stream_free(r);
 	if (r->hearer)
 		hearer_free(r);
+	if (r->resumable)
+		resumable_free(r);
 	http_request_release(&r->head);
 	buf_release(&r->body);
 	r->net->requests--;
@@ -185,7 +200,38 @@ void request_orphan(struct request *r)
 	r->peer = NULL;
 	if (r->download)
 		download_orphan(r);
+	if (r->resumable)
+		resumable_orphan(r);
 	request_settle(r);
+}
+
+static void say_continue(struct request *r)
+{
+	if (r->expects)
+		peer_write(r->peer, &(struct iovec){ (char[]){ "HTTP/1.1 100 Continue\r\n\r\n" }, 25 }, 1, false);
+	r->expects = false;
+}
+
+void request_want(struct request *r)
+{
+	r->peer->state = PEER_BODY;
+	peer_deadline(r->peer, LIMIT_UPLOAD_WAIT_S * 1000);
+	say_continue(r);
+	peer_gate(r->peer, GATE_ANSWER, false);
+}
+
+void request_hold(struct request *r)
+{
+	r->peer->state = PEER_ANSWER;
+	peer_deadline(r->peer, 0);
+	peer_gate(r->peer, GATE_ANSWER, true);
+	peer_gate(r->peer, GATE_PAUSED, false);
+}
+
+size_t request_room(const struct peer *p)
+{
+	bool reads = p->state == PEER_BODY && p->request->resumable && !p->gates && !p->doomed;
+	return reads ? resumable_room(p->request) : 0;
 }
 
 static struct request *request_make(struct peer *p)
@@ -295,10 +341,17 @@ static void preflight_answer(struct request *r, const char *allow)
 /* The gates before a route: who, where, how large. */
 static void admit(struct request *r)
 {
-	char allow[64], header[80];
+	char allow[64], header[80]; /* all methods that one path has */
 	enum err found = route_find(r, allow, sizeof allow), err = ERR_OK;
 	enum guard_origin from = guard_origin(&r->head, r->peer->tls, r->net->config.allow_origin);
+	unsigned flags = found == ERR_OK ? r->route->flags : 0;
 	r->body_left = r->head.length;
+	r->chunks = r->head.chunked;
+	r->expects = r->head.minor == 1 && http_field_has(&r->head, "expect", "100-continue", false);
+	if (r->chunks && !(flags & ROUTE_FILES)) {
+		request_problem(r, ERR_LENGTH_REQUIRED, NULL, NULL);
+		return;
+	}
 	if (from == ORIGIN_ALLOWED)
 		r->origin = http_field_get(&r->head, "origin");
 	if (from == ORIGIN_ALLOWED && found == ERR_METHOD_NOT_ALLOWED && strcmp(r->head.method, "OPTIONS") == 0 &&
@@ -313,22 +366,21 @@ static void admit(struct request *r)
 		err = found;
 	if (err == ERR_OK && http_field_has(&r->head, "upgrade", "h2c", false))
 		err = ERR_NOT_SUPPORTED;
-	if (err == ERR_OK && r->head.length > LIMIT_HTTP_BODY_BYTES)
+	if (err == ERR_OK && r->head.length > LIMIT_HTTP_BODY_BYTES && !(flags & ROUTE_FILES))
 		err = ERR_MESSAGE_TOO_LARGE;
 	if (err != ERR_OK) {
 		snprintf(header, sizeof header, "Allow: %s\r\n", err == ERR_METHOD_NOT_ALLOWED ? allow : "");
 		request_problem(r, err, NULL, err == ERR_METHOD_NOT_ALLOWED ? header : NULL);
 		return;
 	}
-	if (r->head.length == 0) {
+	if (r->head.length == 0 || flags & ROUTE_FILES) {
 		r->route->run(r);
 		return;
 	}
 	r->peer->state = PEER_BODY;
 	peer_deadline(r->peer, LIMIT_HTTP_BODY_WAIT_S * 1000);
 	peer_gate(r->peer, GATE_ANSWER, false);
-	if (http_field_has(&r->head, "expect", "100-continue", false) && r->head.minor == 1)
-		peer_write(r->peer, &(struct iovec){ (char[]){ "HTTP/1.1 100 Continue\r\n\r\n" }, 25 }, 1, false);
+	say_continue(r);
 }
 
 static size_t head_input(struct peer *p, uint8_t *data, size_t len)
@@ -397,5 +449,12 @@ static size_t body_input(struct peer *p, const uint8_t *data, size_t len)
 
 size_t request_input(struct peer *p, uint8_t *data, size_t len)
 {
-	return p->state == PEER_HEAD ? head_input(p, data, len) : body_input(p, data, len);
+	if (p->drop > 0) {
+		size_t dropped = p->drop < len ? (size_t)p->drop : len;
+		p->drop -= dropped;
+		return dropped;
+	}
+	if (p->state == PEER_HEAD)
+		return head_input(p, data, len);
+	return p->request->resumable ? resumable_input(p, data, len) : body_input(p, data, len);
 }

@@ -42,6 +42,16 @@ static const struct route routes[] = {
 	{ "GET", "/api/trust", ROUTE_OPEN, trust_run },
 	{ "GET", "/trust/ca.crt", ROUTE_OPEN, trust_certificate_run },
 	{ "GET", "/trust/holdfast.mobileconfig", ROUTE_OPEN, trust_profile_run },
+	{ "OPTIONS", "/files", ROUTE_OPEN | ROUTE_FILES, files_options },
+	{ "POST", "/files", ROUTE_FILES, files_create },
+	{ "PUT", "/files", ROUTE_FILES, files_create },
+	{ "OPTIONS", "/files/", ROUTE_OPEN | ROUTE_FILES, files_options },
+	{ "POST", "/files/", ROUTE_FILES, files_create },
+	{ "PUT", "/files/", ROUTE_FILES, files_create },
+	{ "OPTIONS", "/files/{id}", ROUTE_OPEN | ROUTE_FILES, files_options },
+	{ "GET", "/files/{id}", ROUTE_FILES, files_get },
+	{ "PATCH", "/files/{id}", ROUTE_FILES, files_patch },
+	{ "DELETE", "/files/{id}", ROUTE_FILES, files_delete },
 	{ "GET", "/healthz", ROUTE_OPEN, health_run },
 	{ "GET", "/readyz", ROUTE_OPEN, ready_run },
 	{ "GET", "/metrics", 0, metrics_run },
@@ -76,14 +86,25 @@ static void allow_add(char *allow, size_t size, const char *method)
 	snprintf(allow + len, size - len, "%s%s%s", len ? ", " : "", method, more);
 }
 
+/* What a request for a route means: some networks let POST and GET through only. */
+static const char *method_of(const struct request *r, const struct route *route)
+{
+	const char *instead = route->flags & ROUTE_FILES ? http_field_get(&r->head, "x-http-method-override") : NULL;
+	return instead ? instead : r->head.method;
+}
+
 enum err route_find(struct request *r, char *allow, size_t allow_size)
 {
-	const char *method = r->head_only ? "GET" : r->head.method, *id = NULL;
+	const char *id = NULL;
 	allow[0] = '\0';
 	for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
 		id = NULL;
 		if (!path_matches(routes[i].path, &r->head, &id))
 			continue;
+		r->method = method_of(r, &routes[i]);
+		if (routes[i].flags & ROUTE_FILES)
+			r->dialect = files_dialect(&r->head);
+		const char *method = strcmp(r->method, "HEAD") == 0 ? "GET" : r->method;
 		if (strcmp(routes[i].method, method) == 0) {
 			r->route = &routes[i];
 			r->id = id;

@@ -44,14 +44,15 @@ struct source_keys;
 
 struct net_config {
 	uv_loop_t *loop;
-	const char *host;	  /* an address: 127.0.0.0/8 or ::1, with `tls` any; copied */
-	uint16_t port;		  /* 0: the system picks one */
-	struct auth *auth;	  /* knows the tokens; NULL: there are none. Outlives net */
-	const char *allow_origin; /* pages of others that may use the server, as config.h writes them; NULL: none */
-	bool listen_open;	  /* anybody who reaches the server may listen and see shows */
-	const char *version;	  /* of the program */
-	SSL_CTX *tls;		  /* speaks https there, and nothing else; NULL: plain http. Owned */
-	unsigned max_connections; /* sockets open at a time; 0: LIMIT_CONNECTIONS. More wait in the system's queue */
+	const char *host;	    /* an address: 127.0.0.0/8 or ::1, with `tls` any; copied */
+	uint16_t port;		    /* 0: the system picks one */
+	struct auth *auth;	    /* knows the tokens; NULL: there are none. Outlives net */
+	const char *allow_origin;   /* pages of others that may use the server, as config.h writes them; NULL: none */
+	bool listen_open;	    /* anybody who reaches the server may listen and see shows */
+	const char *version;	    /* of the program */
+	SSL_CTX *tls;		    /* speaks https there, and nothing else; NULL: plain http. Owned */
+	uint64_t upload_expires_ms; /* as the engine has it, to be told; 0: LIMIT_UPLOAD_EXPIRES_MS */
+	unsigned max_connections;   /* sockets open at a time; 0: LIMIT_CONNECTIONS. More wait in the system's queue */
 	/* Given to the engine as its callback of the same name. */
 	void (*fatal)(void *arg, enum err err, const char *what);
 	void *fatal_arg;

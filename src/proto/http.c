@@ -135,8 +135,10 @@ static enum err framing_parse(struct http_request *r, const char **detail)
 		*detail = "A request has a Content-Length or a Transfer-Encoding, not both.";
 		return ERR_BAD_REQUEST;
 	}
-	if (http_field_get(r, "transfer-encoding")) {
-		*detail = "A body needs a Content-Length; transfer codings are not taken.";
+	r->chunked = http_field_count(r, "transfer-encoding") == 1 && r->minor == 1 &&
+		     strcasecmp(http_field_get(r, "transfer-encoding"), "chunked") == 0;
+	if (!r->chunked && http_field_get(r, "transfer-encoding")) {
+		*detail = "The only transfer coding is chunked, of HTTP/1.1.";
 		return ERR_LENGTH_REQUIRED;
 	}
 	if (lengths > 1 || (lengths == 1 && !content_length_parse(http_field_get(r, "content-length"), &r->length))) {
@@ -308,6 +310,7 @@ static const struct {
 } phrases[] = {
 	{ 100, "Continue" },
 	{ 101, "Switching Protocols" },
+	{ 104, "Upload Resumption Supported" },
 	{ 200, "OK" },
 	{ 201, "Created" },
 	{ 202, "Accepted" },
@@ -331,6 +334,7 @@ static const struct {
 	{ 422, "Unprocessable Content" },
 	{ 429, "Too Many Requests" },
 	{ 431, "Request Header Fields Too Large" },
+	{ 460, "Checksum Mismatch" },
 	{ 500, "Internal Server Error" },
 	{ 501, "Not Implemented" },
 	{ 502, "Bad Gateway" },

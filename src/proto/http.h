@@ -1,9 +1,9 @@
 /* The head of an HTTP/1.1 request, by the book (RFC 9112), and small helpers around it. Pure.
  *
  * Strict on purpose: what two readers could understand differently is refused, never mended. Lines end in CRLF, names
- * touch their colon, nothing is folded, one Host, at most one Content-Length of digits, no Transfer-Encoding, a path
- * that begins with a slash. Paths are cut at their slashes first and decoded after: an encoded slash stays in its
- * segment. */
+ * touch their colon, nothing is folded, one Host, at most one Content-Length of digits or, in HTTP/1.1, one
+ * "Transfer-Encoding: chunked" and never both, a path that begins with a slash. Paths are cut at their slashes first
+ * and decoded after: an encoded slash stays in its segment. */
 #ifndef HOLDFAST_PROTO_HTTP_H
 #define HOLDFAST_PROTO_HTTP_H
 
@@ -34,6 +34,7 @@ struct http_request {
 	unsigned field_count;
 	bool has_length;
 	uint64_t length; /* Content-Length, 0 when absent */
+	bool chunked;	 /* the body comes in chunks (chunked.h); whoever takes none answers ERR_LENGTH_REQUIRED */
 	bool keep_alive; /* by version and Connection */
 };
 
@@ -43,7 +44,7 @@ size_t http_head_length(const char *text, size_t len);
 /* False when no request begins with these bytes: a first byte that begins no method (TLS, a binary protocol). */
 bool http_head_plausible(const char *text, size_t len);
 
-/* Parses a complete head. ERR_BAD_REQUEST, ERR_HEADERS_TOO_LARGE (too many fields), ERR_LENGTH_REQUIRED (a
+/* Parses a complete head. ERR_BAD_REQUEST, ERR_HEADERS_TOO_LARGE (too many fields), ERR_LENGTH_REQUIRED (another
  * Transfer-Encoding), ERR_NO_MEMORY: then *out is empty and *detail, when not NULL, is a sentence. */
 enum err http_request_parse(const char *text, size_t len, struct http_request *out, const char **detail);
 void http_request_release(struct http_request *r);

@@ -247,10 +247,8 @@ static json_t *numbers_mend(json_t *value)
 			     (double)(json_int_t)number == number;
 		return whole ? json_integer((json_int_t)number) : json_incref(value);
 	}
-	json_object_foreach_safe (value, next, key, inner)
-		json_object_set_new(value, key, numbers_mend(inner));
-	json_array_foreach (value, i, inner)
-		json_array_set_new(value, i, numbers_mend(inner));
+	json_object_foreach_safe(value, next, key, inner) json_object_set_new(value, key, numbers_mend(inner));
+	json_array_foreach(value, i, inner) json_array_set_new(value, i, numbers_mend(inner));
 	return json_incref(value);
 }
 

@@ -123,8 +123,8 @@ struct message_outcome {
 	enum err err;
 	const char *why; /* NULL: err_text */
 };
-void message_slice_ack(struct buf *out, const char *batch_id, const char *slice_id,
-		       const struct message_outcome *items, size_t count);
+void message_slice_ack(struct buf *out, const char *batch_id, const char *slice_id, const struct message_outcome *items,
+		       size_t count);
 /* An error about a slice, which detaches nothing. Ids NULL: the message had none. `retry_ms` 0: nothing is said. */
 void message_slice_error(struct buf *out, enum err err, const char *message, const struct message_slice *about,
 			 uint64_t retry_ms);

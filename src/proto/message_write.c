@@ -215,8 +215,8 @@ void message_subscribed(struct buf *out, const struct message_subscribe *about)
 	buf_add_text(out, "}");
 }
 
-void message_slice_ack(struct buf *out, const char *batch_id, const char *slice_id,
-		       const struct message_outcome *items, size_t count)
+void message_slice_ack(struct buf *out, const char *batch_id, const char *slice_id, const struct message_outcome *items,
+		       size_t count)
 {
 	buf_add_text(out, "{\"type\":\"slice_ack\"");
 	add_field(out, "batchId", batch_id);

@@ -12,7 +12,7 @@
 #define JOB_SELECT   "SELECT " CATALOG_JOB_COLUMNS(NAME) "error_message FROM jobs WHERE "
 #define QUEUED	     JOB_SELECT "state = 'queued' AND kind = ?1 "
 #define EVENT_SELECT                                                                                                   \
-	"SELECT seq, recording, e.principal, type, e.phase, e.revision, at, r.show, r.version, e.batch, batch_total, "  \
+	"SELECT seq, recording, e.principal, type, e.phase, e.revision, at, r.show, r.version, e.batch, batch_total, " \
 	"batch_failed FROM events AS e "                                                                               \
 	"LEFT JOIN recordings AS r ON r.id = recording WHERE seq > ?1 "
 /* with ?4: and the bucket has confirmed it, or is not to have it */
@@ -38,8 +38,7 @@
 	"LIMIT ?4"
 /* an item without a byte */
 #define WAITING "batch IS NOT NULL AND NOT EXISTS (SELECT 1 FROM tracks WHERE recording = recordings.id)"
-#define BATCH_SELECT                                                                                                   \
-	"SELECT seq, principal, id, name, total, created_at, updated_at, completed_at FROM batches WHERE "
+#define BATCH_SELECT "SELECT seq, principal, id, name, total, created_at, updated_at, completed_at FROM batches WHERE "
 
 static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_BEGIN] = "BEGIN IMMEDIATE",

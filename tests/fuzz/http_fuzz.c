@@ -15,7 +15,8 @@ static void judge(const struct http_request *r)
 	char *value;
 	assert(r->target[0] == '/' && strlen(r->target) <= LIMIT_URI_BYTES);
 	assert(r->segment_count <= HTTP_SEGMENTS_MAX && r->field_count <= LIMIT_HTTP_HEADER_FIELDS);
-	assert(http_field_count(r, "host") == 1 && !http_field_get(r, "transfer-encoding"));
+	assert(http_field_count(r, "host") == 1);
+	assert(r->chunked == (http_field_get(r, "transfer-encoding") != NULL) && !(r->chunked && r->has_length));
 	assert(r->has_length || r->length == 0);
 	for (unsigned i = 0; i < r->segment_count; i++)
 		assert(text_valid(r->segments[i], SIZE_MAX));

@@ -4,6 +4,7 @@
 #include "onair.h"
 #include "outside.h"
 #include "store/spool.h"
+#include "uploader.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -231,6 +232,7 @@ void oracle_audit(struct world *w)
 	imports_audit(w, catalog);
 	batchers_audit(w, catalog);
 	onair_audit(w, catalog);
+	uploaders_audit(w, catalog);
 	events_audit(w, catalog);
 	pushes_audit_all(w);
 	catalog_close(catalog);

@@ -78,8 +78,8 @@ static void say_slice(struct batcher *b, unsigned slice)
 	char text[1600], batch[16];
 	int len;
 	name_of(b, batch);
-	len = snprintf(text, sizeof text,
-		       "{\"type\":\"slice\",\"batchId\":\"%s\",\"sliceId\":\"%u\",\"items\":[", batch, slice);
+	len = snprintf(text, sizeof text, "{\"type\":\"slice\",\"batchId\":\"%s\",\"sliceId\":\"%u\",\"items\":[",
+		       batch, slice);
 	for (unsigned i = slice * SLICE_ITEMS; i < (slice + 1) * SLICE_ITEMS; i++) {
 		len += snprintf(text + len, sizeof text - (size_t)len, "%s{\"key\":\"%u\",\"name\":\"item %u\"",
 				i % SLICE_ITEMS ? "," : "", i, i);
@@ -97,10 +97,11 @@ static void say_differing(struct batcher *b)
 {
 	char text[200], batch[16];
 	name_of(b, batch);
-	int len = snprintf(text, sizeof text,
-			   "{\"type\":\"slice\",\"batchId\":\"%s\",\"sliceId\":\"x\",\"items\":[{\"key\":\"0\",\"name\":"
-			   "\"another\"}]}",
-			   batch);
+	int len =
+		snprintf(text, sizeof text,
+			 "{\"type\":\"slice\",\"batchId\":\"%s\",\"sliceId\":\"x\",\"items\":[{\"key\":\"0\",\"name\":"
+			 "\"another\"}]}",
+			 batch);
 	link_text(b->link, text, (size_t)len);
 }
 
@@ -154,8 +155,7 @@ static void check_state(struct batcher *b, const json_t *json)
 	json_int_t sum = 0, items = json_integer_value(json_object_get(json, "items"));
 	json_int_t ended = json_integer_value(json_object_get(json, "ended"));
 	bool complete = json_is_true(json_object_get(json, "complete"));
-	json_object_foreach (json_object_get(json, "counts"), phase, count)
-		sum += json_integer_value(count);
+	json_object_foreach(json_object_get(json, "counts"), phase, count) sum += json_integer_value(count);
 	if (sum != items || items > b->items || ended > items)
 		sim_fail(s, "counts are those of the rows", "batch %u has %d items, %d counted", b->number, (int)items,
 			 (int)sum);
@@ -426,8 +426,8 @@ static void audit_batch(struct batcher *b, struct catalog *catalog)
 		audit_item(b, catalog, i, counts);
 	for (unsigned i = 0; i < PHASE_COUNT; i++) {
 		if (counts[i] != batch.counts[i])
-			sim_fail(s, "counts are those of the rows", "%s has %" PRIu64 " in %s, there are %" PRIu64, name,
-				 batch.counts[i], phase_name((enum phase)i), counts[i]);
+			sim_fail(s, "counts are those of the rows", "%s has %" PRIu64 " in %s, there are %" PRIu64,
+				 name, batch.counts[i], phase_name((enum phase)i), counts[i]);
 	}
 	struct catalog_filter filter = {
 		.principal = PRINCIPAL_LOCAL, .batch = name, .phase = -1, .limit = LIMIT_LIST_ITEMS

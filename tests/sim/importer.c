@@ -376,7 +376,8 @@ bool outside_idle(struct world *w)
 	}
 	bool still = !w->plan.notifies || notify->queued + notify->running + notify->parked == 0;
 	bool fetches = w->plan.imports > 0 || w->plan.batches > 0;
-	return still && pushes_idle(w, &status) && batchers_idle(w) && (!fetches || fetch->queued + fetch->running == 0);
+	return still && pushes_idle(w, &status) && batchers_idle(w) &&
+	       (!fetches || fetch->queued + fetch->running == 0);
 }
 
 /* --- the end --- */

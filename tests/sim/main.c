@@ -8,6 +8,7 @@
  *   --find                           stop at the first broken seed, and print only its number */
 #include "onair.h"
 #include "outside.h"
+#include "uploader.h"
 
 #include "base/log.h"
 
@@ -45,7 +46,7 @@ struct job {
 
 static bool calm_and_done(struct world *w)
 {
-	return w->calm && w->up && clients_done(w) && hosts_done(w);
+	return w->calm && w->up && clients_done(w) && hosts_done(w) && uploaders_done(w);
 }
 
 static bool is_up(struct world *w)
@@ -79,6 +80,7 @@ static void read_all_back(struct world *w)
 	callers_check_all(w);
 	importers_check_all(w);
 	onair_check_all(w);
+	uploaders_check_all(w);
 	world_run(w, w->sim.now_us + 2 * MINUTE, all_answered);
 	if (w->open_requests > 0)
 		sim_fail(&w->sim, "every request is answered", "%u are not", w->open_requests);
@@ -100,15 +102,18 @@ static void run_seed(uint64_t seed, bool trace, struct result *result)
 	followers_begin(&w);
 	batchers_begin(&w);
 	onair_begin(&w);
+	uploaders_begin(&w);
 	world_start(&w);
 	plan_begin(&w);
 	world_run(&w, w.plan.calm_us + 10 * MINUTE, calm_and_done);
 	if (!calm_and_done(&w)) {
 		char text[256];
-		if (clients_done(&w))
+		if (!clients_done(&w))
+			clients_describe(&w, text, sizeof text);
+		else if (!hosts_done(&w))
 			hosts_describe(&w, text, sizeof text);
 		else
-			clients_describe(&w, text, sizeof text);
+			uploaders_describe(&w, text, sizeof text);
 		sim_fail(&w.sim, "liveness", "%s", w.up ? text : "the server is down");
 	}
 	/* What was left to grace is sealed now. */

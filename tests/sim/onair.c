@@ -196,8 +196,10 @@ static struct version_truth *works_on(struct world *w, struct link *link, const 
 	bool anew = m->bytes == 0 && !m->resumed && m->said == SAID_STARTED;
 	if (!air->take && v->whose && !anew)
 		air->take = v->whose; /* it named no take, and got the one on air */
-	if (!air->take && !v->whose && !anew && m->version > 1 && air_version(show, m->version - 1)->whose)
-		air->take = air_version(show, m->version - 1)->whose;
+	struct air_take *before = m->version > 1 ? air_version(show, m->version - 1)->whose : NULL;
+	bool same = before && strcmp(before->principal, host_principal(air->host)) == 0;
+	if (!air->take && !v->whose && !anew && same)
+		air->take = before;
 	if (!air->take && v->whose)
 		air->take = v->whose;
 	if (!air->take)

@@ -3,6 +3,7 @@
 #include "content.h"
 #include "onair.h"
 #include "outside.h"
+#include "uploader.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -180,9 +181,7 @@ static void told_recording(struct world *w, struct link *link, const struct mess
 		import_status(w, import, status);
 		return;
 	}
-	if (batchers_status(w, status))
-		return;
-	if (onair_recording(w, status))
+	if (batchers_status(w, status) || onair_recording(w, status) || uploaders_status(w, status))
 		return;
 	if (!take || !phase)
 		sim_fail(&w->sim, "wire", "a status of nobody: %s", m->text);

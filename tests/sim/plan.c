@@ -1,6 +1,7 @@
 /* What a seed lets happen: the sizes of the server, which faults there are, and when they strike. */
 #include "onair.h"
 #include "outside.h"
+#include "uploader.h"
 
 static uint64_t one_of(struct rng *rng, const uint64_t *values, size_t count)
 {
@@ -33,6 +34,12 @@ static void choose_shows(struct world *w)
 	w->plan.takeover = rng_chance(&rng, 50);
 	if (w->plan.shows > 0 && rng_chance(&rng, 25))
 		w->plan.full = w->plan.tight = true; /* what fails under a show is half of its life */
+}
+
+static void choose_uploads(struct world *w)
+{
+	struct rng rng = { rng_mix(w->sim.seed * 4801 + 31) };
+	w->plan.uploads = rng_chance(&rng, 40) ? 0 : 1 + (unsigned)rng_below(&rng, UPLOADS);
 }
 
 static void choose_batches(struct world *w)
@@ -78,6 +85,7 @@ void plan_make(struct world *w)
 	if (p->retain_ms != UINT64_MAX)
 		p->imports = 0; /* a name that is free again would be registered anew */
 	choose_shows(w);
+	choose_uploads(w);
 	choose_batches(w);
 	if (p->burst) {
 		p->takes = 1 + (unsigned)rng_below(&rng, 3);

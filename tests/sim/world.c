@@ -2,6 +2,7 @@
  */
 #include "onair.h"
 #include "outside.h"
+#include "uploader.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -46,6 +47,7 @@ void world_init(struct world *w, uint64_t seed, bool trace)
 	w->outside->push_rng = rng_fork(&root, 6);
 	pushes_init(w);
 	onair_init(w);
+	uploaders_init(w);
 }
 
 void world_release(struct world *w)
@@ -54,6 +56,7 @@ void world_release(struct world *w)
 	free(w->workers);
 	free(w->outside);
 	free(w->onair);
+	uploaders_release(w);
 	disk_free(w->disk);
 	sim_release(&w->sim);
 }
@@ -198,6 +201,7 @@ static void process_gone(struct world *w)
 	batchers_gone(w);
 	pushes_gone(w);
 	onair_gone(w);
+	uploaders_gone(w);
 	w->engine = NULL;
 	w->up = w->stopping = w->stopped = w->fatal = false;
 	w->turn_at = UINT64_MAX;

@@ -105,6 +105,7 @@ struct world;
 struct link;
 struct outside;
 struct onair;
+struct uploaders;
 struct host;
 struct air_take;
 
@@ -164,8 +165,12 @@ enum crash { CRASH_KILL, CRASH_POWER };
 	X(VERSIONS_FAILED, "versions failed")                                                                          \
 	X(MOVED, "moved")                                                                                              \
 	X(STOPPED, "shows stopped")                                                                                    \
-	X(SLICES, "slices acked")                                                                                     \
+	X(SLICES, "slices acked")                                                                                      \
 	X(HEARD, "pieces heard")                                                                                       \
+	X(UPLOAD_REQUESTS, "requests with bytes")                                                                      \
+	X(UPLOAD_REFUSALS, "refused")                                                                                  \
+	X(UPLOAD_CUTS, "cut")                                                                                          \
+	X(UPLOADED, "uploaded")                                                                                        \
 	X(STEPS, "steps")
 
 enum tally_item {
@@ -206,6 +211,7 @@ struct plan {
 	unsigned shows;
 	bool takeover; /* another principal takes a show on air over */
 	bool tight;    /* the disk is full for moments */
+	unsigned uploads;
 	unsigned batches;
 };
 
@@ -219,6 +225,7 @@ struct world {
 	struct sim_workers *workers;
 	struct outside *outside;
 	struct onair *onair;
+	struct uploaders *uploaders;
 	bool workers_broken;
 	unsigned failures; /* attempts that came to nothing, of recordings whose id nobody knows yet */
 	unsigned life;	   /* which server process this is */

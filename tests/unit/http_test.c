@@ -136,9 +136,21 @@ static void malformed_heads(void **state)
 	};
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		refused(texts[i], ERR_BAD_REQUEST);
-	refused(HEAD "Transfer-Encoding: chunked\r\n\r\n", ERR_LENGTH_REQUIRED);
+	refused(HEAD "Transfer-Encoding: gzip, chunked\r\n\r\n", ERR_LENGTH_REQUIRED);
+	refused(HEAD "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", ERR_LENGTH_REQUIRED);
+	refused("POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", ERR_LENGTH_REQUIRED);
 	refused_bytes("GET / HTTP/1.1\r\nHost: a\r\nb: \0\r\n\r\n", 33, ERR_BAD_REQUEST);
 	refused_bytes("G\0T / HTTP/1.1\r\nHost: a\r\n\r\n", 27, ERR_BAD_REQUEST);
+}
+
+static void chunks_are_said_in_one_way(void **state)
+{
+	struct http_request r = parsed(HEAD "Transfer-Encoding: Chunked\r\n\r\n");
+	assert_true(r.chunked && !r.has_length && r.length == 0);
+	http_request_release(&r);
+	r = parsed(HEAD "Content-Length: 0\r\n\r\n");
+	assert_true(!r.chunked && r.has_length);
+	http_request_release(&r);
 }
 
 static void heads_are_bounded(void **state)
@@ -248,6 +260,7 @@ int main(void)
 		cmocka_unit_test(the_head_ends_at_its_empty_line),
 		cmocka_unit_test(connections_are_kept_by_version),
 		cmocka_unit_test(malformed_heads),
+		cmocka_unit_test(chunks_are_said_in_one_way),
 		cmocka_unit_test(heads_are_bounded),
 		cmocka_unit_test(paths_that_are_none),
 		cmocka_unit_test(lists_and_queries),

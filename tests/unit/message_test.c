@@ -308,9 +308,10 @@ static void a_start_of_an_item(void **state)
 
 static void a_slice(void **state)
 {
-	struct message m = parsed(SLICE "[{\"key\":\"a\",\"name\":\"n\",\"mime\":\"\",\"ext\":\"wav\",\"sourceUrl\":\"https://x\","
-					"\"bytes\":7,\"meta\":{\"z\":1,\"a\":[2,2.5,{\"c\":-3e2,\"b\":null}],\"big\":1e300}},"
-					"{\"key\":\"b\"}]}");
+	struct message m =
+		parsed(SLICE "[{\"key\":\"a\",\"name\":\"n\",\"mime\":\"\",\"ext\":\"wav\",\"sourceUrl\":\"https://x\","
+			     "\"bytes\":7,\"meta\":{\"z\":1,\"a\":[2,2.5,{\"c\":-3e2,\"b\":null}],\"big\":1e300}},"
+			     "{\"key\":\"b\"}]}");
 	assert_int_equal(m.type, MESSAGE_SLICE);
 	assert_int_equal(m.slice.count, 2);
 	const struct message_item *item = m.slice.items;
@@ -318,7 +319,8 @@ static void a_slice(void **state)
 	assert_string_equal(item->source_url, "https://x");
 	assert_null(item->mime);
 	assert_int_equal(item->bytes, 7);
-	assert_string_equal(item->meta, "{\"a\":[2,2.5,{\"b\":null,\"c\":-300}],\"big\":1.0000000000000001e300,\"z\":1}");
+	assert_string_equal(item->meta,
+			    "{\"a\":[2,2.5,{\"b\":null,\"c\":-300}],\"big\":1.0000000000000001e300,\"z\":1}");
 	assert_int_equal(item[1].bytes, MESSAGE_NO_BYTES);
 	assert_int_equal(item[1].err, ERR_OK);
 	message_release(&m);
@@ -327,7 +329,7 @@ static void a_slice(void **state)
 /* What is wrong with an item is that item's alone, as long as it can be named. */
 static void items_are_refused_alone(void **state)
 {
-	static const char *const wrong[] = { "\"name\":5",   "\"bytes\":-1",   "\"bytes\":1e15", "\"ext\":\"/\"",
+	static const char *const wrong[] = { "\"name\":5",   "\"bytes\":-1",   "\"bytes\":1e15",  "\"ext\":\"/\"",
 					     "\"meta\":[1]", "\"meta\":\"x\"", "\"sourceUrl\":{}" };
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
 		char text[256];
@@ -398,9 +400,11 @@ static void slices_are_answered(void **state)
 				      "\"error\":{\"code\":\"url_refused\",\"message\":\"No.\"}}]}");
 	out.len = 0;
 	char s[] = "s", b[] = "b";
-	message_slice_error(&out, ERR_RATE_LIMITED, "Slowly.", &(struct message_slice){ .slice_id = s, .batch_id = b }, 9);
-	assert_string_equal(out.data, "{\"type\":\"error\",\"code\":\"rate_limited\",\"message\":\"Slowly.\",\"retry\":true,"
-				      "\"of\":\"slice\",\"batchId\":\"b\",\"sliceId\":\"s\",\"retryAfterMs\":9}");
+	message_slice_error(&out, ERR_RATE_LIMITED, "Slowly.", &(struct message_slice){ .slice_id = s, .batch_id = b },
+			    9);
+	assert_string_equal(out.data,
+			    "{\"type\":\"error\",\"code\":\"rate_limited\",\"message\":\"Slowly.\",\"retry\":true,"
+			    "\"of\":\"slice\",\"batchId\":\"b\",\"sliceId\":\"s\",\"retryAfterMs\":9}");
 	buf_release(&out);
 }
 
