@@ -37,7 +37,7 @@
 	"AND (?3 IS NULL OR contains(name, ?3) OR contains(ref, ?3) OR contains(batch_key, ?3)) ORDER BY id DESC "     \
 	"LIMIT ?4"
 /* an item without a byte */
-#define WAITING "batch IS NOT NULL AND NOT EXISTS (SELECT 1 FROM tracks WHERE recording = recordings.id)"
+#define WAITING	     "batch IS NOT NULL AND NOT EXISTS (SELECT 1 FROM tracks WHERE recording = recordings.id)"
 #define BATCH_SELECT "SELECT seq, principal, id, name, total, created_at, updated_at, completed_at FROM batches WHERE "
 
 static const char *const texts[STATEMENT_COUNT] = {
@@ -200,7 +200,8 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_SHOW_VERSION] = SELECT_WHERE "show = ?1 AND version = ?2",
 	[STATEMENT_SHOW_NEWEST] = SELECT_WHERE "show = ?1 ORDER BY version DESC LIMIT 1",
 	[STATEMENT_SHOWS_FAILED] = "SELECT name FROM shows WHERE failed > 0 ORDER BY name",
-	[STATEMENT_UNFINISHED] = "SELECT id FROM recordings WHERE phase = 'uploading' AND NOT (" WAITING ") ORDER BY id",
+	[STATEMENT_UNFINISHED] =
+		"SELECT id FROM recordings WHERE phase = 'uploading' AND NOT (" WAITING ") ORDER BY id",
 	[STATEMENT_WAITING] = "SELECT id FROM recordings WHERE phase = 'uploading' AND " WAITING " ORDER BY id",
 	[STATEMENT_COUNT_JOBS] = "SELECT count(*) FROM jobs WHERE recording = ?1 AND kind = ?2",
 	[STATEMENT_COUNT_EVENTS] = "SELECT count(*) FROM events WHERE recording = ?1",

@@ -71,6 +71,11 @@ bool batchers_url(const char *url)
 	return strncmp(url, "https://gone.example/", 21) == 0;
 }
 
+static unsigned number_of(const char *text)
+{
+	return (unsigned)strtoul(text, NULL, 10);
+}
+
 /* --- what is said --- */
 
 static void say_slice(struct batcher *b, unsigned slice)
@@ -115,7 +120,7 @@ static void take_item(struct batcher *b, unsigned slice, size_t at, const json_t
 	unsigned n = slice * SLICE_ITEMS + (unsigned)at;
 	struct item *item = &b->each[n];
 	bool fresh = json_is_true(json_object_get(json, "isNew"));
-	if (!key || (unsigned)atol(key) != n || !id || json_object_get(json, "error"))
+	if (!key || number_of(key) != n || !id || json_object_get(json, "error"))
 		sim_fail(s, "wire", "item %u of batch %u is answered wrongly", n, b->number);
 	if (fresh && (item->was_new || item->id[0]))
 		sim_fail(s, "an item is new once", "item %u of batch %u is new again", n, b->number);
@@ -138,7 +143,7 @@ static void take_ack(struct batcher *b, const json_t *json)
 			sim_fail(&b->w->sim, "an item stays as it is", "another one of its key is taken");
 		return;
 	}
-	unsigned slice = name ? (unsigned)atol(name) : SLICES;
+	unsigned slice = name ? number_of(name) : SLICES;
 	if (slice >= b->slices || json_array_size(items) != SLICE_ITEMS)
 		sim_fail(&b->w->sim, "wire", "an ack of a slice that is none");
 	for (size_t i = 0; i < SLICE_ITEMS; i++)
@@ -346,7 +351,7 @@ bool batchers_status(struct world *w, const json_t *status)
 		struct batcher *b = batcher_of(w, i);
 		char name[16];
 		name_of(b, name);
-		unsigned n = key ? (unsigned)atol(key) : ITEMS;
+		unsigned n = key ? number_of(key) : ITEMS;
 		if (strcmp(name, batch) != 0)
 			continue;
 		if (n >= b->items || (b->each[n].id[0] && strcmp(b->each[n].id, id) != 0))
@@ -401,7 +406,7 @@ static void audit_item(struct batcher *b, struct catalog *catalog, unsigned n, u
 	unsigned jobs;
 	if (!uuid_parse(item->id, &id) || catalog->ops->get(catalog, &id, &row) != ERR_OK)
 		sim_fail(s, "what was acked is there", "item %u of batch %u is not", n, b->number);
-	if (!row.batch_key || (unsigned)atol(row.batch_key) != n)
+	if (!row.batch_key || number_of(row.batch_key) != n)
 		sim_fail(s, "one item, one recording", "item %u of batch %u is of key %s", n, b->number, row.batch_key);
 	if (row.phase != PHASE_ERROR && row.phase != PHASE_DELETED)
 		sim_fail(s, "liveness", "item %u of batch %u is still %s", n, b->number, phase_name(row.phase));
