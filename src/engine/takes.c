@@ -413,7 +413,7 @@ static struct load_op *load_new(void)
 /* Puts a shell under the key and asks the catalog. */
 static struct take *shell_new(struct engine *e, struct recording_info *info, const struct grant *grant)
 {
-	uint64_t retry_ms;
+	uint64_t retry_ms = 0;
 	struct take *t = take_new(e);
 	t->loading = true;
 	t->rec.info.id = info->id;
@@ -422,9 +422,8 @@ static struct take *shell_new(struct engine *e, struct recording_info *info, con
 	struct load_op *l = load_new();
 	l->shell = t;
 	l->grant = *grant;
-	bool room = !space_refuses_new(e);
-	l->insert = l->charged = room && limit_take(e, grant, &retry_ms);
-	l->limited = room && !l->insert;
+	l->insert = l->charged = !space_refuses_new(e) && limit_take(e, grant, &retry_ms);
+	l->limited = retry_ms > 0;
 	l->info = *info;
 	memset(info, 0, sizeof *info);
 	table_add(e, t);
