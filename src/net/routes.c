@@ -8,6 +8,7 @@ static const struct route routes[] = {
 	{ "GET", "/record", ROUTE_OPEN, page_run },
 	{ "GET", "/play/{id}", ROUTE_OPEN, page_run },
 	{ "GET", "/listen/{id}", ROUTE_OPEN, page_run },
+	{ "GET", "/import", ROUTE_OPEN, page_run },
 	{ "GET", "/trust", ROUTE_OPEN, page_run },
 	{ "GET", "/assets/{id}", ROUTE_OPEN, asset_run },
 	{ "GET", "/ws", ROUTE_UPGRADE | ROUTE_ANONYMOUS, ws_upgrade },

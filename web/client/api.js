@@ -1,7 +1,7 @@
 // The HTTP side: JSON in, JSON out, with the token, and errors that carry the server's own words.
 import { ApiError, newSessionId } from './base.js';
+import { ANSWER_MS } from './limits.js';
 
-const ANSWER_MS = 30_000;
 const PAIR_TRIES = 3; // a lost reply is asked for again, with the same nonce
 const PAIR_WAIT_MS = 700;
 
@@ -31,7 +31,7 @@ async function objectIn(response) {
 }
 
 /** What an answer that is no success says. */
-async function refused(response) {
+export async function refused(response) {
 	const problem = await objectIn(response);
 	const code = typeof problem.code === 'string' ? problem.code : null;
 	const message = problem.detail || problem.title || `${response.status} ${response.statusText}`.trim();
@@ -126,6 +126,9 @@ export function makeApi({ server, token, fetch = (...args) => globalThis.fetch(.
 		rename: (id, name) => request('PATCH', at(id), { name }),
 		delete: (id) => request('DELETE', at(id)),
 		sign: (id, { what = 'original', track } = {}) => request('POST', `${at(id)}/sign`, { what, track }),
+		createBatch: (batchId, { total, name } = {}) => request('POST', '/api/batches', { batchId, total, name }),
+		batch: (batchId) => request('GET', `/api/batches/${encodeURIComponent(batchId)}`),
+		batches: () => request('GET', '/api/batches'),
 		shows: () => request('GET', '/api/shows'),
 		show: (show) => request('GET', showAt(show)),
 		stopShow: (show) => request('POST', `${showAt(show)}/stop`),

@@ -13,7 +13,8 @@ export class Channel {
 
 	/**
 	 * { server, token, WebSocket } of the client; `question()`: what is subscribed to; `onlink({ link, reason, message, retryAt })`: connecting or
-	 * waiting; `onmessage(message)`: all but errors that are over when it is tried again. To be begun with reconnect().
+	 * waiting; `onmessage(message)`: all but errors of the link that are over when it is tried again; `onopen()`: it is connected, and send()
+	 * works. To be begun with reconnect().
 	 */
 	constructor(options) {
 		this.#options = options;
@@ -30,6 +31,11 @@ export class Channel {
 		const socket = this.#socket;
 		this.#socket = null;
 		socket?.close();
+	}
+
+	/** After onopen, until the link is lost. */
+	send(message) {
+		this.#socket.send(JSON.stringify({ ...message, token: tokenOf(this.#options.token) ?? undefined }));
 	}
 
 	#after(ms, action) {
@@ -49,7 +55,10 @@ export class Channel {
 		this.#socket = socket;
 		this.#after(OPEN_TIMEOUT_MS, () => this.#lost('timeout'));
 		const mine = (handle) => (event) => socket === this.#socket && handle(event);
-		socket.onopen = mine(() => this.#subscribe());
+		socket.onopen = mine(() => {
+			this.#subscribe();
+			this.#options.onopen?.();
+		});
 		socket.onmessage = mine(({ data }) => this.#received(data));
 		socket.onerror = () => {};
 		socket.onclose = mine(({ code }) => this.#lost(code === 1006 ? 'network' : 'closed'));
@@ -70,7 +79,7 @@ export class Channel {
 			this.#lost('protocol');
 			return;
 		}
-		if (message.type === 'error' && message.retry) {
+		if (message.type === 'error' && message.retry && message.sliceId === undefined) {
 			this.#lost(message.code, message.message);
 			return;
 		}

@@ -1,5 +1,6 @@
 // The client of one page: its stores, the takes it works on, and what it shares among them.
 import { makeApi } from './api.js';
+import { Batch } from './batch.js';
 import { ApiError, newSessionId, tokenOf } from './base.js';
 import { Follower } from './follower.js';
 import { openLocks } from './locks.js';
@@ -8,11 +9,26 @@ import { FileStore, fingerprint, reopen, sameFile } from './store-file.js';
 import { IdbStore } from './store-idb.js';
 import { MemoryStore, OpfsStore } from './stores.js';
 import { ShowFollower } from './shows.js';
+import { sourceOf } from './sources.js';
 import { Take } from './take.js';
+import { Upload } from './upload.js';
 
 const MEMORY_LIMIT_BYTES = 64 * 1024 * 1024; // what may wait in memory while the device is full
 const MEMORY_STORE_BYTES = 1024 ** 3; // without any store: unsent bytes a page can hold without its tab being ended for it
 const KINDS = ['opfs', 'indexeddb', 'memory'];
+const NO_WEBSOCKET = 'This Node has no WebSocket: pass one to openClient, for instance { WebSocket } of the package ws.';
+
+/** Stands for the one that is missing. */
+class NoWebSocket {}
+
+/** Where the ids of uploads are kept, so that a reload goes on with them: the page's localStorage, if it has one. */
+function pageStorage() {
+	try {
+		return globalThis.document ? globalThis.localStorage : null;
+	} catch {
+		return null;
+	}
+}
 
 export async function openClient(options = {}) {
 	const settings = {
@@ -21,10 +37,11 @@ export async function openClient(options = {}) {
 	};
 	const memory = () => new MemoryStore({ limit: options.memoryLimitBytes ?? MEMORY_STORE_BYTES });
 	const openers = { opfs: () => OpfsStore.open(settings), indexeddb: () => IdbStore.open(settings), memory };
-	const stores = new Map();
+	const stores = new Map(settings.stores.filter((one) => typeof one === 'object').map((store) => [store.kind, store]));
+	settings.stores = settings.stores.map((one) => one.kind ?? one);
 	const failures = [];
 	for (const kind of new Set([...settings.stores, 'indexeddb'])) { // IndexedDB also for files and what an earlier visit left there
-		if (kind === 'memory' && stores.size > 0) continue;
+		if (stores.has(kind) || (kind === 'memory' && stores.size > 0)) continue;
 		try {
 			stores.set(kind, await openers[kind]());
 		} catch (error) {
@@ -44,27 +61,32 @@ class Client {
 	#shared; // what takes need of this
 	#takes = new Map();
 	#followers = new Set();
+	#uploads = new Set();
+	#storage;
 	#persistAsked = false;
 	#online = () => {
 		for (const take of this.#takes.values()) take.online();
-		for (const follower of this.#followers) follower.reconnect();
+		for (const other of [...this.#followers, ...this.#uploads]) other.reconnect();
 	};
 
 	constructor(settings, stores, keptIn, failures) {
-		this.server = new URL(settings.server ?? globalThis.location.origin).origin;
+		this.server = new URL(settings.server ?? globalThis.location?.origin).origin;
 		this.keptIn = keptIn;
 		this.keptInReason = failures.length > 0 ? failures.join('; ') : null;
 		this.#stores = stores;
 		this.#idb = stores.get('indexeddb') ?? null;
 		this.#shared = {
 			server: this.server, token: settings.token ?? null, memoryLimit: settings.memoryLimitBytes ?? MEMORY_LIMIT_BYTES,
-			WebSocket: settings.WebSocket ?? globalThis.WebSocket, locks: openLocks(settings.storeName, this.#idb),
+			WebSocket: settings.WebSocket ?? globalThis.WebSocket ?? NoWebSocket, locks: openLocks(settings.storeName, this.#idb),
+			fetch: settings.fetch ?? ((...args) => globalThis.fetch(...args)),
 		};
+		this.#storage = settings.uploads === undefined ? pageStorage() : settings.uploads;
 		this.api = makeApi({ server: this.server, token: () => tokenOf(settings.token), fetch: settings.fetch });
 		globalThis.addEventListener?.('online', this.#online);
 	}
 
 	async begin({ sessionId = newSessionId(), ts = Date.now(), ...more }) {
+		this.#link();
 		const { mime, ext } = more;
 		const store = this.#stores.get(this.keptIn);
 		const row = this.#row({ sessionId, ts, ...more }, { mime, ext });
@@ -254,28 +276,64 @@ class Client {
 		return await globalThis.navigator?.storage?.persist?.() ?? false;
 	}
 
-	follow(options) {
+	#link() {
 		const { WebSocket, token } = this.#shared;
-		const follower = new Follower({ server: this.server, token, WebSocket, ...options }, () => this.#followers.delete(follower));
+		if (WebSocket === NoWebSocket) throw new ApiError('no_websocket', NO_WEBSOCKET);
+		return { server: this.server, token, WebSocket };
+	}
+
+	follow(options) {
+		const follower = new Follower({ ...this.#link(), ...options }, () => this.#followers.delete(follower));
 		this.#followers.add(follower);
 		return follower;
 	}
 
 	followShow(show, { onChange }) {
-		const { WebSocket, token } = this.#shared;
-		const follower = new ShowFollower({ server: this.server, token, WebSocket, api: this.api, show, onChange }, () => this.#followers.delete(follower));
+		const follower = new ShowFollower({ ...this.#link(), api: this.api, show, onChange }, () => this.#followers.delete(follower));
 		this.#followers.add(follower);
 		return follower;
 	}
 
+	upload(data, options = {}) {
+		const source = sourceOf(data, options);
+		const known = this.#knownUpload(options.key ?? source.fingerprint, source.size);
+		const upload = new Upload(this.#shared, source, { known, ...options }, (ended) => this.#uploads.delete(ended));
+		this.#uploads.add(upload);
+		return upload;
+	}
+
+	/** The id under which an earlier visit began it. null: nothing would tell it from others. */
+	#knownUpload(key, size) {
+		const storage = this.#storage;
+		if (!key || size === null || !storage) return null;
+		const name = `holdfast.upload ${this.server} ${key}`;
+		const quietly = (work) => {
+			try {
+				return work() ?? null;
+			} catch {
+				return null; // no room: then a reload begins it anew
+			}
+		};
+		return {
+			get: () => quietly(() => storage.getItem(name)), set: (id) => quietly(() => storage.setItem(name, id)),
+			forget: () => quietly(() => storage.removeItem(name)),
+		};
+	}
+
+	batch(batchId, options = {}) {
+		const batch = new Batch({ ...this.#link(), api: this.api, ...options, batchId }, () => this.#followers.delete(batch));
+		this.#followers.add(batch);
+		return batch;
+	}
+
 	reconnect() {
-		for (const take of this.#takes.values()) take.reconnect();
-		for (const follower of this.#followers) follower.reconnect();
+		for (const other of [...this.#takes.values(), ...this.#followers, ...this.#uploads]) other.reconnect();
 	}
 
 	async close() {
 		globalThis.removeEventListener?.('online', this.#online);
 		for (const follower of [...this.#followers]) follower.close();
+		for (const upload of [...this.#uploads]) upload.release();
 		await Promise.all([...this.#takes.values()].map((take) => take.release()));
 		this.#shared.locks.close();
 		for (const store of this.#stores.values()) await store.close();

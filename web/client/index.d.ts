@@ -11,18 +11,27 @@ export interface ClientOptions {
 	token?: string | null | (() => string | null);
 	/** Names the stores on the device. Clients of one origin that use the same name share their takes. Default `holdfast`. */
 	storeName?: string;
-	/** Kinds of store to try, in this order. Default `['opfs', 'indexeddb', 'memory']`. */
-	stores?: KeptIn[];
+	/** Kinds of store to try, in this order. Default `['opfs', 'indexeddb', 'memory']`. In Node: see node.d.ts. */
+	stores?: (KeptIn | object)[];
+	/** Where the ids of uploads are remembered for the next visit. Default: localStorage, if there is one. null: nowhere. */
+	uploads?: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> | null;
 	/** Where `store-worker.js` is served, if not beside this module (bundlers). Without it OPFS can't be used. */
 	workerUrl?: string | URL;
 	/** Bytes of a take that may wait in memory while the device is full. Default 64 MiB; with no store at all 1 GiB for all takes. */
 	memoryLimitBytes?: number;
-	WebSocket?: typeof WebSocket;
-	fetch?: typeof fetch;
+	/** Of Node before 22: that of the package `ws`. Without one, only upload() and `api` work. */
+	WebSocket?: WebSocketLike;
+	fetch?: typeof globalThis.fetch;
 }
 
-/** `opfs`, `indexeddb`: survives reload, crash and kill. `file`: the user's own File is read again. `memory`: dies with the page. */
-export type KeptIn = 'opfs' | 'indexeddb' | 'file' | 'memory';
+/** What is needed of a WebSocket class: the browser's, Node's, and that of `ws` have it. */
+export type WebSocketLike = new (url: string, protocol: string) => object;
+
+/**
+ * `opfs`, `indexeddb`: survives reload, crash and kill. `directory`: the same, in Node. `file`: the user's own File is read again. `memory`: dies
+ * with the page.
+ */
+export type KeptIn = 'opfs' | 'indexeddb' | 'directory' | 'file' | 'memory';
 
 /** Opens the stores of this device. Give-ups of takes (`abort`) that no server has heard of yet are sent in the background. */
 export function openClient(options?: ClientOptions): Promise<Client>;
@@ -56,6 +65,14 @@ export interface Client {
 	 * IndexedDB. A file that was begun before and not finished (same name, size and date) goes on where it was.
 	 */
 	sendFile(file: File, options?: FileOptions): Promise<Take>;
+	/**
+	 * A file to /files/, by tus: a File, a Blob, bytes, a stream (or anything that is iterated over and gives bytes), in Node what openFile() gives.
+	 * Begins at once and goes on by itself over lost links and restarts of the server. What was begun before and is the same (a File's name, size
+	 * and date; an openFile()'s path, size and date; `key`) goes on where it was. Nothing of it is held longer than one request.
+	 */
+	upload(data: Blob | BufferSource | AsyncIterable<Uint8Array | string> | Iterable<Uint8Array> | UploadSource, options?: UploadOptions): Upload;
+	/** A set of items, under a name of your own; it is made on the server if it is not there. */
+	batch(batchId: string, options?: BatchOptions): Batch;
 	/** navigator.storage.persist() and estimate(). */
 	space(): Promise<DeviceSpace>;
 	/** Asks the browser not to evict what is kept. true: granted. Also asked by begin(). */
@@ -67,6 +84,155 @@ export interface Client {
 	reconnect(): void;
 	/** Lets go of all takes, locks and stores. What is kept stays for the next visit. */
 	close(): Promise<void>;
+}
+
+export interface UploadOptions {
+	/** Default: the file's. */
+	name?: string;
+	mime?: string;
+	/** More Upload-Metadata. */
+	metadata?: Record<string, string | number>;
+	/** Tells it again after a reload; default: see Client.upload. Streams have none of their own, and need `size` for it. */
+	key?: string;
+	/** Of a stream, if it is known. */
+	size?: number;
+	/** A MIME type for a stream. */
+	type?: string;
+	/** It fills this upload or batch's item (Ack.id) instead of one of its own. */
+	id?: string;
+	/** With `id`: what the server has of it, where that is known (0 if Ack.isNew). It is asked otherwise. */
+	bytes?: number | null;
+}
+
+/** For sources of your own. `fingerprint` tells it from all others, or is null; read() is asked again for what did not arrive. */
+export interface UploadSource {
+	name: string;
+	type: string;
+	size: number | null;
+	fingerprint: string | null;
+	/** Shorter only at the end. */
+	read(from: number, to: number): Promise<Blob | Uint8Array>;
+}
+
+export interface Upload {
+	readonly id: string | null;
+	/** The newest state; a new object at each change. */
+	readonly state: UploadState;
+	/** Calls back now and at every change. Returns what unsubscribes. */
+	onState(listener: (state: UploadState) => void): () => void;
+	/** Resolves when state.done, whatever the end was: look at it. */
+	whenDone(): Promise<UploadState>;
+	/** Try now instead of waiting; or again, after a problem that is `resumable`. */
+	reconnect(): void;
+	/** Stops. What has arrived stays on the server until its time is over; upload() goes on with it. */
+	release(): void;
+	/** The server throws it away. */
+	abort(): Promise<void>;
+}
+
+export interface UploadState {
+	/** As TakeState.link. `saved`: the server has all of it on its disk; what becomes of the recording then, `api.get(id)` or follow() tell. */
+	link: 'connecting' | 'sending' | 'waiting' | 'saved' | 'aborted' | 'stopped' | 'released';
+	done: boolean;
+	/** The recording's id, once known. */
+	id: string | null;
+	/** null: not known yet. */
+	size: number | null;
+	/** On the server's disk. */
+	bytes: number;
+	/** Why it waits: a code of the protocol, `network` or `timeout`. */
+	reason: Code | null;
+	message: string;
+	/** When the next attempt is due (Date.now's clock). */
+	retryAt: number | null;
+	/** Attempts in a row that brought nothing. */
+	failures: number;
+	/**
+	 * Why it is `stopped`: a code of the protocol that is final, or `file_changed`, `file_unreadable`, `length_mismatch` (the server has another
+	 * file under this id). `resumable`: reconnect() may help.
+	 */
+	problem: { code: Code; message: string; resumable: boolean } | null;
+}
+
+export interface BatchOptions {
+	/** How many items it will have: it is complete when so many have ended. Without it, it stays open. */
+	total?: number;
+	name?: string;
+	/** It must be there; it is followed (and added to), and not made. */
+	existing?: boolean;
+	/** At every change of `view`, at most once a turn of the event loop. */
+	onChange?: (view: BatchView) => void;
+	/** An item that changed, since the link is live. */
+	onItem?: (recording: Recording) => void;
+	/** The link is live (again): what changed before is in items(). */
+	onLive?: () => void;
+}
+
+export interface Batch {
+	readonly batchId: string;
+	readonly view: BatchView;
+	/**
+	 * Sends them in slices of 100, all up front, and again after a reconnect until they are acknowledged. Resolves when all are, in their order. An
+	 * item whose key is there already is acknowledged with what it has come to. Never rejects because of an item: see Ack.error.
+	 */
+	add(items: BatchItem[]): Promise<Ack[]>;
+	/** Its items as the server has them now, the newest first, a page at a time. */
+	items(options?: { phase?: string }): AsyncIterable<Recording>;
+	reconnect(): void;
+	/** What is not acknowledged yet is let go of (`released`). */
+	close(): void;
+}
+
+export interface BatchItem {
+	/** Unique in the batch, at most 200 characters: the same key is the same item. */
+	key: string;
+	name?: string;
+	mime?: string;
+	ext?: string;
+	/** The server fetches it. Without one it waits for its bytes: upload(file, { id }). */
+	sourceUrl?: string;
+	/** The length of an upload. */
+	bytes?: number;
+	meta?: Record<string, unknown>;
+}
+
+export interface Ack {
+	key: string;
+	/** The recording's. null: it was refused. */
+	id: string | null;
+	/** Its phase as it is now. */
+	status: Recording['phase'] | null;
+	isNew: boolean;
+	/** Why this item was refused (`item_differs`, `url_refused`, `bad_field`, or what its slice was refused for). */
+	error?: { code: Code; message: string };
+}
+
+export interface BatchView {
+	/** `live`: `batch` is up to date. */
+	link: 'connecting' | 'live' | 'waiting' | 'stopped';
+	/** Why it waits or has stopped; also `rate_limited` while it is live and slices wait. */
+	reason: Code | null;
+	message: string;
+	retryAt: number | null;
+	batch: BatchStatus | null;
+	/** Items that were added and are not acknowledged. */
+	unsent: number;
+}
+
+export interface BatchStatus {
+	id: string;
+	name: string | null;
+	total: number | null;
+	/** By phase. */
+	counts: Record<string, number>;
+	items: number;
+	ended: number;
+	failed: number;
+	complete: boolean;
+	completedAt: number | null;
+	errors: { code: Code; count: number }[];
+	createdAt: number;
+	updatedAt: number;
 }
 
 export interface StartOptions {
@@ -381,6 +547,11 @@ export interface Recording {
 	/** The show that it is a version of. */
 	show: string | null;
 	version: number | null;
+	/** It comes by upload(), until it is whole. */
+	upload: { length: number | null; expiresAt: number } | null;
+	/** The batch that it is an item of, and its key there. */
+	batch: string | null;
+	key: string | null;
 }
 
 /** What a recording has, each with an address of its own. */
@@ -405,7 +576,7 @@ export interface Api {
 		version: string; time: number; freeBytes: number; totalBytes: number; reserveBytes: number; secure: boolean; lan: boolean;
 		grant: { subject: string; scopes: string[]; local: boolean; expiresAt: number | null };
 	}>;
-	list(options?: { before?: string; search?: string; phase?: string; show?: string }): Promise<{ items: Recording[]; next: string | null }>;
+	list(options?: { before?: string; search?: string; phase?: string; show?: string; batch?: string }): Promise<{ items: Recording[]; next: string | null }>;
 	get(id: string): Promise<Recording>;
 	rename(id: string, name: string): Promise<Recording>;
 	delete(id: string): Promise<void>;
@@ -418,6 +589,10 @@ export interface Api {
 	/** One pairing. `nonce` is made here and kept over the tries of this call: a lost reply is asked for again. */
 	pair(pairing: string, options?: { nonce?: string; device?: string; token?: string | null }):
 		Promise<{ token: string; subject: string; scopes: string[]; expiresAt: number }>;
+	/** It is there already: the same object. With another total or name: `exists`. */
+	createBatch(batchId: string, options?: { total?: number; name?: string }): Promise<BatchStatus>;
+	batch(batchId: string): Promise<BatchStatus>;
+	batches(): Promise<{ items: BatchStatus[]; next: string | null }>;
 	/** What is on air. */
 	shows(): Promise<{ items: Show[] }>;
 	show(show: string): Promise<Show>;

@@ -3,6 +3,7 @@
 // (problems, errors of a recording) are shown as they come.
 
 export { air, listen } from './texts_air.js';
+export { imports } from './texts_import.js';
 export { record } from './texts_record.js';
 export { trust } from './texts_trust.js';
 
@@ -41,6 +42,7 @@ export const finish = {
 export const desk = {
 	skip: 'Skip to the recordings',
 	recordHere: 'Record here',
+	importHere: 'Import',
 
 	live: 'Live',
 	connecting: 'Connecting',

@@ -3,6 +3,7 @@
 // state is reached.
 import { execFileSync } from 'node:child_process';
 import { AIR_SCENES } from './scenes_air.mjs';
+import { IMPORT_SCENES } from './scenes_import.mjs';
 import { ready, recordingNow, startStandin, take, unserved } from './standin.mjs';
 
 const MINUTE = 60_000;
@@ -204,4 +205,5 @@ export const SCENES = {
 		return seen;
 	},
 	...AIR_SCENES,
+	...IMPORT_SCENES,
 };

@@ -6,11 +6,13 @@ import http from 'node:http';
 import { basename, extname, join } from 'node:path';
 import { WebSocketServer } from 'ws';
 import { atEnd, ROOT } from './server.mjs';
+import { StandinBatches } from './standin_batches.mjs';
 import { StandinShows } from './standin_shows.mjs';
 
 const TYPES = { '.html': 'text/html; charset=utf-8', '.css': 'text/css; charset=utf-8', '.js': 'text/javascript; charset=utf-8',
 	'.svg': 'image/svg+xml' };
-const PAGES = { 'desk.html': '/', 'record.html': '/record', 'trust.html': '/trust', 'play.html': '/play/', 'listen.html': '/listen/' };
+const PAGES = { 'desk.html': '/', 'record.html': '/record', 'trust.html': '/trust', 'play.html': '/play/', 'listen.html': '/listen/',
+	'import.html': '/import' };
 const POLICY = "default-src 'self'; media-src 'self' blob:; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
 	+ "form-action 'self'; frame-ancestors 'none'";
 const PAGE_SIZE = 100;
@@ -59,6 +61,7 @@ export const recordingNow = (fields) => take({ phase: 'uploading', attached: tru
 
 export class Standin {
 	shows = new StandinShows();
+	batches = new StandinBatches(this);
 	takes = new Map();
 	originals = new Map(); // id → { type, data }
 	files = new Map(); // id → the same, of the finished file
@@ -82,10 +85,12 @@ export class Standin {
 		this.http = http.createServer((request, response) => this.#answer(request, response));
 		const sockets = new WebSocketServer({ noServer: true, handleProtocols: () => 'holdfast.v1' });
 		this.http.on('upgrade', (request, socket, head) => sockets.handleUpgrade(request, socket, head, (ws) => {
-			ws.on('message', (data, isBinary) => this.#refusesShow(ws, data, isBinary) || this.shows.message(ws, data, isBinary) || this.#heard(ws, JSON.parse(data)));
+			ws.on('message', (data, isBinary) => this.#refusesShow(ws, data, isBinary) || this.shows.message(ws, data, isBinary) || this.batches.message(ws, JSON.parse(data))
+				|| this.#heard(ws, JSON.parse(data)));
 			ws.on('close', () => {
 				this.#subscribers.delete(ws);
 				this.shows.gone(ws);
+				this.batches.gone(ws);
 			});
 		}));
 		this.sockets = sockets;
@@ -114,6 +119,7 @@ export class Standin {
 		for (const one of changed) {
 			this.takes.set(one.id, one);
 			this.#tell({ type: 'status', of: 'recording', ...one }, one.id);
+			this.batches.changed(one);
 		}
 		if (changed.length > 0) this.#tell(this.#server());
 		return changed[0];
@@ -189,6 +195,7 @@ export class Standin {
 			this.shows.listen(request, response, path.slice(6));
 			return;
 		}
+		if (this.batches.files(request, response, path)) return;
 		response.setHeader('cache-control', 'no-store');
 		const parts = [];
 		for await (const part of request) parts.push(part);
@@ -228,6 +235,8 @@ export class Standin {
 		if (path === '/api/lan/qr.svg') return [200, qrLike(url.searchParams.get('scheme') === 'http' ? this.lan.plainPairUrl : this.lan.pairUrl)];
 		const ofShows = this.shows.answer(method, path);
 		if (ofShows !== null) return ofShows;
+		const ofBatches = this.batches.answer(method, path, body);
+		if (ofBatches !== null) return ofBatches;
 		if (path === '/api/recordings') return [200, this.#list(url.searchParams)];
 		const [, id, rest] = /^\/api\/recordings\/([^/]+)(?:\/(\w+))?$/.exec(path) ?? [];
 		const found = this.takes.get(id);
@@ -261,7 +270,9 @@ export class Standin {
 	#list(query) {
 		const search = (query.get('search') ?? '').toLowerCase();
 		const show = query.get('show');
-		const all = this.newest.filter((one) => (one.name ?? '').toLowerCase().includes(search) && (show === null || one.show === show));
+		const batch = query.get('batch');
+		const all = this.newest.filter((one) => (one.name ?? '').toLowerCase().includes(search) && (show === null || one.show === show)
+			&& (batch === null || one.batch === batch));
 		const from = query.get('before') ? all.findIndex(({ id }) => id === query.get('before')) + 1 : 0;
 		const items = all.slice(from, from + PAGE_SIZE);
 		return { items, next: from + PAGE_SIZE < all.length ? items.at(-1).id : null };
