@@ -201,8 +201,7 @@ void take_evict(struct engine *e, struct take *t)
 		return; /* its end comes back here */
 	if (t->gone && t->deletion)
 		take_remove_files(e, t);
-	bool idle = take_finished(t) || take_waits(t);
-	if (t->gone || (idle && take_clean(t) && !recording_attached(&t->rec)))
+	if (t->gone || ((take_finished(t) || take_waits(t)) && take_clean(t) && !recording_attached(&t->rec)))
 		take_free(e, t);
 }
 
@@ -236,9 +235,8 @@ struct load_op {
 	struct recording_info info; /* of a start: the row to insert */
 	struct recording_info row;
 	bool insert, inserted, by_id;
-	bool limited;	    /* one would be made, but for its principal's rate */
-	bool charged;	    /* a token was taken for it … */
-	struct grant grant; /* … of this one's */
+	bool limited, charged; /* its principal has made too many new ones, or a token was taken */
+	struct grant grant;
 	struct uuid id;
 	char *ref;
 };
@@ -277,8 +275,9 @@ static void load_free(struct load_op *l)
 /* The take was not in the catalog, and there was no space to begin one when it was asked for. */
 static enum err load_refusal(const struct load_op *l)
 {
-	enum err refusal = l->limited ? ERR_RATE_LIMITED : ERR_STORAGE_FULL;
-	return l->op.err == ERR_NOT_FOUND && !l->insert ? refusal : l->op.err;
+	if (l->op.err != ERR_NOT_FOUND || l->insert)
+		return l->op.err;
+	return l->limited ? ERR_RATE_LIMITED : ERR_STORAGE_FULL;
 }
 
 static void shell_done(struct engine *e, struct load_op *l)
@@ -364,7 +363,7 @@ static struct load_op *load_new(void)
 /* Puts a shell under the key and asks the catalog. */
 static struct take *shell_new(struct engine *e, struct recording_info *info, const struct grant *grant)
 {
-	uint64_t retry_ms;
+	uint64_t retry_ms = 0;
 	struct take *t = take_new(e);
 	t->loading = true;
 	t->rec.info.id = info->id;
@@ -373,10 +372,8 @@ static struct take *shell_new(struct engine *e, struct recording_info *info, con
 	struct load_op *l = load_new();
 	l->shell = t;
 	l->grant = *grant;
-	l->insert = !space_refuses_new(e);
-	l->charged = l->insert && limit_take(e, grant, &retry_ms);
-	l->limited = l->insert && !l->charged;
-	l->insert = l->charged;
+	l->insert = l->charged = !space_refuses_new(e) && limit_take(e, grant, &retry_ms);
+	l->limited = retry_ms > 0;
 	l->info = *info;
 	memset(info, 0, sizeof *info);
 	table_add(e, t);

@@ -116,14 +116,6 @@ enum err catalog_column_id(sqlite3_stmt *stmt, int at, struct uuid *out)
 	return ERR_OK;
 }
 
-/* A code of another version is still an error. */
-void catalog_column_error(sqlite3_stmt *stmt, int at, enum err *out)
-{
-	const char *code = (const char *)sqlite3_column_text(stmt, at);
-	if (code && !err_parse(code, out))
-		*out = ERR_INTERNAL;
-}
-
 static bool column_sha256(sqlite3_stmt *stmt, int at, struct sha256 *out)
 {
 	if (sqlite3_column_bytes(stmt, at) != sizeof out->bytes)

@@ -110,6 +110,7 @@ enum catalog_statement {
 	STATEMENT_AUTHORITY_OF,
 	STATEMENT_AUTHORITY_FORGET,
 	STATEMENT_UNFINISHED,
+	STATEMENT_WAITING,
 	STATEMENT_COUNT_JOBS,
 	STATEMENT_COUNT_EVENTS,
 	STATEMENT_COUNT
@@ -267,6 +268,7 @@ enum err catalog_list(struct catalog *base, const struct catalog_filter *filter,
 		      enum err (*row)(void *arg, const struct recording_info *row), void *arg);
 enum err catalog_each_unfinished(struct catalog *base, enum err (*row)(void *arg, const struct recording_info *row),
 				 void *arg);
+enum err catalog_each_waiting(struct catalog *base, enum err (*id)(void *arg, const struct uuid *id), void *arg);
 enum err catalog_job_count(struct catalog *base, const struct uuid *id, enum job_kind kind, unsigned *out);
 enum err catalog_event_count(struct catalog *base, const struct uuid *id, unsigned *out);
 
