@@ -94,9 +94,10 @@ void sender_link_up(struct sender *s, uint64_t now_ms)
 	begin_start(s, now_ms);
 }
 
-void sender_adopt_link(struct sender *s, uint64_t now_ms)
+void sender_adopt_link(struct sender *s, const char *id, uint64_t now_ms)
 {
 	assert(s->state == SENDER_DOWN && !s->started_once);
+	snprintf(s->others_id, sizeof s->others_id, "%s", id);
 	s->state = SENDER_CONNECTING;
 	sender_link_up(s, now_ms);
 }
@@ -233,14 +234,16 @@ static void on_error(struct sender *s, const struct wire_message *m, uint64_t no
 
 void sender_message(struct sender *s, const struct wire_message *m, uint64_t now_ms)
 {
-	if (sender_done(s) || s->state < SENDER_STARTING)
+	bool others = *s->others_id && strcmp(m->id, s->others_id) == 0;
+	if (sender_done(s) || s->state < SENDER_STARTING || others)
 		return;
 	switch (m->type) {
 	case WIRE_STARTED:
 		on_started(s, m, now_ms);
 		break;
 	case WIRE_ACK:
-		on_ack(s, m->bytes);
+		if (s->state != SENDER_STARTING) /* `started` will tell; this is of what was before */
+			on_ack(s, m->bytes);
 		break;
 	case WIRE_SAVED:
 		on_saved(s, m);

@@ -56,6 +56,7 @@ struct sender {
 	unsigned reconnects;
 	char sha256[65];			       /* ours, or "" */
 	char id[64], url[WIRE_TEXT], saved_sha256[65]; /* the server's */
+	char others_id[64];			       /* see sender_adopt_link; or "" */
 	char code[64], text[WIRE_TEXT];		       /* the last real error */
 };
 
@@ -84,8 +85,9 @@ void sender_abort(struct sender *s);
 void sender_fail(struct sender *s, const char *code, const char *text);
 
 void sender_link_up(struct sender *s, uint64_t now_ms);
-/* There is a link already, from the beginning: another take's. */
-void sender_adopt_link(struct sender *s, uint64_t now_ms);
+/* There is a link already, from the beginning: that of a take which was saved as `id`. What it still says of that one
+ * is ignored. */
+void sender_adopt_link(struct sender *s, const char *id, uint64_t now_ms);
 /* The link is gone or did not come up. `http_status` of a refused upgrade, or 0. */
 void sender_link_lost(struct sender *s, const char *why, int http_status, uint64_t now_ms);
 /* Anything at all came from the server. */

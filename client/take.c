@@ -326,7 +326,7 @@ static int link_up(struct hf_take *t, const struct hf_options *options)
 	t->link = after->link;
 	after->link = NULL;
 	link_bind(t->link, &mine);
-	sender_adopt_link(&t->sender, t->tidied_at);
+	sender_adopt_link(&t->sender, after->sender.id, t->tidied_at);
 	return 0;
 }
 

@@ -120,11 +120,13 @@ test('what fails, fails alone: vanished, changed, unreadable, no such file', opt
 	chmodSync(join(dir, 'e.webm'), 0);
 	atEnd(t, () => chmodSync(join(dir, 'locked'), 0o755));
 	const nobody = process.getuid() === 0 ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] : [];
-	disk.set('slow 30');
+	disk.set('slow 200');
 	const send = new Sending(t, ['--to', server.url, '--spool', spool, '--jobs', '1', dir, join(root, 'none')], { command: nobody });
-	await until(() => send.of('progress').some(({ bytesSafe }) => bytesSafe > 0), 20_000, 'the first is at work');
+	await until(async () => (await recordings(server))[0]?.bytes > 0, 20_000, 'the first is at work');
+	disk.set('hold');
 	appendFileSync(join(dir, 'a.webm'), 'more');
 	unlinkSync(join(dir, 'b.webm'));
+	disk.set('');
 	const summary = await send.ended(1);
 	assert.deepEqual(summary, { type: 'summary', files: 6, saved: 1, skipped: 0, failed: 5, left: 0 });
 	const why = Object.fromEntries(send.of('failed').map(({ source, error }) => [source.slice(root.length + 1), error]));
@@ -133,7 +135,6 @@ test('what fails, fails alone: vanished, changed, unreadable, no such file', opt
 	assert.match(why['takes/b.webm'], /No such file/);
 	assert.match(why['takes/e.webm'], /Permission denied/);
 	assert.match(why['takes/locked'], /Permission denied/);
-	disk.set('');
 	// what has changed is sent anew, as it is now
 	const again = new Sending(t, ['--to', server.url, '--spool', spool, dir], { command: nobody });
 	const { saved, skipped } = await again.ended(1);

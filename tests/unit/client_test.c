@@ -67,6 +67,15 @@ static void test_client_messages(void **state)
 	assert_string_equal(text, "{\"type\":\"start\",\"sessionId\":\"s\\\"1\",\"mime\":\"video/webm\",\"from\":5,"
 				  "\"resume\":true}");
 	free(text);
+	start = (struct wire_start){ .session_id = "s",
+				     .track = "video",
+				     .token = "hf1.x",
+				     .tracks = (const char *const[]){ "video", "audio", NULL } };
+	text = wire_format_start(&start);
+	assert_string_equal(
+		text, "{\"type\":\"start\",\"sessionId\":\"s\",\"track\":\"video\",\"from\":0,\"token\":\"hf1.x\","
+		      "\"tracks\":[\"video\",\"audio\"]}");
+	free(text);
 	start.session_id = "\xff"; /* no UTF-8 */
 	assert_null(wire_format_start(&start));
 	text = wire_format_end(9, NULL);

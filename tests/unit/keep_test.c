@@ -45,6 +45,11 @@ static struct keep make(const char *session)
 	return k;
 }
 
+static void count_one(void *arg, const struct keep_meta *meta)
+{
+	++*(unsigned *)arg;
+}
+
 static void test_goes_on_after_a_crash(void **state)
 {
 	struct keep k = make("s/../1");
@@ -208,6 +213,50 @@ static void count(void *arg, const struct keep_meta *meta)
 	(*n)++;
 }
 
+static void test_a_path_is_bytes(void **state)
+{
+	char path[128];
+	struct keep k, other;
+	snprintf(path, sizeof path, "%s/\xff\n", root);
+	FILE *file = fopen(path, "we");
+	assert_non_null(file);
+	fputs("bytes", file);
+	fclose(file);
+	struct keep_meta meta = { .session_id = strdup("s"),
+				  .url = strdup("ws://h:1/ws"),
+				  .source_path = strdup(path) };
+	assert_int_equal(keep_new(spool, &meta, &k), 0);
+	/* one take of a file at a time */
+	struct keep_meta again = { .session_id = strdup("t"),
+				   .url = strdup("ws://h:1/ws"),
+				   .source_path = strdup(path) };
+	assert_int_equal(keep_new(spool, &again, &other), -EBUSY);
+	keep_close(&other);
+	keep_close(&k);
+	assert_int_equal(keep_open(spool, "s", &k), 0);
+	assert_string_equal(k.meta.source_path, path);
+	keep_close(&k);
+}
+
+static void test_what_a_crash_left_is_swept(void **state)
+{
+	char folder[160], data[192];
+	struct timespec old[2] = { { .tv_sec = 1 }, { .tv_sec = 1 } };
+	struct keep k = make("s");
+	snprintf(folder, sizeof folder, "%s/00112233445566778899aabbccddeeff", spool);
+	snprintf(data, sizeof data, "%s/data", folder);
+	assert_int_equal(mkdir(folder, 0700), 0);
+	assert_int_equal(close(open(data, O_CREAT | O_WRONLY, 0600)), 0);
+	unsigned count = 0;
+	assert_int_equal(keep_each(spool, count_one, &count), 0);
+	assert_int_equal(access(data, F_OK), 0); /* it may be just being made */
+	assert_int_equal(utimensat(AT_FDCWD, folder, old, 0), 0);
+	assert_int_equal(keep_each(spool, count_one, &count), 0);
+	assert_int_equal(access(folder, F_OK), -1);
+	assert_int_equal(count, 2); /* the take is there */
+	keep_close(&k);
+}
+
 static void test_each(void **state)
 {
 	unsigned n = 0;
@@ -255,6 +304,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_forgets_with_holes_and_keeps_the_digest, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_source_must_not_change, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_each, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_path_is_bytes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_a_crash_left_is_swept, set_up, tear_down),
 		cmocka_unit_test(test_marks_stay_few),
 		cmocka_unit_test(test_meta_is_judged),
 	};

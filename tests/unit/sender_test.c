@@ -373,6 +373,25 @@ static void test_abort(void **state)
 	assert_int_equal(s.state, SENDER_DOWN);
 }
 
+static void test_the_link_of_another_take(void **state)
+{
+	begin(0, 10);
+	sender_adopt_link(&s, "the other", NOW);
+	assert_int_equal(sender_link(&s, NOW), SENDER_LINK_KEEP); /* it is there */
+	assert_int_equal(sender_out(&s).type, SENDER_OUT_START);
+	/* what still comes of the other take is none of ours */
+	struct wire_message late = message(WIRE_SAVED, 99);
+	snprintf(late.id, sizeof late.id, "the other");
+	sender_message(&s, &late, NOW);
+	receive(WIRE_ACK, 99, NOW);
+	assert_int_equal(s.state, SENDER_STARTING);
+	receive(WIRE_STARTED, 0, NOW);
+	assert_int_equal(s.state, SENDER_ATTACHED);
+	expect_bytes(0, 10);
+	sender_link_lost(&s, "gone", 0, NOW);
+	assert_int_equal(s.state, SENDER_DOWN); /* from here on it makes its own */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -394,6 +413,7 @@ int main(void)
 		cmocka_unit_test(test_final_errors),
 		cmocka_unit_test(test_saved_must_be_all_of_it),
 		cmocka_unit_test(test_abort),
+		cmocka_unit_test(test_the_link_of_another_take),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
