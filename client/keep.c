@@ -12,9 +12,10 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { META_BYTES = 64 * 1024, FOLDER_NAME = 33 };
+enum { META_BYTES = 64 * 1024, FOLDER_NAME = 33, SWEEP_S = 60 };
 
 /* Session ids are anybody's text; a folder's name is not. */
 static void folder_name(const char *session_id, char out[FOLDER_NAME])
@@ -66,6 +67,11 @@ static int make_dirs(const char *path)
 	}
 	free(part);
 	return result;
+}
+
+int keep_make_spool(const char *spool_dir)
+{
+	return make_dirs(spool_dir);
 }
 
 static void read_boot_id(char out[64])
@@ -143,7 +149,10 @@ static int open_source(struct keep *k, struct stat *st)
 	k->data_fd = open(k->meta.source_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (k->data_fd < 0 || fstat(k->data_fd, st) != 0)
 		return -errno;
-	return S_ISREG(st->st_mode) ? 0 : -EINVAL;
+	if (!S_ISREG(st->st_mode))
+		return -EINVAL;
+	/* two takes of one file at a time would be two recordings; file systems without locks have it so */
+	return flock(k->data_fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK ? -EBUSY : 0;
 }
 
 static int64_t mtime_ns(const struct stat *st)
@@ -177,21 +186,19 @@ static int new_data(struct keep *k)
 	return 0;
 }
 
-static int remove_folder(int dir_fd, const char *spool_dir, const char *path)
+static int remove_folder(int dir_fd, const char *path)
 {
 	/* meta.json first: what is left by a crash in between is no take any more */
 	const char *const files[] = { "meta.json", "meta.json.tmp", "data" };
 	for (unsigned i = 0; i < sizeof files / sizeof files[0]; i++)
 		if (unlinkat(dir_fd, files[i], 0) != 0 && errno != ENOENT)
 			return -errno;
-	if (rmdir(path) != 0)
-		return -errno;
-	return sync_dir(spool_dir);
+	return rmdir(path) == 0 ? 0 : -errno;
 }
 
 int keep_remove(struct keep *k)
 {
-	return remove_folder(k->dir_fd, k->spool_dir, k->path);
+	return remove_folder(k->dir_fd, k->path);
 }
 
 int keep_new(const char *spool_dir, struct keep_meta *meta, struct keep *out)
@@ -200,7 +207,9 @@ int keep_new(const char *spool_dir, struct keep_meta *meta, struct keep *out)
 	*out = (struct keep){ .dir_fd = -1, .data_fd = -1 };
 	folder_name(meta->session_id, name);
 	snprintf(path, sizeof path, "%s/%s", spool_dir, name);
-	int result = make_dirs(path);
+	int result = make_dirs(spool_dir);
+	if (result == 0 && mkdir(path, 0700) != 0 && errno != EEXIST)
+		result = -errno;
 	if (result == 0)
 		result = open_folder(out, spool_dir, meta->session_id);
 	out->meta = *meta;
@@ -212,7 +221,7 @@ int keep_new(const char *spool_dir, struct keep_meta *meta, struct keep *out)
 	result = new_data(out);
 	if (result == 0)
 		result = keep_persist(out);
-	/* make_dirs syncs only what it made: a folder that a crash left is synced here */
+	/* now its folder lasts, too, also one that a crash had left */
 	if (result == 0)
 		result = sync_dir(spool_dir);
 	if (result != 0)
@@ -253,8 +262,9 @@ int keep_open(const char *spool_dir, const char *session_id, struct keep *out)
 		return -EBADMSG;
 	if (!out->meta.source_path)
 		return open_copy(out);
-	if (open_source(out, &st) != 0)
-		return -ESTALE;
+	result = open_source(out, &st);
+	if (result != 0)
+		return result == -EBUSY ? result : -ESTALE;
 	out->bytes = out->meta.source_size;
 	return keep_check_source(out);
 }
@@ -342,6 +352,8 @@ int keep_discard(const char *spool_dir, const char *session_id)
 	int result = open_folder(&k, spool_dir, session_id);
 	if (result == 0)
 		result = keep_remove(&k);
+	if (result == 0)
+		result = sync_dir(spool_dir);
 	keep_close(&k);
 	return result == -ENOENT ? 0 : result;
 }
@@ -358,6 +370,19 @@ void keep_close(struct keep *k)
 	*k = (struct keep){ .dir_fd = -1, .data_fd = -1 };
 }
 
+/* A folder without meta.json is no take: a crash left it while it was made or removed. One that is young may be just
+ * being made. */
+static void sweep(int dir_fd, const char *spool_dir, const char *name)
+{
+	struct stat st;
+	char *path = NULL;
+	if (fstat(dir_fd, &st) != 0 || time(NULL) - st.st_mtim.tv_sec < SWEEP_S ||
+	    flock(dir_fd, LOCK_EX | LOCK_NB) != 0 || asprintf(&path, "%s/%s", spool_dir, name) < 0)
+		return;
+	(void)remove_folder(dir_fd, path);
+	free(path);
+}
+
 int keep_each(const char *spool_dir, void (*take)(void *arg, const struct keep_meta *meta), void *arg)
 {
 	DIR *dir = opendir(spool_dir);
@@ -370,9 +395,12 @@ int keep_each(const char *spool_dir, void (*take)(void *arg, const struct keep_m
 		int fd = openat(dirfd(dir), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 		if (fd < 0)
 			continue;
-		if (meta_read(fd, &meta) == 0) {
+		int result = meta_read(fd, &meta);
+		if (result == 0) {
 			take(arg, &meta);
 			keep_meta_release(&meta);
+		} else if (result == -ENOENT) {
+			sweep(fd, spool_dir, entry->d_name);
 		}
 		close(fd);
 	}

@@ -37,10 +37,14 @@ struct keep {
 };
 
 /* Makes the folder of meta->session_id and its data, or opens the source file and notes its size and time. Takes over
- * meta's strings, also on failure. -EEXIST: there is one already; -EBUSY: and another process has it. */
+ * meta's strings, also on failure. -EEXIST: there is one already; -EBUSY: another process has it, or the
+ * source file (both are locked). */
 int keep_new(const char *spool_dir, struct keep_meta *meta, struct keep *out);
 /* -ENOENT: none; -EBUSY: another process has it; -ESTALE: the source file changed; -EBADMSG: meta.json is damaged. */
 int keep_open(const char *spool_dir, const char *session_id, struct keep *out);
+
+/* Makes the spool itself, if it is missing; durable. */
+int keep_make_spool(const char *spool_dir);
 
 int keep_append(struct keep *k, const void *data, size_t len);
 /* Reads at most len bytes at `offset`; *out < len only at the end. -ENODATA below `low`. */
@@ -56,7 +60,8 @@ int keep_skip_to(struct keep *k, uint64_t bytes);
 /* -ESTALE when the user's file is not what it was. */
 int keep_check_source(const struct keep *k);
 
-/* Removes the folder; keep_close is still to be called. */
+/* Removes the folder; keep_close is still to be called. Not synced: a take that comes back with the power asks the
+ * server, which knows that it is over. */
 int keep_remove(struct keep *k);
 void keep_close(struct keep *k);
 /* Removes a take's folder without opening its data or source; -EBUSY when another process has it, 0 when there is none.

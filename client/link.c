@@ -46,7 +46,7 @@ static void note(struct link *l, const char *why, size_t len)
 	snprintf(l->why, sizeof l->why, "%.*s", (int)(len < 200 ? len : 200), why);
 }
 
-/* The connection is gone; whether that is the link's loss is decided in link_poll, outside lws. */
+/* The connection is gone; whether that is the link's loss is decided in link_service, outside lws. */
 static void gone(struct link *l)
 {
 	l->wsi = NULL;
@@ -130,7 +130,7 @@ static bool is_loopback(const char *host)
 	return strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0;
 }
 
-static struct lws_context *context_new(struct link *l)
+static struct lws_context *context_new(struct link *l, const char *ca_file)
 {
 	struct lws_context_creation_info info = {
 		.port = CONTEXT_PORT_NO_LISTEN,
@@ -139,6 +139,7 @@ static struct lws_context *context_new(struct link *l)
 		.uid = (uid_t)-1,
 		.user = l,
 		.fd_limit_per_thread = 8,
+		.client_ssl_ca_filepath = l->url.tls ? ca_file : NULL,
 		.options = l->url.tls ? LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT : 0,
 		/* an address here, with no port, keeps http_proxy from being asked for this machine */
 		.http_proxy_address = is_loopback(l->url.host) ? "" : NULL,
@@ -147,7 +148,7 @@ static struct lws_context *context_new(struct link *l)
 	return lws_create_context(&info);
 }
 
-int link_new(const struct url *url, const struct link_callbacks *callbacks, struct link **out)
+int link_new(const struct url *url, const char *ca_file, const struct link_callbacks *callbacks, struct link **out)
 {
 	struct link *l = calloc(1, sizeof *l);
 	*out = NULL;
@@ -158,7 +159,7 @@ int link_new(const struct url *url, const struct link_callbacks *callbacks, stru
 	l->text = malloc(LINK_TEXT_BYTES);
 	l->message = malloc(LWS_PRE + LINK_MESSAGE_BYTES);
 	if (l->text && l->message)
-		l->context = context_new(l);
+		l->context = context_new(l, ca_file);
 	if (!l->context) {
 		link_free(l);
 		return -ENOMEM;
@@ -264,28 +265,40 @@ static int wait_ms(struct link *l, int timeout_ms)
 	return timeout_ms > 0 ? lws_service_adjust_timeout(l->context, timeout_ms, 0) : 0;
 }
 
-bool link_poll(struct link *l, int fd, int timeout_ms)
+void link_bind(struct link *l, const struct link_callbacks *callbacks)
 {
-	struct pollfd fds[2] = { { .fd = -1 }, { .fd = fd, .events = POLLIN } };
+	l->callbacks = *callbacks;
+}
+
+bool link_is_up(const struct link *l)
+{
+	return l->phase == PHASE_UP && l->wsi && !l->report_lost;
+}
+
+int link_prepare(struct link *l, struct pollfd *out, int timeout_ms)
+{
+	*out = (struct pollfd){ .fd = -1 };
 	if (l->wsi) {
-		fds[0].fd = lws_get_socket_fd(l->wsi);
-		fds[0].events = l->want_write ? POLLIN | POLLOUT : POLLIN;
+		out->fd = lws_get_socket_fd(l->wsi);
+		out->events = l->want_write ? POLLIN | POLLOUT : POLLIN;
 	}
-	if (poll(fds, 2, wait_ms(l, timeout_ms)) < 0)
-		fds[0].revents = fds[1].revents = 0; /* a signal */
-	if (l->phase == PHASE_UP && fds[0].revents & POLLIN)
+	return wait_ms(l, timeout_ms);
+}
+
+void link_service(struct link *l, short revents)
+{
+	if (l->phase == PHASE_UP && revents & POLLIN)
 		l->callbacks.received(l->callbacks.arg);
 	if (l->phase == PHASE_RESOLVING)
 		resolve_step(l);
 	if (l->phase != PHASE_NONE) {
 		lws_service(l->context, -1);
 		/* what came may have made something to send that only lws knows of: a pong */
-		if (fds[0].revents)
+		if (revents)
 			lws_service(l->context, -1);
 	}
 	if (l->report_lost)
 		lost_step(l);
-	return fds[1].revents != 0;
 }
 
 void link_free(struct link *l)

@@ -1,12 +1,13 @@
-/* One WebSocket to the server at a time, on libwebsockets with a poll() of our own, so that another descriptor can be
- * waited for beside it. No more: when to connect and what to send is the sender's to say.
+/* One WebSocket to the server at a time, on libwebsockets with a poll() of our own, so that other links and
+ * descriptors can be waited for beside it. No more: when to connect and what to send is the sender's to say.
  *
- * One thread. Callbacks come from inside link_poll only. */
+ * One thread. Callbacks come from inside link_service only. */
 #ifndef HOLDFAST_CLIENT_LINK_H
 #define HOLDFAST_CLIENT_LINK_H
 
 #include "url.h"
 
+#include <poll.h>
 #include <stddef.h>
 
 struct link;
@@ -25,8 +26,11 @@ struct link_callbacks {
 
 enum { LINK_MESSAGE_BYTES = 64 * 1024, LINK_TEXT_BYTES = 64 * 1024 };
 
-/* 0 or a negative errno. `url` is copied. */
-int link_new(const struct url *url, const struct link_callbacks *callbacks, struct link **out);
+/* 0 or a negative errno. `url` is copied. `ca_file`: PEM, or NULL. */
+int link_new(const struct url *url, const char *ca_file, const struct link_callbacks *callbacks, struct link **out);
+/* Who is called back from now on. */
+void link_bind(struct link *l, const struct link_callbacks *callbacks);
+bool link_is_up(const struct link *l);
 
 /* Begins to connect; up or lost follows. There must be no link. */
 void link_connect(struct link *l);
@@ -35,9 +39,10 @@ void link_close(struct link *l);
 /* fill is to be called as soon as the link takes a message. */
 void link_want_write(struct link *l);
 
-/* Waits for the link, for `fd` (-1: none) to be readable, or for timeout_ms, and does what is due on the link. True
- * when fd is readable. */
-bool link_poll(struct link *l, int fd, int timeout_ms);
+/* What to poll() for, and for how many ms at most (of timeout_ms). */
+int link_prepare(struct link *l, struct pollfd *out, int timeout_ms);
+/* Does what is due on the link behind the poll(); `revents` of it, 0 when it was interrupted. */
+void link_service(struct link *l, short revents);
 
 /* Says goodbye if the link is up, for a moment at most. Accepts NULL. */
 void link_free(struct link *l);

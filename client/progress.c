@@ -1,95 +1,19 @@
 /* Progress of `holdfast send`, see progress.h. */
 #include "progress.h"
 
+#include "text.h"
+
 #include <jansson.h>
+#include <langinfo.h>
+#include <locale.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { REDRAW_MS = 100, JSON_MS = 500, LINE_MS = 5000, FLAP_MS = 1000, RATE_MS = 250, BAR = 24 };
+enum { REDRAW_MS = 100, JSON_MS = 500, LINE_MS = 5000, FLAP_MS = 1000, RATE_MS = 250, SHOWN = 1024, AGAIN = 50 };
 
 static const char *const states[] = { "connecting", "sending", "saved", "failed" };
-
-void progress_init(struct progress *s, bool json, bool quiet)
-{
-	*s = (struct progress){ .json = json, .quiet = quiet, .terminal = !json && !quiet && isatty(STDERR_FILENO) };
-}
-
-void progress_begin(struct progress *s, const char *label)
-{
-	s->label = label;
-	s->shown_ms = 0;
-	s->sample_count = s->sample_next = 0;
-}
-
-static void end_line(struct progress *s)
-{
-	if (s->line_open)
-		fputs("\r\033[K", stderr);
-	s->line_open = false;
-}
-
-static void bytes_format(uint64_t bytes, char out[32])
-{
-	const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
-	double value = (double)bytes;
-	unsigned unit = 0;
-	for (; value >= 1024 && unit < 4; unit++)
-		value /= 1024;
-	snprintf(out, 32, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
-}
-
-/* Bytes made safe a second, over the last few seconds. */
-static uint64_t rate(struct progress *s, uint64_t safe, uint64_t now_ms)
-{
-	unsigned newest = (s->sample_next + SHOW_SAMPLES - 1) % SHOW_SAMPLES;
-	if (s->sample_count == 0 || now_ms - s->samples[newest].ms >= RATE_MS) {
-		s->samples[s->sample_next].ms = now_ms;
-		s->samples[s->sample_next].bytes = safe;
-		s->sample_next = (s->sample_next + 1) % SHOW_SAMPLES;
-		if (s->sample_count < SHOW_SAMPLES)
-			s->sample_count++;
-	}
-	unsigned oldest = (s->sample_next + SHOW_SAMPLES - s->sample_count) % SHOW_SAMPLES;
-	uint64_t ms = now_ms - s->samples[oldest].ms;
-	return ms > 0 && safe > s->samples[oldest].bytes ? (safe - s->samples[oldest].bytes) * 1000 / ms : 0;
-}
-
-static void state_format(const struct hf_take *take, const struct hf_progress *p, const char *note, char out[256])
-{
-	if (note)
-		snprintf(out, 256, "%s", note);
-	else if (p->state == HF_CONNECTING && p->retry_in_ms > 0)
-		snprintf(out, 256, "next try in %llu s (%.180s)", (unsigned long long)(p->retry_in_ms + 999) / 1000,
-			 hf_take_error(take));
-	else
-		snprintf(out, 256, "%s", states[p->state]);
-}
-
-static void line_format(struct progress *s, const struct hf_take *take, const char *note, uint64_t now_ms,
-			char out[1024])
-{
-	struct hf_progress p;
-	char read[32], safe[32], speed[32], state[256], bar[BAR + 1];
-	hf_take_progress(take, &p);
-	bytes_format(p.bytes_read, read);
-	bytes_format(p.bytes_safe, safe);
-	bytes_format(rate(s, p.bytes_safe, now_ms), speed);
-	state_format(take, &p, note, state);
-	if (p.bytes_total == UINT64_MAX || p.bytes_total == 0 || !s->terminal) {
-		snprintf(out, 1024, "%s: %s read, %s safe, %s/s, %s", s->label, read, safe, speed, state);
-		return;
-	}
-	unsigned filled = (unsigned)((double)p.bytes_safe / (double)p.bytes_total * BAR);
-	for (unsigned i = 0; i < BAR; i++)
-		bar[i] = i < filled ? '#' : '.';
-	bar[BAR] = '\0';
-	snprintf(out, 1024, "%s: [%s] %3.0f%%, %s read, %s safe, %s/s, %s", s->label, bar,
-		 100.0 * (double)p.bytes_safe / (double)p.bytes_total, read, safe, speed, state);
-}
 
 static void print_json(json_t *object)
 {
@@ -101,113 +25,368 @@ static void print_json(json_t *object)
 	free(text);
 }
 
-/* Names of files are bytes; what is no UTF-8 is left out of the JSON. */
-static json_t *json_begin(const struct progress *s, const char *type)
+/* Names of files are bytes, JSON is text. */
+static void set_text(json_t *object, const char *key, const char *bytes)
+{
+	size_t size = 3 * strlen(bytes) + 1; /* a byte that is no UTF-8 becomes three */
+	char *text = malloc(size);
+	json_t *value = json_string(bytes);
+	if (!value && text) {
+		text_shown(bytes, true, text, size);
+		value = json_string(text);
+	}
+	json_object_set_new(object, key, value);
+	free(text);
+}
+
+static json_t *json_begin(const char *type, const char *label)
 {
 	json_t *object = json_object();
 	json_object_set_new(object, "type", json_string(type));
-	json_object_set_new(object, "source", json_string(s->label));
+	if (label)
+		set_text(object, "source", label);
 	return object;
 }
 
-static void progress_json(struct progress *s, const struct hf_take *take, const struct hf_progress *p)
+static void set_count(json_t *object, const char *key, uint64_t count)
 {
-	json_t *object = json_begin(s, "progress");
-	json_object_set_new(object, "session", json_string(hf_take_session(take)));
+	json_object_set_new(object, key, json_integer((json_int_t)count));
+}
+
+/* A name must not steer the terminal. */
+static const char *shown(const struct progress *s, const char *bytes, char out[SHOWN])
+{
+	text_shown(bytes, s->utf8, out, SHOWN);
+	return out;
+}
+
+static uint64_t rate_add(struct rate *r, uint64_t bytes, uint64_t now_ms)
+{
+	unsigned newest = (r->next + SHOW_SAMPLES - 1) % SHOW_SAMPLES;
+	if (r->count == 0 || now_ms - r->samples[newest].ms >= RATE_MS) {
+		r->samples[r->next].ms = now_ms;
+		r->samples[r->next].bytes = bytes;
+		r->next = (r->next + 1) % SHOW_SAMPLES;
+		if (r->count < SHOW_SAMPLES)
+			r->count++;
+	}
+	unsigned oldest = (r->next + SHOW_SAMPLES - r->count) % SHOW_SAMPLES;
+	uint64_t ms = now_ms - r->samples[oldest].ms;
+	return ms > 0 && bytes > r->samples[oldest].bytes ? (bytes - r->samples[oldest].bytes) * 1000 / ms : 0;
+}
+
+/* What is drawn leaves in one piece: nothing flickers. */
+static void draw_bars(struct progress *s, const struct bar *list, unsigned count)
+{
+	struct bars_style style = { .utf8 = s->utf8, .color = s->color };
+	char *text = NULL;
+	size_t len = 0;
+	bars_size(STDERR_FILENO, &style);
+	FILE *memory = open_memstream(&text, &len);
+	if (!memory)
+		return;
+	if (list)
+		bars_draw(&s->bars, list, count, style, memory);
+	else
+		bars_clear(&s->bars, style.columns, memory);
+	fclose(memory);
+	fwrite(text, 1, len, stderr);
+	free(text);
+}
+
+static void clear(struct progress *s)
+{
+	if (s->bars.drawn > 0)
+		draw_bars(s, NULL, 0);
+}
+
+void progress_init(struct progress *s, bool json, bool quiet)
+{
+	const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
+	setlocale(LC_CTYPE, "");
+	*s = (struct progress){ .json = json, .quiet = quiet };
+	s->terminal = !json && !quiet && isatty(STDERR_FILENO) && term && *term && strcmp(term, "dumb") != 0;
+	s->hush = s->terminal && isatty(STDOUT_FILENO);
+	s->utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+	s->color = !no_color || !*no_color;
+}
+
+void progress_begin(struct progress *s, size_t files, uint64_t now_ms)
+{
+	s->many = files > 1;
+	s->began_ms = now_ms;
+}
+
+static void item_json(const struct show_item *item)
+{
+	const struct hf_progress *p = &item->p;
+	json_t *object = json_begin("progress", item->label);
+	if (item->session)
+		json_object_set_new(object, "session", json_string(item->session));
 	json_object_set_new(object, "state", json_string(states[p->state]));
-	json_object_set_new(object, "bytesRead", json_integer((json_int_t)p->bytes_read));
-	json_object_set_new(object, "bytesSafe", json_integer((json_int_t)p->bytes_safe));
+	set_count(object, "bytesRead", p->bytes_read);
+	set_count(object, "bytesSafe", p->bytes_safe);
 	if (p->bytes_total != UINT64_MAX)
-		json_object_set_new(object, "bytesTotal", json_integer((json_int_t)p->bytes_total));
-	json_object_set_new(object, "reconnects", json_integer(p->reconnects));
-	if (p->state == HF_CONNECTING && *hf_take_error(take))
-		json_object_set_new(object, "error", json_string(hf_take_error(take)));
+		set_count(object, "bytesTotal", p->bytes_total);
+	set_count(object, "reconnects", p->reconnects);
+	if (p->state == HF_CONNECTING && *item->error)
+		set_text(object, "error", item->error);
 	print_json(object);
 }
 
-static void redraw(struct progress *s, const char *line)
+/* Why it does not move, or "". */
+static void trouble(const struct show_item *item, char out[256])
 {
-	struct winsize size;
-	size_t width = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - 1U : 79;
-	fprintf(stderr, "\r\033[K%.*s", (int)width, line);
-	fflush(stderr);
-	s->line_open = true;
+	out[0] = '\0';
+	if (item->note)
+		snprintf(out, 256, "%s", item->note);
+	else if (item->p.state == HF_CONNECTING && item->p.retry_in_ms > 0)
+		snprintf(out, 256, "next try in %llu s (%.180s)",
+			 (unsigned long long)(item->p.retry_in_ms + 999) / 1000, item->error);
+	else if (item->p.state == HF_CONNECTING && item->p.reconnects > 0)
+		snprintf(out, 256, "connecting");
 }
 
-void progress_bytes(struct progress *s, const struct hf_take *take, const char *note, uint64_t now_ms)
+static void item_line(const struct progress *s, struct show_item *item, uint64_t now_ms)
 {
-	struct hf_progress p;
-	char line[1024];
-	hf_take_progress(take, &p);
+	char read[32], safe[32], speed[32], state[256], label[SHOWN], why[SHOWN];
+	bars_bytes(item->p.bytes_read, read);
+	bars_bytes(item->p.bytes_safe, safe);
+	bars_bytes(rate_add(&item->rate, item->p.bytes_safe, now_ms), speed);
+	trouble(item, state);
+	fprintf(stderr, "%s: %s read, %s safe, %s/s, %s\n", shown(s, item->label, label), read, safe, speed,
+		*state ? shown(s, state, why) : states[item->p.state]);
+}
+
+/* Without a terminal each take speaks for itself, if there is only one; JSON has all of them. */
+static void item_turn(struct progress *s, struct show_item *item, uint64_t now_ms)
+{
+	const struct hf_progress *p = &item->p;
 	/* a link that flickers is not told line by line */
-	bool changed = s->shown_ms == 0 || (p.state != s->shown_state &&
-					    (p.state >= HF_SAVED || s->terminal || now_ms - s->shown_ms >= FLAP_MS));
-	uint64_t every = s->json ? JSON_MS : s->terminal ? REDRAW_MS : LINE_MS;
-	bool due = now_ms - s->shown_ms >= every && (s->terminal || note || p.bytes_safe != s->shown_safe);
-	if (s->quiet || (!changed && !due))
+	bool changed = item->told_ms == 0 ||
+		       (p->state != item->told_state && (p->state >= HF_SAVED || now_ms - item->told_ms >= FLAP_MS));
+	bool due = now_ms - item->told_ms >= (s->json ? JSON_MS : LINE_MS) &&
+		   (item->note || p->bytes_safe != item->told_safe);
+	if (!changed && !due)
 		return;
-	s->shown_ms = now_ms;
-	s->shown_state = p.state;
-	s->shown_safe = p.bytes_safe;
-	if (s->json) {
-		progress_json(s, take, &p);
+	item->told_ms = now_ms;
+	item->told_state = p->state;
+	item->told_safe = p->bytes_safe;
+	if (s->json)
+		item_json(item);
+	else
+		item_line(s, item, now_ms);
+}
+
+static uint64_t done_bytes(struct show_item *const *items, size_t count, const struct show_totals *totals)
+{
+	uint64_t done = totals->settled;
+	for (size_t i = 0; i < count; i++)
+		if (items[i]->counted)
+			done += items[i]->shown;
+	return done < totals->bytes ? done : totals->bytes;
+}
+
+static void total_label(const struct show_totals *t, char out[128])
+{
+	char safe[32], files[32], failed[32];
+	bars_count(t->saved + t->skipped, safe);
+	bars_count(t->files, files);
+	bars_count(t->failed, failed);
+	if (t->failed)
+		snprintf(out, 128, "%s of %s safe, %s failed", safe, files, failed);
+	else
+		snprintf(out, 128, "%s of %s safe", safe, files);
+}
+
+/* What keeps all of them from moving; "" when one moves. */
+static void common_trouble(struct show_item *const *items, size_t count, char out[256])
+{
+	out[0] = '\0';
+	for (size_t i = 0; i < count; i++) {
+		trouble(items[i], out);
+		if (!*out)
+			return;
+	}
+}
+
+static void total_line(struct progress *s, struct show_item *const *items, size_t count,
+		       const struct show_totals *totals, uint64_t now_ms)
+{
+	char label[128], state[256], why[SHOWN], done[32], bytes[32], speed[32];
+	uint64_t rate = rate_add(&s->rate, totals->sent, now_ms);
+	common_trouble(items, count, state);
+	bool changed = (*state != '\0') != s->told_waiting && now_ms - s->told_ms >= FLAP_MS;
+	if (s->told_ms && !changed && now_ms - s->told_ms < LINE_MS)
+		return;
+	s->told_ms = now_ms;
+	s->told_waiting = *state != '\0';
+	total_label(totals, label);
+	bars_bytes(done_bytes(items, count, totals), done);
+	bars_bytes(totals->bytes, bytes);
+	bars_bytes(rate, speed);
+	fprintf(stderr, "%s; %s of %s, %s/s, %s\n", label, done, bytes, speed,
+		*state ? shown(s, state, why) : "sending");
+}
+
+static void draw(struct progress *s, struct show_item *const *items, size_t count, const struct show_totals *totals,
+		 uint64_t now_ms)
+{
+	struct bar list[BARS_LINES];
+	char troubles[BARS_LINES][256], label[128];
+	unsigned lines = 0;
+	for (size_t i = 0; i < count && lines + 1 < BARS_LINES; i++, lines++) {
+		struct show_item *item = items[i];
+		trouble(item, troubles[lines]);
+		list[lines] = (struct bar){ .label = item->label,
+					    .done = item->shown,
+					    .total = item->p.bytes_total,
+					    .rate = rate_add(&item->rate, item->shown, now_ms),
+					    .note = *troubles[lines] ? troubles[lines] : NULL };
+	}
+	if (s->many) {
+		total_label(totals, label);
+		list[lines++] = (struct bar){ .label = label,
+					      .done = done_bytes(items, count, totals),
+					      .total = totals->bytes,
+					      .rate = rate_add(&s->rate, totals->sent, now_ms),
+					      .is_total = true,
+					      .has_failures = totals->failed > 0 };
+	}
+	draw_bars(s, list, lines);
+}
+
+void progress_turn(struct progress *s, struct show_item **items, size_t count, const struct show_totals *totals,
+		   uint64_t now_ms)
+{
+	if (s->quiet)
+		return;
+	if (!s->terminal && (s->json || !s->many)) {
+		for (size_t i = 0; i < count; i++)
+			item_turn(s, items[i], now_ms);
 		return;
 	}
-	line_format(s, take, note, now_ms, line);
-	if (s->terminal)
-		redraw(s, line);
-	else
-		fprintf(stderr, "%s\n", line);
+	if (!s->terminal) {
+		total_line(s, items, count, totals, now_ms);
+	} else if (now_ms - s->told_ms >= REDRAW_MS || s->bars.drawn == 0) {
+		s->told_ms = now_ms;
+		draw(s, items, count, totals, now_ms);
+	}
 }
 
-void progress_saved(struct progress *s, const struct hf_take *take, const char *url)
+void progress_saved(struct progress *s, const struct show_saved *saved)
 {
-	struct hf_progress p;
-	hf_take_progress(take, &p);
+	char label[SHOWN];
 	if (s->json) {
-		json_t *object = json_begin(s, "saved");
-		json_object_set_new(object, "session", json_string(hf_take_session(take)));
-		json_object_set_new(object, "id", json_string(hf_take_id(take)));
-		json_object_set_new(object, "bytes", json_integer((json_int_t)p.bytes_safe));
-		json_object_set_new(object, "sha256", json_string(hf_take_sha256(take)));
-		json_object_set_new(object, "url", json_string(url));
-		json_object_set_new(object, "reconnects", json_integer(p.reconnects));
+		json_t *object = json_begin("saved", saved->label);
+		if (saved->session)
+			json_object_set_new(object, "session", json_string(saved->session));
+		json_object_set_new(object, "id", json_string(saved->id));
+		set_count(object, "bytes", saved->bytes);
+		if (saved->sha256)
+			json_object_set_new(object, "sha256", json_string(saved->sha256));
+		json_object_set_new(object, "url", json_string(saved->url));
+		set_count(object, "reconnects", saved->reconnects);
 		print_json(object);
 		return;
 	}
-	end_line(s);
-	printf("saved %s: %llu bytes, id %s, sha256 %s, %s\n", s->label, (unsigned long long)p.bytes_safe,
-	       hf_take_id(take), hf_take_sha256(take), url);
+	if (s->quiet || (s->many && s->hush))
+		return;
+	clear(s);
+	printf("saved %s: %llu bytes", shown(s, saved->label, label), (unsigned long long)saved->bytes);
+	if (*saved->id)
+		printf(", id %s", saved->id);
+	if (saved->sha256)
+		printf(", sha256 %s", saved->sha256);
+	printf(", %s\n", saved->url);
 	fflush(stdout);
+}
+
+void progress_skipped(struct progress *s, const char *label, const char *id)
+{
+	char text[SHOWN];
+	if (s->json) {
+		json_t *object = json_begin("skipped", label);
+		json_object_set_new(object, "id", json_string(id));
+		print_json(object);
+	} else if (!s->many && !s->quiet) {
+		printf("safe already %s: id %s (--again sends it anew)\n", shown(s, label, text), id);
+		fflush(stdout);
+	}
 }
 
 void progress_failed(struct progress *s, const char *label, const char *why)
 {
+	char text[SHOWN], reason[SHOWN];
 	if (s->json) {
-		json_t *object = json_begin(s, "failed");
-		json_object_set_new(object, "source", json_string(label));
-		json_object_set_new(object, "error", json_string(why));
+		json_t *object = json_begin("failed", label);
+		set_text(object, "error", why);
 		print_json(object);
 		return;
 	}
-	end_line(s);
-	fprintf(stderr, "holdfast: %s: %s\n", label, why);
+	clear(s);
+	bool color = s->terminal && s->color;
+	fprintf(stderr, "%sholdfast: %s: %s%s\n", color ? "\033[31m" : "", shown(s, label, text), shown(s, why, reason),
+		color ? "\033[0m" : "");
 }
 
 void progress_note(struct progress *s, const char *format, ...)
 {
-	char text[1024];
+	char text[SHOWN], safe[SHOWN];
 	va_list args;
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
 	if (s->json) {
-		json_t *object = json_object();
-		json_object_set_new(object, "type", json_string("note"));
-		json_object_set_new(object, "message", json_string(text));
+		json_t *object = json_begin("note", NULL);
+		set_text(object, "message", text);
 		print_json(object);
 	} else if (!s->quiet) {
-		end_line(s);
-		fprintf(stderr, "%s\n", text);
+		clear(s);
+		fprintf(stderr, "%s\n", shown(s, text, safe));
 	}
+}
+
+static void summary_json(const struct show_totals *t)
+{
+	json_t *object = json_begin("summary", NULL);
+	set_count(object, "files", t->files);
+	set_count(object, "saved", t->saved);
+	set_count(object, "skipped", t->skipped);
+	set_count(object, "failed", t->failed);
+	set_count(object, "left", t->left);
+	print_json(object);
+}
+
+static void summary_part(size_t count, const char *what)
+{
+	char text[32];
+	bars_count(count, text);
+	if (count > 0)
+		fprintf(stderr, ", %s %s", text, what);
+}
+
+void progress_summary(struct progress *s, const struct show_totals *t, const char *const *failures, uint64_t now_ms)
+{
+	char files[32], saved[32], bytes[32], time[32], text[SHOWN];
+	if (s->json) {
+		summary_json(t);
+		return;
+	}
+	clear(s);
+	if (!s->many || s->quiet)
+		return;
+	bars_count(t->files, files);
+	bars_count(t->saved, saved);
+	bars_bytes(t->sent, bytes);
+	bars_time((now_ms - s->began_ms + 500) / 1000, time);
+	fprintf(stderr, "%s files: %s saved (%s in %s)", files, saved, bytes, time);
+	summary_part(t->skipped, "safe already");
+	summary_part(t->failed, "failed");
+	summary_part(t->left, "left for the next run");
+	fputs(t->failed ? ":\n" : "\n", stderr);
+	for (size_t i = 0; failures && failures[i] && i < AGAIN; i++)
+		fprintf(stderr, "  %s\n", shown(s, failures[i], text));
+	if (t->failed > AGAIN)
+		fprintf(stderr, "  … and %zu more, above\n", t->failed - AGAIN);
 }

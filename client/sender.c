@@ -94,6 +94,13 @@ void sender_link_up(struct sender *s, uint64_t now_ms)
 	begin_start(s, now_ms);
 }
 
+void sender_adopt_link(struct sender *s, uint64_t now_ms)
+{
+	assert(s->state == SENDER_DOWN && !s->started_once);
+	s->state = SENDER_CONNECTING;
+	sender_link_up(s, now_ms);
+}
+
 /* A refusal by HTTP that will be the same next time: the wrong address, no right to it. */
 static bool status_is_final(int http_status)
 {

@@ -84,6 +84,8 @@ void sender_abort(struct sender *s);
 void sender_fail(struct sender *s, const char *code, const char *text);
 
 void sender_link_up(struct sender *s, uint64_t now_ms);
+/* There is a link already, from the beginning: another take's. */
+void sender_adopt_link(struct sender *s, uint64_t now_ms);
 /* The link is gone or did not come up. `http_status` of a refused upgrade, or 0. */
 void sender_link_lost(struct sender *s, const char *why, int http_status, uint64_t now_ms);
 /* Anything at all came from the server. */

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
 	HASH_STEP_BYTES = 1024 * 1024, /* hashed in one turn of the loop when the digest is behind */
@@ -31,8 +32,7 @@ static void fail_local(struct hf_take *t, const char *what, int error)
 {
 	char text[WIRE_TEXT];
 	if (error == -ESTALE) {
-		snprintf(text, sizeof text, "The file %s was changed while it was sent.", t->keep.meta.source_path);
-		sender_fail(&t->sender, "source_changed", text);
+		sender_fail(&t->sender, "source_changed", "The file was changed while it was sent.");
 		return;
 	}
 	snprintf(text, sizeof text, "%s: %s", what, hf_strerror(error));
@@ -158,7 +158,9 @@ static bool fill(void *arg, char *out, size_t size, size_t *len, bool *is_text)
 {
 	struct hf_take *t = arg;
 	const struct keep_meta *m = &t->keep.meta;
-	struct wire_start start = { m->session_id, m->name, m->mime, m->ext, m->track, t->sender.low, t->sender.begun };
+	struct wire_start start = { m->session_id,   m->name,  m->mime,
+				    m->ext,	     m->track, t->sender.low,
+				    t->sender.begun, t->token, (const char *const *)t->tracks };
 	struct sender_out next = sender_out(&t->sender);
 	char *text = NULL;
 	*is_text = next.type != SENDER_OUT_BYTES;
@@ -207,7 +209,7 @@ static void drive_link(struct hf_take *t, uint64_t now_ms)
 		link_want_write(t->link);
 }
 
-static int wait_ms(const struct hf_take *t, uint64_t now_ms, uint64_t deadline)
+int take_wait_ms(const struct hf_take *t, uint64_t now_ms, uint64_t deadline)
 {
 	uint64_t wake = sender_next_wake(&t->sender);
 	if (hash_behind(t) || sender_done(&t->sender))
@@ -219,10 +221,21 @@ static int wait_ms(const struct hf_take *t, uint64_t now_ms, uint64_t deadline)
 	return wake > now_ms ? (int)(wake - now_ms) : 0;
 }
 
+/* Another token, address or server mends it: the take goes on then, and is not given up. */
+static bool is_mendable(const char *code)
+{
+	static const char *const codes[] = { "refused",		"unauthorized",	    "token_expired", "token_revoked",
+					     "forbidden_scope", "forbidden_origin", "wrong_host",    "quota_exceeded" };
+	for (unsigned i = 0; i < sizeof codes / sizeof codes[0]; i++)
+		if (strcmp(code, codes[i]) == 0)
+			return true;
+	return false;
+}
+
 /* An end that going on can't change is written down, so that the next run does not try in vain. */
 static void note_failure(struct hf_take *t)
 {
-	if (t->sender.state == SENDER_FAILED && !t->keep.meta.failed)
+	if (t->sender.state == SENDER_FAILED && !t->keep.meta.failed && !is_mendable(t->sender.code))
 		keep_give_up(&t->keep, hf_take_error(t));
 }
 
@@ -242,26 +255,22 @@ static void report(struct hf_take *t)
 	t->progress(t->arg, &now);
 }
 
-HF_API int hf_take_run(struct hf_take *t, int fd, int timeout_ms)
+void take_step(struct hf_take *t, uint64_t now_ms)
 {
-	uint64_t now_ms = take_now_ms(), deadline = now_ms + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0);
-	bool readable = false;
-	for (;;) {
-		hash_step(t);
-		hash_settle(t);
-		tidy(t, now_ms);
-		drive_link(t, now_ms);
-		readable = link_poll(t->link, fd, wait_ms(t, now_ms, deadline));
-		report(t);
-		now_ms = take_now_ms();
-		if (sender_done(&t->sender)) {
-			drive_link(t, now_ms);
-			note_failure(t);
-			return 1;
-		}
-		if (readable || now_ms >= deadline)
-			return 0;
-	}
+	hash_step(t);
+	hash_settle(t);
+	tidy(t, now_ms);
+	drive_link(t, now_ms);
+}
+
+bool take_look(struct hf_take *t)
+{
+	report(t);
+	if (!sender_done(&t->sender))
+		return false;
+	drive_link(t, take_now_ms());
+	note_failure(t);
+	return true;
 }
 
 HF_API int hf_take_write(struct hf_take *t, const void *data, size_t len)
@@ -302,16 +311,32 @@ HF_API int hf_take_abort(struct hf_take *t, const char *reason)
 	return 0;
 }
 
-static int set_up(struct hf_take *t, bool begun, uint64_t max_unacked)
+/* The connection of a take that needs it no longer, or one of our own. */
+static int link_up(struct hf_take *t, const struct hf_options *options)
 {
 	static const struct link_callbacks callbacks = {
 		.up = on_up, .lost = on_lost, .text = on_text, .received = on_received, .fill = fill
 	};
+	struct link_callbacks mine = callbacks;
+	struct hf_take *after = options->after;
+	mine.arg = t;
+	if (!after || !after->link || after->sender.state != SENDER_SAVED || !link_is_up(after->link) ||
+	    strcmp(after->url.text, t->url.text) != 0)
+		return link_new(&t->url, options->ca_file, &mine, &t->link);
+	t->link = after->link;
+	after->link = NULL;
+	link_bind(t->link, &mine);
+	sender_adopt_link(&t->sender, t->tidied_at);
+	return 0;
+}
+
+static int set_up(struct hf_take *t, bool begun, const struct hf_options *options)
+{
 	struct keep_meta *m = &t->keep.meta;
 	struct sender_setup setup = {
 		.low = m->low,
 		.written = t->keep.bytes,
-		.max_unacked = max_unacked,
+		.max_unacked = options->max_unacked,
 		.ended = m->ended,
 		.may_adopt = t->keep.rebooted && !m->ended && !m->source_path,
 		.begun = begun,
@@ -323,9 +348,24 @@ static int set_up(struct hf_take *t, bool begun, uint64_t max_unacked)
 	t->tidied_at = take_now_ms();
 	sender_init(&t->sender, &setup, t->tidied_at);
 	t->buffer = malloc(HASH_STEP_BYTES);
-	struct link_callbacks mine = callbacks;
-	mine.arg = t;
-	return t->buffer ? link_new(&t->url, &mine, &t->link) : -ENOMEM;
+	return t->buffer ? link_up(t, options) : -ENOMEM;
+}
+
+/* What is no part of the kept take. */
+static bool copy_options(struct hf_take *t, const struct hf_options *options)
+{
+	unsigned count = 0;
+	if (options->token && !(t->token = strdup(options->token)))
+		return false;
+	if (!options->tracks)
+		return true;
+	while (options->tracks[count])
+		count++;
+	t->tracks = calloc(count + 1, sizeof *t->tracks);
+	bool ok = t->tracks != NULL;
+	for (unsigned i = 0; ok && i < count; i++)
+		ok = (t->tracks[i] = strdup(options->tracks[i])) != NULL;
+	return ok;
 }
 
 int take_open(struct hf_take *t, const struct hf_options *options, struct keep_meta *meta)
@@ -333,6 +373,8 @@ int take_open(struct hf_take *t, const struct hf_options *options, struct keep_m
 	int result;
 	t->progress = options->progress;
 	t->arg = options->arg;
+	if (!copy_options(t, options))
+		return -ENOMEM;
 	if (meta)
 		result = keep_new(options->spool_dir, meta, &t->keep);
 	else
@@ -350,19 +392,32 @@ int take_open(struct hf_take *t, const struct hf_options *options, struct keep_m
 	m->url = strdup(t->url.text);
 	if (!m->url)
 		return -ENOMEM;
-	return set_up(t, !meta, options->max_unacked);
+	return set_up(t, !meta, options);
+}
+
+void take_forget(struct hf_take *t)
+{
+	bool over = t->sender.state == SENDER_SAVED || t->sender.state == SENDER_ABORTED;
+	if (!over || t->keep.dir_fd < 0)
+		return;
+	(void)keep_remove(&t->keep);
+	close(t->keep.dir_fd);
+	t->keep.dir_fd = -1;
 }
 
 HF_API void hf_take_free(struct hf_take *t)
 {
 	if (!t)
 		return;
-	link_free(t->link);
-	if (t->keep.dir_fd >= 0 && (t->sender.state == SENDER_SAVED || t->sender.state == SENDER_ABORTED))
-		(void)keep_remove(&t->keep);
+	link_free(t->link); /* NULL where another take has it */
+	take_forget(t);
 	keep_close(&t->keep);
 	hash_release(&t->hash);
 	free(t->buffer);
 	free(t->abort_reason);
+	free(t->token);
+	for (unsigned i = 0; t->tracks && t->tracks[i]; i++)
+		free(t->tracks[i]);
+	free(t->tracks);
 	free(t);
 }

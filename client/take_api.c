@@ -97,7 +97,15 @@ struct each {
 static void each_take(void *arg, const struct keep_meta *m)
 {
 	const struct each *each = arg;
-	struct hf_spooled spooled = { m->session_id, m->url, m->source_path, m->failed };
+	struct hf_spooled spooled = {
+		.session_id = m->session_id,
+		.url = m->url,
+		.source_path = m->source_path,
+		.failed = m->failed,
+		.name = m->name,
+		.bytes = m->ended ? m->total : m->synced,
+		.bytes_total = m->ended ? m->total : UINT64_MAX,
+	};
 	each->take(each->arg, &spooled);
 }
 
@@ -167,6 +175,11 @@ HF_API const char *hf_take_session(const struct hf_take *t)
 	return t->keep.meta.session_id;
 }
 
+HF_API const char *hf_take_code(const struct hf_take *t)
+{
+	return t->sender.state == SENDER_ABORTED ? "aborted" : t->sender.code;
+}
+
 HF_API const char *hf_take_error(const struct hf_take *t)
 {
 	char *out = ((struct hf_take *)t)->error; /* a cache of text, no state */
@@ -175,6 +188,11 @@ HF_API const char *hf_take_error(const struct hf_take *t)
 		return "aborted: The take was given up.";
 	snprintf(out, sizeof t->error, "%s%s%s", s->code, *s->code ? ": " : "", s->text);
 	return out;
+}
+
+HF_API const char *hf_version(void)
+{
+	return HOLDFAST_VERSION;
 }
 
 HF_API const char *hf_strerror(int error)

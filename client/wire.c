@@ -89,6 +89,13 @@ char *wire_format_start(const struct wire_start *start)
 	json_object_set_new(root, "from", json_integer((json_int_t)start->from));
 	if (start->resume)
 		json_object_set_new(root, "resume", json_true());
+	set_text(root, "token", start->token);
+	if (start->tracks) {
+		json_t *tracks = json_array();
+		for (const char *const *track = start->tracks; *track; track++)
+			json_array_append_new(tracks, json_string(*track));
+		json_object_set_new(root, "tracks", tracks);
+	}
 	return dump(root);
 }
 

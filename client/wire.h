@@ -32,6 +32,8 @@ struct wire_start {
 	const char *name, *mime, *ext, *track; /* NULL: left out */
 	uint64_t from;			       /* the lowest byte still held */
 	bool resume;
+	const char *token;	   /* NULL: none */
+	const char *const *tracks; /* NULL: not declared; else ended by NULL */
 };
 
 /* JSON text to be freed, or NULL when memory is out. */

@@ -4,6 +4,8 @@
 #include "proto/problem.h"
 #include "token_requests.h"
 
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* What waits behind the takes, and what went wrong last. */
@@ -30,6 +32,16 @@ static json_t *work_json(const struct engine_status *e)
 	return work;
 }
 
+/* Null where nobody is asked. */
+static json_t *authority_json(const struct engine_authority_figures *a)
+{
+	if (!a->used)
+		return json_null();
+	return json_pack("{s:I, s:I, s:I, s:I, s:i}", "asked", (json_int_t)a->asked, "failed", (json_int_t)a->failed,
+			 "refused", (json_int_t)a->refused, "cached", (json_int_t)a->cached, "waiting",
+			 (int)a->waiting);
+}
+
 static void answer_status(const struct answers *a, struct control_call *call)
 {
 	struct engine_status e;
@@ -47,7 +59,8 @@ static void answer_status(const struct answers *a, struct control_call *call)
 			  (json_int_t)e.memory_used, "memoryBytes", (json_int_t)e.memory_bytes, "paused", e.paused);
 	buf_init(&text);
 	if (figures && more && json_object_update(figures, more) == 0 &&
-	    json_object_set_new(figures, "work", work_json(&e)) == 0)
+	    json_object_set_new(figures, "work", work_json(&e)) == 0 &&
+	    json_object_set_new(figures, "authority", authority_json(&e.authority)) == 0)
 		json_format(&text, figures);
 	json_decref(figures);
 	json_decref(more);
@@ -69,12 +82,50 @@ static void on_answer(void *arg, json_t *answer)
 	control_answer_json(arg, answer);
 }
 
+/* What the authority said is forgotten, and who works under it is cut off. */
+struct forgetting {
+	const struct answers *answers;
+	struct control_call *call;
+	unsigned count;
+};
+
+static void on_forgotten(void *arg, enum err err, const char *token_id)
+{
+	struct forgetting *f = arg;
+	if (token_id) {
+		f->count++;
+		if (f->answers->net)
+			net_revoke(f->answers->net, token_id);
+		return;
+	}
+	control_answer_json(f->call, err ? refusal_json(err, NULL)
+					 : json_pack("{s:b, s:i}", "ok", 1, "forgotten", (int)f->count));
+	free(f);
+}
+
+static void answer_forget(const struct answers *a, struct control_call *call, const json_t *request)
+{
+	const json_t *value = json_object_get(request, "subject");
+	const char *subject = json_string_value(value);
+	bool fine = json_object_size(request) == 1 + (value != NULL) &&
+		    (!value || (subject && strlen(subject) == json_string_length(value)));
+	struct forgetting *f = fine ? calloc(1, sizeof *f) : NULL;
+	if (!f) {
+		control_answer_json(call, fine ? NULL : refusal_json(ERR_BAD_FIELD, NULL));
+		return;
+	}
+	*f = (struct forgetting){ .answers = a, .call = call };
+	engine_authority_forget(a->engine, subject, on_forgotten, f);
+}
+
 void answers_ask(void *arg, struct control_call *call, const json_t *request)
 {
 	const struct answers *a = arg;
 	const char *what = json_string_value(json_object_get(request, "do"));
 	if (!a->net)
 		control_answer_json(call, refusal_json(ERR_SHUTTING_DOWN, NULL));
+	else if (what && strcmp(what, "token.forget") == 0)
+		answer_forget(a, call, request);
 	else if (what && token_request_is(what))
 		token_request(a->auth, request, net_now(a->net).wall_ms, on_answer, call);
 	else if (what && strcmp(what, "status") == 0 && json_object_size(request) == 1)

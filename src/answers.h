@@ -1,4 +1,5 @@
-/* What a running server answers at its control.sock: {"do": "status"}, and the requests of token_requests.h. */
+/* What a running server answers at its control.sock: {"do": "status"}, {"do": "token.forget", subject?}, and the
+ * requests of token_requests.h. */
 #ifndef HOLDFAST_ANSWERS_H
 #define HOLDFAST_ANSWERS_H
 

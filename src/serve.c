@@ -301,6 +301,7 @@ static int open_engine(struct serve *s)
 		.fetch_ms = c->fetch_timeout_ms,
 		.notifier = s->web.notifier,
 		.pusher = s->web.pusher,
+		.authority = s->web.authority,
 		.push_part_bytes = c->push_part,
 		.pump = pump,
 		.pump_arg = s,

@@ -1,7 +1,8 @@
-/* Fetching, webhooks and pushing as the options say, see serve_web.h. */
+/* Fetching, webhooks, pushing and the outside authority as the options say, see serve_web.h. */
 #include "serve_web.h"
 
 #include "base/limits.h"
+#include "work/authority_curl.h"
 #include "work/fetcher_curl.h"
 #include "work/notifier_curl.h"
 #include "work/pusher_s3.h"
@@ -162,12 +163,39 @@ static int open_pusher(struct serve_web *w, uv_loop_t *loop, const struct config
 	return err ? 1 : 0;
 }
 
+static int open_authority(struct serve_web *w, uv_loop_t *loop, const struct config *c)
+{
+	char *secret = NULL;
+	if (!c->auth_url)
+		return 0;
+	if (!readable(c->auth_ca))
+		return 1;
+	if (c->auth_secret_file && !(secret = serve_secret_read(c->auth_secret_file, LIMIT_AUTHORITY_SECRET_CHARS + 2)))
+		return 1;
+	size_t len = secret ? strlen(secret) : 0;
+	struct authority_curl_config config = {
+		.loop = loop, .url = c->auth_url, .secret = secret, .ca_file = c->auth_ca, .agent = agent
+	};
+	bool ok = !secret || authority_secret_trim(secret);
+	enum err err = ok ? authority_curl_new(&config, &w->authority) : ERR_OK;
+	if (!ok)
+		complain(c->auth_secret_file, "it is no secret: one line of visible characters");
+	else if (err)
+		complain("the authority", err_text(err));
+	if (secret)
+		explicit_bzero(secret, len);
+	free(secret);
+	return ok && !err ? 0 : 1;
+}
+
 int serve_web_open(struct serve_web *w, uv_loop_t *loop, const struct config *config)
 {
 	if (!readable(config->fetch_ca) || open_fetcher(w, loop, config) != 0)
 		return 1;
 	int status = open_notifier(w, loop, config);
-	return status == 0 ? open_pusher(w, loop, config) : status;
+	if (status == 0)
+		status = open_pusher(w, loop, config);
+	return status == 0 ? open_authority(w, loop, config) : status;
 }
 
 void serve_web_close(struct serve_web *w)
@@ -175,5 +203,6 @@ void serve_web_close(struct serve_web *w)
 	fetcher_curl_close(w->fetcher, NULL, NULL);
 	notifier_curl_close(w->notifier, NULL, NULL);
 	pusher_s3_close(w->pusher, NULL, NULL);
+	authority_curl_close(w->authority, NULL, NULL);
 	*w = (struct serve_web){ 0 };
 }

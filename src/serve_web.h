@@ -1,5 +1,5 @@
 /* What `holdfast serve` needs for its work with the outside: who fetches recordings by URL, and who delivers webhooks,
- * who pushes to a bucket; all as the options say. */
+ * who pushes to a bucket, and who is asked what tokens allow; all as the options say. */
 #ifndef HOLDFAST_SERVE_WEB_H
 #define HOLDFAST_SERVE_WEB_H
 
@@ -7,14 +7,16 @@
 
 #include <uv.h>
 
+struct authority;
 struct fetcher;
 struct notifier;
 struct pusher;
 
 struct serve_web {
 	struct fetcher *fetcher;
-	struct notifier *notifier; /* NULL: there is no webhook */
-	struct pusher *pusher;	   /* NULL: there is no bucket */
+	struct notifier *notifier;   /* NULL: there is no webhook */
+	struct pusher *pusher;	     /* NULL: there is no bucket */
+	struct authority *authority; /* NULL: nobody is asked */
 };
 
 /* A file that only its owner may read: a new string of at most `max` bytes, to be wiped; NULL after a sentence on

@@ -140,6 +140,14 @@ static void draw_work(struct screen *s, const json_t *work)
 		line(s, "last error, of %s: %s", text_of(last, "id", "?"), text_of(last, "message", "?"));
 }
 
+static void draw_authority(struct screen *s, const json_t *a)
+{
+	if (json_is_object(a))
+		line(s, "authority: asked %.0f times, %.0f failed, %.0f refused; %.0f answers known, %.0f awaited",
+		     number_of(a, "asked"), number_of(a, "failed"), number_of(a, "refused"), number_of(a, "cached"),
+		     number_of(a, "waiting"));
+}
+
 static void draw(struct screen *s, const json_t *status)
 {
 	char up[24], a[24], b[24], c[24];
@@ -155,6 +163,7 @@ static void draw(struct screen *s, const json_t *status)
 	     size_text(number_of(status, "totalBytes"), b), size_text(number_of(status, "reserveBytes"), c),
 	     json_is_true(json_object_get(status, "paused")) ? "; reading is paused: the disk is behind" : "");
 	draw_work(s, json_object_get(status, "work"));
+	draw_authority(s, json_object_get(status, "authority"));
 	if (count > 0)
 		line(s, "%s", "");
 	for (; shown < count && (!s->live || s->used + 3 < s->rows); shown++)

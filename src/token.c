@@ -25,10 +25,13 @@ static const char help[] =
 	"  revoke ID... these count no longer; what works under them is cut off\n"
 	"  rotate       sign with a new key; tokens of the key before the last one are void\n"
 	"  pair         print a pairing token, good once, for ten minutes (needs a running server)\n"
+	"  forget NAME...  what --auth-url said of these subjects (--all: of everybody) is asked again, and what\n"
+	"               works under it is cut off (needs a running server)\n"
 	"\n"
 	"  --data=DIR                   the data directory (required)\n"
 	"  --config=FILE                read options from an ini file\n"
 	"  --json                       print JSON, one object a line\n"
+	"  --all                        forget: everybody\n"
 	"  --help                       display this help and exit\n"
 	"  --version                    output version information and exit\n"
 	"\n"
@@ -45,13 +48,13 @@ static const char help[] =
 struct command {
 	struct config config;
 	const char *verb;
-	char **ids; /* of revoke */
+	char **ids; /* of revoke; of forget the subjects */
 	int id_count;
 	const char *forwarded[FORWARDED_MAX]; /* options that config.c reads */
 	int forwarded_count;
 	json_t *scopes;
 	const char *subject, *recording, *max_bytes, *expires, *device;
-	bool mint_option;
+	bool mint_option, all;
 	struct control_client *server; /* or: */
 	struct vfs *vfs;
 	struct tokens tokens;
@@ -86,6 +89,7 @@ enum {
 	OPT_JSON,
 	OPT_HELP,
 	OPT_VERSION,
+	OPT_ALL,
 	OPT_SCOPE,
 	OPT_SUBJECT,
 	OPT_RECORDING,
@@ -100,6 +104,7 @@ static const struct option options[] = {
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "all", no_argument, NULL, OPT_ALL },
 	{ "scope", required_argument, NULL, OPT_SCOPE },
 	{ "subject", required_argument, NULL, OPT_SUBJECT },
 	{ "recording", required_argument, NULL, OPT_RECORDING },
@@ -133,6 +138,8 @@ static void option_take(struct command *c, int option)
 		forward(c, "--config", optarg);
 	else if (option == OPT_JSON)
 		forward(c, "--json", NULL);
+	else if (option == OPT_ALL)
+		c->all = true;
 	else if (option == OPT_SCOPE)
 		scopes_add(c, optarg);
 	else
@@ -156,7 +163,7 @@ static int read_arguments(struct command *c, int argc, char **argv)
 		option_take(c, option);
 	}
 	if (optind == argc)
-		return wrong("a command is missing: mint, list, revoke, rotate or pair", NULL);
+		return wrong("a command is missing: mint, list, revoke, rotate, pair or forget", NULL);
 	c->verb = argv[optind++];
 	c->ids = argv + optind;
 	c->id_count = argc - optind;
@@ -165,8 +172,8 @@ static int read_arguments(struct command *c, int argc, char **argv)
 
 static int judge(struct command *c)
 {
-	static const char *const verbs[] = { "mint", "list", "revoke", "rotate", "pair" };
-	bool known = false;
+	static const char *const verbs[] = { "mint", "list", "revoke", "rotate", "pair", "forget" };
+	bool known = false, forgets = strcmp(c->verb, "forget") == 0;
 	for (unsigned i = 0; i < sizeof verbs / sizeof *verbs; i++)
 		known |= strcmp(c->verb, verbs[i]) == 0;
 	bool revokes = strcmp(c->verb, "revoke") == 0, mints = strcmp(c->verb, "mint") == 0;
@@ -174,7 +181,11 @@ static int judge(struct command *c)
 		return wrong("unknown command", c->verb);
 	if (revokes && c->id_count == 0)
 		return wrong("revoke needs the ID of a token", NULL);
-	if (!revokes && c->id_count > 0)
+	if (forgets && (c->id_count > 0) == c->all)
+		return wrong("forget needs subjects, or --all", NULL);
+	if (!forgets && c->all)
+		return wrong("--all is for forget", NULL);
+	if (!revokes && !forgets && c->id_count > 0)
 		return wrong("unexpected argument", c->ids[0]);
 	if (mints && !c->scopes)
 		return wrong("--scope is missing: it says what the token allows", NULL);
@@ -207,8 +218,8 @@ static int connect_to(struct command *c)
 		return 1;
 	if (control_connect(c->config.data, &c->server) == ERR_OK)
 		return 0;
-	if (strcmp(c->verb, "pair") == 0) {
-		fprintf(stderr, "holdfast: no server runs on %s: pairing needs one\n", c->config.data);
+	if (strcmp(c->verb, "pair") == 0 || strcmp(c->verb, "forget") == 0) {
+		fprintf(stderr, "holdfast: no server runs on %s: %s needs one\n", c->config.data, c->verb);
 		return 1;
 	}
 	enum err err = vfs_posix_open(c->config.data, &c->vfs);
@@ -386,6 +397,33 @@ static int revoke_all(struct command *c)
 	return status;
 }
 
+/* What an outside authority said of one subject, or of everybody (NULL). */
+static int forget(struct command *c, const char *subject)
+{
+	json_t *answer = ask(c, json_pack("{s:s, s:s*}", "do", "token.forget", "subject", subject));
+	if (!answer)
+		return 1;
+	int count = (int)json_number_value(json_object_get(answer, "forgotten"));
+	const char *of = subject ? " of " : "", *whom = subject ? subject : "";
+	json_object_del(answer, "ok");
+	if (c->config.json)
+		print_json(answer);
+	else if (count == 0)
+		printf("forgot nothing%s%s\n", of, whom);
+	else
+		printf("forgot %d token%s%s%s\n", count, count == 1 ? "" : "s", of, whom);
+	json_decref(answer);
+	return 0;
+}
+
+static int forget_all(struct command *c)
+{
+	int status = c->all ? forget(c, NULL) : 0;
+	for (int i = 0; i < c->id_count; i++)
+		status |= forget(c, c->ids[i]);
+	return status;
+}
+
 static int rotate(struct command *c)
 {
 	json_t *answer = ask(c, json_pack("{s:s}", "do", "token.rotate"));
@@ -423,6 +461,8 @@ static int run(struct command *c)
 		return list(c);
 	if (strcmp(c->verb, "revoke") == 0)
 		return revoke_all(c);
+	if (strcmp(c->verb, "forget") == 0)
+		return forget_all(c);
 	return strcmp(c->verb, "rotate") == 0 ? rotate(c) : pair(c);
 }
 

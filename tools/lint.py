@@ -18,7 +18,7 @@ INCLUDES = {
     "src/store": ["base/", "core/model.h", "core/job.h"],
     "src/work": ["base/", "core/model.h", "proto/"],
     "src/engine": ["base/", "core/", "proto/", "store/", "work/worker.h", "work/fetcher.h", "work/notifier.h",
-                   "work/pusher.h"],
+                   "work/pusher.h", "work/authority.h"],
     "src/net": ["base/", "proto/", "engine/engine.h"],
     "src/config": ANY,
     "src": ANY,

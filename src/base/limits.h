@@ -135,6 +135,22 @@ enum {
 	LIMIT_CONTROL_WAIT_S = 30,	      /* for the rest of a request, or for an answer to be read */
 	LIMIT_STATUS_TAKES = 1000,	      /* recordings that `holdfast status` is told of */
 
+	/* An outside authority, --auth-url */
+	LIMIT_AUTHORITY_TOKEN_CHARS = 8 * 1024,	  /* a JWT with many claims; four of them fill a request's headers */
+	LIMIT_AUTHORITY_ANSWER_BYTES = 16 * 1024, /* what we read of it takes 600 bytes; the rest is its own */
+	LIMIT_AUTHORITY_WAIT_MS =
+		5 * 1000,	       /* for its answer, and at most as long for its turn: clients wait for 10 s */
+	LIMIT_AUTHORITY_KEEP_S = 3600, /* an answer: for so long a revocation there is not noticed here */
+	LIMIT_AUTHORITY_REFUSED_MS = 60 * 1000, /* a refusal: who gets his rights does not wait for long */
+	LIMIT_AUTHORITY_KNOWN = 4096,		/* answers in memory, 2 MiB; the rest is in the catalog … */
+	LIMIT_AUTHORITY_ROWS = 32 * 1024,	/* … which keeps so many, 10 MiB: principals of an hour */
+	LIMIT_AUTHORITY_TRIM = 100,		/* expired ones forgotten with each new one */
+	LIMIT_AUTHORITY_QUESTIONS = 512,	/* tokens that wait for their answer, 4 MiB of them */
+	LIMIT_AUTHORITY_AT_ONCE = 16,		/* of them being asked: an authority is one small service */
+	LIMIT_AUTHORITY_LOG_MS = 10 * 1000,	/* its failures get one log line in so long */
+	LIMIT_AUTHORITY_SECRET_CHARS = 1024,	/* what it knows us by */
+	LIMIT_RATE = 1000 * 1000,		/* new items a second, and at once: beyond it is none */
+
 	/* TLS and the local network */
 	LIMIT_STRANGERS = 1024, /* connections without a grant, or a quarter of all: so many phones are not new */
 	LIMIT_HANDSHAKES_A_SECOND = 100, /* of TLS, from addresses where nobody showed a grant: a tenth of a core */

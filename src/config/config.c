@@ -78,6 +78,12 @@ static const struct row rows[] = {
 	  "after so long without any worker readers are told" },
 	{ "allow-origin", "ORIGIN[,...]", KIND_ORIGINS, CONFIG_SERVE, AT(allow_origin), NULL, 0, 0,
 	  "other sites whose pages may use the server; repeatable" },
+	{ "auth-url", "URL", KIND_AUTHORITY, CONFIG_SERVE, AT(auth_url), NULL, 0, 0,
+	  "ask there what a token allows that is none of ours" },
+	{ "auth-ca", "FILE", KIND_TEXT, CONFIG_SERVE, AT(auth_ca), NULL, 0, 0,
+	  "trust these certificates (PEM) there instead of the system's" },
+	{ "auth-secret-file", "FILE", KIND_TEXT, CONFIG_SERVE, AT(auth_secret_file), NULL, 0, 0,
+	  "holds what is shown there, as a bearer token" },
 	{ "fetch-allow", "CIDR[,...]", KIND_RANGES, CONFIG_SERVE, AT(fetch_allow), NULL, 0, 0,
 	  "fetch recordings from these addresses too, not only public ones" },
 	{ "fetch-http", NULL, KIND_SWITCH, CONFIG_SERVE, AT(fetch_http), NULL, 0, 0,
@@ -388,6 +394,10 @@ static int judge_whole(const struct load *l)
 		fprintf(stderr, "holdfast: --push is missing: it says where to push to\n");
 		return EXIT_USAGE;
 	}
+	if (!c->auth_url && (c->auth_ca || c->auth_secret_file)) {
+		fprintf(stderr, "holdfast: --auth-url is missing: it says who is asked\n");
+		return EXIT_USAGE;
+	}
 	bool source_key = c->source_password || c->source_passwords;
 	if (!c->source_host != !source_key) {
 		fprintf(stderr, "holdfast: --source-%s is missing: sources are let in with a password, or not at all\n",
@@ -466,6 +476,9 @@ void config_release(struct config *c)
 	free(c->data);
 	free(c->listen_host);
 	free(c->allow_origin);
+	free(c->auth_url);
+	free(c->auth_ca);
+	free(c->auth_secret_file);
 	free(c->fetch_allow);
 	free(c->fetch_ca);
 	free(c->fetch_credentials);

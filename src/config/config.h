@@ -37,6 +37,8 @@ struct config {
 	uint64_t reserve_bytes;			 /* 0: the default rule */
 	uint64_t retain_originals_ms, retain_ms; /* after completion; UINT64_MAX: for ever */
 	bool listen_open;			 /* anybody may listen to shows */
+	char *auth_url;				 /* owned: an outside authority; NULL: none is asked */
+	char *auth_ca, *auth_secret_file;	 /* owned: files */
 	char *allow_origin; /* owned: "https://a,http://b:81", in lower case, without default ports; NULL: none */
 	unsigned max_connections;
 	unsigned workers; /* processes of holdfast-worker; 0: none */

@@ -3,6 +3,7 @@
 
 #include "base/limits.h"
 #include "config/config_value.h"
+#include "work/authority_curl.h"
 #include "work/notifier_curl.h"
 #include "work/relay_url.h"
 #include "work/source_url.h"
@@ -157,6 +158,12 @@ int config_apply(struct config *c, const struct row *row, const struct found *f)
 		return value_rate_parse(f->text, &c->rate_per_s, &c->rate_burst)
 			       ? CONFIG_GO
 			       : config_complain(f, "it must be a number a second like 50, or with a burst 50:1000");
+	case KIND_AUTHORITY:
+		if (!authority_url_fine(f->text))
+			return config_complain(f, "it must be a URL like https://host/path, without a name or password "
+						  "in it; http is for this machine only");
+		*(char **)((char *)c + row->offset) = strdup(f->text);
+		return CONFIG_GO;
 	case KIND_LISTEN:
 		return value_listen_parse(f->text, false, &c->listen_host, &c->listen_port, &problem)
 			       ? CONFIG_GO

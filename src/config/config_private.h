@@ -26,6 +26,7 @@ enum kind {
 	KIND_ORIGINS,
 	KIND_RANGES,
 	KIND_WEBHOOK,
+	KIND_AUTHORITY,
 };
 
 enum { EXIT_USAGE = 2 };

@@ -120,6 +120,7 @@ void engine_conn_closed(struct engine *e, uint64_t conn, struct now now)
 	conn_detach(e, c);
 	shows_left(e, c);
 	held_drop(e, c);
+	authorities_leave(c);
 	timer_set(&e->timers, &c->timer, UINT64_MAX);
 	follow_conn_closed(e, c);
 	conn_slices_closed(c);
@@ -374,6 +375,10 @@ void conn_message(struct engine *e, struct conn *c, const char *text, size_t len
 		conn_error(e, c, err, detail, UINT64_MAX);
 		return;
 	}
+	if (authorities_hold(e, c, &m, text, len)) {
+		message_release(&m);
+		return;
+	}
 	uint64_t id = c->id;
 	switch (m.type) {
 	case MESSAGE_START:
@@ -397,6 +402,8 @@ void conn_message(struct engine *e, struct conn *c, const char *text, size_t len
 	}
 	message_release(&m);
 	c = conn_find(e, id);
+	if (c)
+		authorities_leave(c);
 	if (c && e->fx.count > 0)
 		effects_run(e, c->take);
 }

@@ -138,6 +138,7 @@ static void init(struct engine *e, const struct engine_config *config, struct no
 	shows_init(e);
 	batches_init(e);
 	pushing_init(e);
+	authorities_init(e);
 	for (int i = 0; i < SIZE_CLASSES; i++)
 		list_init(&e->spoolable[i]);
 	e->space_timer.kind = TIMER_SPACE;
@@ -309,6 +310,7 @@ void engine_turn(struct engine *e, struct now now)
 	jobs_turn(e); /* before timers: what was said in time came in time */
 	while (!e->failed && (due = timers_due(&e->timers, e->now.mono_ms)))
 		on_timer(e, due);
+	authorities_turn(e);
 	conns_ready(e);
 	if (e->space_timer.place == 0 && !e->space_reading && e->conn_count > 0 && e->listening)
 		timer_set(&e->timers, &e->space_timer, e->now.mono_ms + LIMIT_SPACE_CHECK_MS);
@@ -354,6 +356,7 @@ void engine_status(const struct engine *e, struct engine_status *out)
 		out->attached += recording_attached(&t->rec);
 	}
 	jobs_status(e, out);
+	authorities_status(e, out);
 	journal_status(e->journal, &out->journal);
 }
 
@@ -381,6 +384,7 @@ void engine_stop(struct engine *e, struct now now, void (*done)(void *arg), void
 	uploads_stop(e);
 	notifying_stop(e);
 	pushing_stop(e);
+	authorities_stop(e);
 	journal_quiet(e->journal);
 }
 
@@ -393,6 +397,7 @@ void engine_close(struct engine *e)
 	uploads_release(e);
 	notifying_release(e);
 	pushing_release(e);
+	authorities_release(e);
 	while (!list_empty(&e->conns)) {
 		struct conn *c = list_entry(e->conns.next, struct conn, link);
 		engine_conn_closed(e, c->id, e->now);

@@ -18,6 +18,7 @@
 #include "store/journal.h"
 #include "store/vfs.h"
 
+struct authority;
 struct broadcast;
 struct engine;
 struct fetcher;
@@ -84,6 +85,7 @@ struct engine_config {
 	 * no token is known. */
 	enum err (*grant)(void *arg, const char *token, struct grant *out);
 	void *grant_arg;
+	struct authority *authority;  /* is asked about tokens that are none of ours; NULL: there is none */
 	struct workers *workers;      /* finalize jobs; NULL: nobody serves their queue. work/worker.h */
 	unsigned worker_count;	      /* its slots */
 	struct fetcher *fetcher;      /* NULL: recordings by URL are refused with NOT_SUPPORTED */
@@ -147,6 +149,23 @@ void engine_conn_error(struct engine *e, uint64_t conn, enum err err, struct now
 
 /* The token counts no longer: connections that were opened or work under it are told token_revoked and closed. */
 void engine_revoke(struct engine *e, const char *token_id, struct now now);
+
+/* What a token that is none of ours allows, as an outside authority (--auth-url) says. ERR_OK: *out; ERR_UNAUTHORIZED:
+ * it says no, or there is none to ask; AUTHORITY_FAILED: too many are asked about already; SHUTTING_DOWN. ERR_BUSY: it
+ * is asked, and asked->done comes later, once, with ERR_OK and the grant, or with one of these, unless
+ * engine_authority_leave came before. `asked` NULL: nothing is asked. */
+struct engine_asked {
+	struct list link;
+	void (*done)(void *arg, enum err err, const struct grant *grant);
+	void *arg;
+};
+enum err engine_authority(struct engine *e, const char *token, struct engine_asked *asked, struct grant *out,
+			  struct now now);
+void engine_authority_leave(struct engine_asked *asked);
+/* What it said of a subject (NULL: of everybody) is forgotten: `done` comes for each token of whom that was, and, when
+ * that is durable, with NULL. Connections go on. */
+void engine_authority_forget(struct engine *e, const char *subject,
+			     void (*done)(void *arg, enum err err, const char *token_id), void *arg);
 
 /* Requests: each answers its callback exactly once, perhaps before it returns. What the grant does not let see is
  * ERR_NOT_FOUND, what it lets see but not change, or a grant without any scope for it, ERR_FORBIDDEN_SCOPE. */
@@ -346,7 +365,13 @@ struct engine_queue { /* of one kind of job */
 	unsigned queued, running, failed, parked;
 	uint64_t oldest_ms; /* how long the first of the queued ones has waited */
 };
+struct engine_authority_figures {
+	bool used;
+	uint64_t asked, failed, refused, cached; /* since the start; cached: answered from what was kept */
+	unsigned waiting;			 /* tokens */
+};
 struct engine_status {
+	struct engine_authority_figures authority;
 	struct engine_queue queues[JOB_KIND_COUNT];
 	const struct job_info *trouble;	 /* the job that failed for good, or was parked, last; until the next turn */
 	unsigned workers, workers_alive; /* alive, or just replaced after their job */

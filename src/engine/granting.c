@@ -1,6 +1,8 @@
 /* What grants let pass: who asks, for which recordings, how many bytes; and the end of a grant. */
 #include "engine/internal.h"
 
+#include "proto/token.h"
+
 #include <string.h>
 
 bool ref_by_session(const char *text)
@@ -15,11 +17,13 @@ enum err take_judge(const struct take *t, const struct grant *g, enum grant_use 
 	return grant_judge(g, use, own, &t->rec.info.id);
 }
 
-enum err conn_grant(const struct engine *e, struct conn *c, const char *token, struct grant *out)
+enum err conn_grant(struct engine *e, struct conn *c, const char *token, struct grant *out)
 {
 	enum err err = ERR_UNAUTHORIZED;
 	if (token) {
-		if (e->config.grant)
+		if (e->config.authority && !token_is_ours(token))
+			err = authorities_grant(e, c, token, out);
+		else if (e->config.grant)
 			err = e->config.grant(e->config.grant_arg, token, out);
 		if (err == ERR_OK && !c->known && e->config.callbacks.known)
 			e->config.callbacks.known(e->config.callbacks.arg, c->id);

@@ -13,7 +13,7 @@
  *   catalogue.c   transactions in groups         json.c        what the API shows
  *   granting.c    what grants let pass           retention.c   what is kept for how long
  *   fetching*.c   what is fetched by URL         notifying.c   webhooks
- *   pushing*.c    what goes to a bucket
+ *   pushing*.c    what goes to a bucket          authorities*.c  who may do what, asked outside
  *   jobs*.c       workers and their leases       events.c      the outbox, read
  *   subscriptions.c, telling.c   who follows what, and what they are told when
  *   shows*.c      shows on air, see shows.h       upload*.c   uploads, see uploads.h
@@ -159,6 +159,7 @@ struct conn {
 	uint64_t stream_at;	   /* so much of its stream has come … */
 	uint64_t stream_from;	   /* … and its take has it from here on: acks begin behind it */
 	struct waiter *starting;   /* its `start` that waits */
+	struct asking *asking;	   /* the first of what is held waits for an outside authority, NULL: it does not */
 	struct follow *follow;	   /* what it subscribed to, NULL: nothing */
 	unsigned slices;	   /* on their way, or acked and not left yet … */
 	struct list slice_acks;	   /* … these: struct waiting_ack of slices.c */
@@ -282,6 +283,7 @@ struct engine {
 	struct batches batches;
 	struct limits limits;
 	struct uploads uploads;
+	struct authorities authorities;
 
 	uint64_t bytes_received, bytes_durable;
 	bool listening, stopping, failed;
@@ -355,8 +357,6 @@ void conn_error(struct engine *e, struct conn *c, enum err err, const char *deta
 /* May the grant read or change it? `by_session`: it was asked for by the name that only its client knows. */
 enum err take_judge(const struct take *t, const struct grant *g, enum grant_use use, bool by_session);
 bool ref_by_session(const char *text);
-/* What a message may do: by its token, which wins, or as the connection was opened. */
-enum err conn_grant(const struct engine *e, struct conn *c, const char *token, struct grant *out);
 /* A last word, and the connection is closed: nothing more is taken from it. */
 void conn_cut(struct engine *e, struct conn *c, enum err err);
 /* Would its take be larger than the token allows, all tracks together? */

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/timer.h"
+#include "engine/authorities.h"
 #include "engine/engine.h"
 
 struct conn;

@@ -61,6 +61,19 @@ void conn_hold(struct engine *e, struct conn *c, struct engine_media media)
 		shows_behind(e, c);
 }
 
+void conn_hold_first(struct engine *e, struct conn *c, const char *text, size_t len)
+{
+	struct held *h = must(malloc(sizeof *h + len));
+	*h = (struct held){ .next = c->held, .len = len, .text = true };
+	memcpy(h->data, text, len);
+	if (!c->held)
+		c->held_tail = &h->next;
+	c->held = h;
+	e->held_bytes += len;
+	c->held_bytes += len;
+	conn_pause_update(e, c);
+}
+
 void conn_unblock(struct engine *e, struct conn *c)
 {
 	c->blocked = false;
@@ -78,7 +91,8 @@ static bool starting(const struct conn *c)
 static void held_take(struct engine *e, uint64_t id)
 {
 	struct conn *c;
-	while ((c = conn_find(e, id)) && c->held && !c->blocked && !(c->hosting && starting(c))) {
+	while ((c = conn_find(e, id)) && c->held && !c->blocked && !authorities_waits(c) &&
+	       !(c->hosting && starting(c))) {
 		struct held *h = c->held;
 		if (h->text && conn_slices_full(e, c))
 			break; /* slices.c goes on with it */

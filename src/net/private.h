@@ -230,6 +230,8 @@ struct request {
 	const char *id; /* the {id} of the path, decoded */
 	struct grant grant;
 	bool granted;
+	bool asking; /* an outside authority is asked what its token allows: nothing of it is begun … */
+	struct engine_asked asked;
 	const char *origin; /* of a page that --allow-origin names; else NULL */
 	struct buf body;
 	uint64_t body_left;
@@ -259,6 +261,11 @@ void request_drained(struct peer *p);
 void request_orphan(struct request *r);
 /* Frees it when neither the connection nor the engine needs it any more. */
 void request_settle(struct request *r);
+
+/* granting.c: what it may do, into `grant`. ERR_BUSY with `asking`: request_asked comes later, with what is then known.
+ */
+enum err request_grant(struct request *r, bool routed);
+void request_asked(void *arg, enum err err, const struct grant *grant);
 
 /* The whole answer. `headers`: further lines, each with its CRLF; `type` NULL: none. */
 struct answer {

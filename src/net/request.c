@@ -198,6 +198,9 @@ void request_orphan(struct request *r)
 {
 	r->peer->request = NULL;
 	r->peer = NULL;
+	if (r->asking)
+		engine_authority_leave(&r->asked);
+	r->asking = false;
 	if (r->download)
 		download_orphan(r);
 	if (r->resumable)
@@ -262,69 +265,6 @@ static void refuse_head(struct peer *p, enum err err, const char *detail)
 		request_problem(r, err, detail, NULL);
 }
 
-/* What the signature in a query allows; false when there is none in it. */
-static bool grant_by_url(struct request *r, int64_t now_ms, enum err *err)
-{
-	char *track = NULL, *expires = NULL, *signature = NULL;
-	struct auth_url url = { .what = route_last(r->route), .track = "" };
-	const char *query = r->head.query;
-	bool show = r->route->flags & ROUTE_SHOW;
-	*err = http_query_get(query, "sig", &signature);
-	if (*err == ERR_OK && !signature)
-		return false;
-	if (*err == ERR_OK && (*err = http_query_get(query, "exp", &expires)) == ERR_OK && !show)
-		*err = http_query_get(query, "track", &track);
-	url.expires = expires;
-	url.signature = signature;
-	if (track)
-		url.track = track;
-	if (show) {
-		url.what = "live";
-		url.show = r->id;
-	}
-	if (*err == ERR_OK)
-		*err = (show || uuid_parse(r->id, &url.recording)) && r->net->config.auth
-			       ? auth_signed(r->net->config.auth, &url, now_ms, &r->grant)
-			       : ERR_UNAUTHORIZED;
-	free(track);
-	free(expires);
-	free(signature);
-	return true;
-}
-
-/* Anybody may listen. He is as unknown as before. */
-static enum err grant_listener(struct request *r)
-{
-	r->grant = (struct grant){ .scopes = SCOPE_LISTEN, .max_bytes = UINT64_MAX, .expires_ms = INT64_MAX };
-	return ERR_OK;
-}
-
-/* Who asks, and what may they do? A token that is presented wins over everything else. */
-static enum err grant_find(struct request *r, bool routed)
-{
-	unsigned flags = routed ? r->route->flags : 0;
-	int64_t now_ms = net_now(r->net).wall_ms;
-	struct auth *auth = r->net->config.auth;
-	const char *token;
-	if (flags & ROUTE_OPEN)
-		return ERR_OK;
-	enum err err = guard_bearer(&r->head, &token);
-	if (err == ERR_OK && token)
-		err = auth ? auth_check(auth, token, now_ms, &r->grant) : ERR_UNAUTHORIZED;
-	else if (err == ERR_OK && flags & ROUTE_SIGNED && grant_by_url(r, now_ms, &err))
-		;
-	else if (err == ERR_OK && guard_is_local(&r->head, r->peer->local))
-		r->grant = *grant_local();
-	else if (err == ERR_OK && flags & ROUTE_SHOW && r->net->config.listen_open)
-		return grant_listener(r);
-	else if (err == ERR_OK)
-		return flags & ROUTE_ANONYMOUS ? ERR_OK : ERR_UNAUTHORIZED;
-	r->granted = err == ERR_OK;
-	if (r->granted)
-		peer_granted(r->peer);
-	return err;
-}
-
 /* What a page of an allowed origin may send, asked by its browser before it does. */
 static void preflight_answer(struct request *r, const char *allow)
 {
@@ -338,10 +278,12 @@ static void preflight_answer(struct request *r, const char *allow)
 	request_answer(r, &(struct answer){ .status = 204, .headers = headers });
 }
 
+static void admitted(struct request *r, enum err err, enum err found, const char *allow);
+
 /* The gates before a route: who, where, how large. */
 static void admit(struct request *r)
 {
-	char allow[64], header[80]; /* all methods that one path has */
+	char allow[64]; /* all methods that one path has */
 	enum err found = route_find(r, allow, sizeof allow), err = ERR_OK;
 	enum guard_origin from = guard_origin(&r->head, r->peer->tls, r->net->config.allow_origin);
 	unsigned flags = found == ERR_OK ? r->route->flags : 0;
@@ -361,7 +303,32 @@ static void admit(struct request *r)
 	}
 	err = guard_host(r->peer, &r->head);
 	if (err == ERR_OK)
-		err = from == ORIGIN_FOREIGN ? ERR_FORBIDDEN_ORIGIN : grant_find(r, found == ERR_OK);
+		err = from == ORIGIN_FOREIGN ? ERR_FORBIDDEN_ORIGIN : request_grant(r, found == ERR_OK);
+	if (!r->asking)
+		admitted(r, err, found, allow);
+}
+
+void request_asked(void *arg, enum err err, const struct grant *grant)
+{
+	struct request *r = arg;
+	char allow[64];
+	r->asking = false;
+	if (r->peer->doomed) /* it leaves at the end of the turn */
+		return;
+	r->granted = err == ERR_OK;
+	if (r->granted) {
+		r->grant = *grant;
+		peer_granted(r->peer);
+	}
+	enum err found = route_find(r, allow, sizeof allow);
+	admitted(r, err, found, allow);
+}
+
+/* `err`: whether it is known who asks; `found`: whether there is such a route. */
+static void admitted(struct request *r, enum err err, enum err found, const char *allow)
+{
+	char header[80];
+	unsigned flags = found == ERR_OK ? r->route->flags : 0;
 	if (err == ERR_OK)
 		err = found;
 	if (err == ERR_OK && http_field_has(&r->head, "upgrade", "h2c", false))

@@ -88,6 +88,12 @@ void metrics_run(struct request *r)
 		{ "free_bytes", "gauge", "Free space of the data directory.", s.free_bytes },
 		{ "reserve_bytes", "gauge", "Free space that is kept.", s.reserve_bytes },
 		{ "checkpoints_total", "counter", "Checkpoints since the start.", s.checkpoints },
+		{ "authority_asked_total", "counter", "Questions to --auth-url since the start.", s.authority.asked },
+		{ "authority_failed_total", "counter", "Of them: failed, or never asked because of too many.",
+		  s.authority.failed },
+		{ "authority_refused_total", "counter", "Of them: answered no.", s.authority.refused },
+		{ "authority_cached_total", "counter", "Tokens whose answer was known.", s.authority.cached },
+		{ "authority_waiting", "gauge", "Tokens that wait for an answer.", s.authority.waiting },
 		{ "reading_paused", "gauge", "1 while reading stands still for all.", s.paused },
 	};
 	struct buf text;

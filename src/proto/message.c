@@ -124,7 +124,7 @@ static enum err track_read(const struct fields *f, char **out)
 static enum err token_read(const struct fields *f, char **out)
 {
 	const json_t *value = field_get(f, "token");
-	return value ? text_copy(f, "token", value, LIMIT_TOKEN_CHARS, out) : ERR_OK;
+	return value ? text_copy(f, "token", value, LIMIT_AUTHORITY_TOKEN_CHARS, out) : ERR_OK;
 }
 
 static enum err show_read(const struct fields *f, char **out)

@@ -29,7 +29,7 @@ struct message_start {
 	struct uuid id;			 /* a batch's item */
 	char *show;			 /* a valid name (core/show.h judges it); NULL when absent */
 	char *mime, *ext, *name, *track; /* track: NULL is "main" */
-	char *token;			 /* 1 to LIMIT_TOKEN_CHARS characters, not judged here */
+	char *token;			 /* 1 to LIMIT_AUTHORITY_TOKEN_CHARS, not judged here */
 	char **tracks;			 /* declared tracks, unique names, or NULL */
 	uint32_t tracks_count;
 	int64_t ts; /* ms, 0 when absent */

@@ -19,6 +19,11 @@ enum { PREFIX_CHARS = sizeof prefix - 1, MAC_CHARS = BASE64URL_CHARS(TOKEN_MAC_B
 /* A day in the year 9999: whatever is above it is no date. */
 static const int64_t latest_s = 253402300799;
 
+bool token_is_ours(const char *text)
+{
+	return strncmp(text, prefix, PREFIX_CHARS) == 0;
+}
+
 bool token_id_valid(const char *text)
 {
 	size_t len = strlen(text);

@@ -34,6 +34,9 @@ struct token {
 	int64_t expires_s;
 };
 
+/* Does the text begin as one of ours does? Such a one is nobody else's business, whether it counts or not. */
+bool token_is_ours(const char *text);
+
 /* ERR_BAD_FIELD: a field is out of its range; ERR_NO_MEMORY. */
 enum err token_format(const struct token *token, const struct token_key *key, char out[TOKEN_TEXT]);
 

@@ -129,6 +129,13 @@ struct catalog_slice {
 	uint64_t most_new; /* so many new ones may it have … */
 	enum err above;	   /* … or this is why not */
 };
+/* Strings are owned where they come from the catalog. */
+struct catalog_authority {
+	struct sha256 token;
+	char *subject, *answer; /* answer: as proto/authority.h writes it */
+	int64_t expires_ms;
+};
+void catalog_authority_release(struct catalog_authority *said);
 
 struct catalog_ops {
 	enum err (*begin)(struct catalog *c);
@@ -295,6 +302,15 @@ struct catalog_ops {
 	 * crash may come, so EXPIRY_ORIGINALS gives it again until then. Changes nothing where it does not apply. */
 	enum err (*original_removed)(struct catalog *c, const struct uuid *id, bool gone, int64_t now_ms,
 				     struct recording_info *row);
+
+	/* What an outside authority said of a token, by the token's SHA-256. put replaces what was there, forgets some
+	 * that expired before `now_ms`, and of more than LIMIT_AUTHORITY_ROWS those that expire first. get: what has
+	 * expired too, NOT_FOUND; to be released. */
+	enum err (*authority_put)(struct catalog *c, const struct catalog_authority *said, int64_t now_ms);
+	enum err (*authority_get)(struct catalog *c, const struct sha256 *token, struct catalog_authority *out);
+	/* All of one subject's (NULL: all); `each` is told which. */
+	enum err (*authority_forget)(struct catalog *c, const char *subject,
+				     enum err (*each)(void *arg, const struct sha256 *token), void *arg);
 
 	/* For tests. */
 	enum err (*job_count)(struct catalog *c, const struct uuid *id, enum job_kind kind, unsigned *out);

@@ -160,7 +160,8 @@ static const char *const migrations[] = {
 	"ALTER TABLE events ADD COLUMN batch_failed INTEGER;",
 	/* what an outside authority said of a token, by the token's SHA-256 */
 	"CREATE TABLE authorities ("
-	" token BLOB PRIMARY KEY NOT NULL, answer TEXT NOT NULL, expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	" token BLOB PRIMARY KEY NOT NULL, subject TEXT NOT NULL, answer TEXT NOT NULL, expires_at INTEGER NOT NULL)"
+	" STRICT, WITHOUT ROWID;"
 	"CREATE INDEX authorities_expired ON authorities (expires_at);",
 };
 

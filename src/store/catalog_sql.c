@@ -198,6 +198,19 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_SHOW_VERSION] = SELECT_WHERE "show = ?1 AND version = ?2",
 	[STATEMENT_SHOW_NEWEST] = SELECT_WHERE "show = ?1 ORDER BY version DESC LIMIT 1",
 	[STATEMENT_SHOWS_FAILED] = "SELECT name FROM shows WHERE failed > 0 ORDER BY name",
+	[STATEMENT_AUTHORITY_PUT] = "INSERT INTO authorities (token, subject, answer, expires_at) "
+				    "VALUES (?1, ?2, ?3, ?4) ON CONFLICT (token) DO UPDATE SET "
+				    "subject = excluded.subject, answer = excluded.answer, "
+				    "expires_at = excluded.expires_at",
+	[STATEMENT_AUTHORITY_GET] = "SELECT subject, answer, expires_at FROM authorities WHERE token = ?1",
+	[STATEMENT_AUTHORITY_TRIM] =
+		"DELETE FROM authorities WHERE token IN (SELECT token FROM authorities WHERE expires_at <= ?1 "
+		"ORDER BY expires_at LIMIT ?2)",
+	[STATEMENT_AUTHORITY_BOUND] =
+		"DELETE FROM authorities WHERE token IN (SELECT token FROM authorities ORDER BY expires_at "
+		"LIMIT max(0, (SELECT count(*) FROM authorities) - ?1))",
+	[STATEMENT_AUTHORITY_OF] = "SELECT token FROM authorities WHERE ?1 IS NULL OR subject = ?1",
+	[STATEMENT_AUTHORITY_FORGET] = "DELETE FROM authorities WHERE ?1 IS NULL OR subject = ?1",
 	[STATEMENT_UNFINISHED] = "SELECT id FROM recordings WHERE phase = 'uploading' ORDER BY id",
 	[STATEMENT_COUNT_JOBS] = "SELECT count(*) FROM jobs WHERE recording = ?1 AND kind = ?2",
 	[STATEMENT_COUNT_EVENTS] = "SELECT count(*) FROM events WHERE recording = ?1",

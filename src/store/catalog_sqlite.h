@@ -8,6 +8,7 @@
  *   catalog_shows.c   versions of shows
  *   catalog_pushes.c  what goes to a bucket
  *   catalog_batches.c batches and their slices
+ *   catalog_authorities.c  what an outside authority said
  *   catalog_sql.c     the statements' text */
 #ifndef HOLDFAST_STORE_CATALOG_SQLITE_H
 #define HOLDFAST_STORE_CATALOG_SQLITE_H
@@ -102,6 +103,12 @@ enum catalog_statement {
 	STATEMENT_SHOW_VERSION,
 	STATEMENT_SHOW_NEWEST,
 	STATEMENT_SHOWS_FAILED,
+	STATEMENT_AUTHORITY_PUT,
+	STATEMENT_AUTHORITY_GET,
+	STATEMENT_AUTHORITY_TRIM,
+	STATEMENT_AUTHORITY_BOUND,
+	STATEMENT_AUTHORITY_OF,
+	STATEMENT_AUTHORITY_FORGET,
 	STATEMENT_UNFINISHED,
 	STATEMENT_COUNT_JOBS,
 	STATEMENT_COUNT_EVENTS,
@@ -247,6 +254,11 @@ enum err catalog_batch_list(struct catalog *base, const char *principal, int64_t
 			    enum err (*batch)(void *arg, const struct batch_info *batch), void *arg);
 enum err catalog_slice(struct catalog *base, const struct catalog_slice *slice, enum err *refusal);
 enum err catalog_item_fill(struct catalog *base, const struct recording_info *info, struct recording_info *row);
+/* catalog_authorities.c */
+enum err catalog_authority_put(struct catalog *base, const struct catalog_authority *said, int64_t now_ms);
+enum err catalog_authority_get(struct catalog *base, const struct sha256 *token, struct catalog_authority *out);
+enum err catalog_authority_forget(struct catalog *base, const char *subject,
+				  enum err (*each)(void *arg, const struct sha256 *token), void *arg);
 
 /* catalog_list.c */
 enum err catalog_list(struct catalog *base, const struct catalog_filter *filter,

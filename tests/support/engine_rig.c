@@ -166,6 +166,7 @@ enum err engine_rig_open(struct engine_rig *g)
 		.fetcher = g->fetcher,
 		.notifier = g->notifier,
 		.pusher = g->pusher,
+		.authority = g->authority,
 		.push_part_bytes = g->push_part_bytes,
 		.pump = pump,
 		.pump_arg = g,

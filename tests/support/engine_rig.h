@@ -28,6 +28,7 @@ struct engine_rig {
 	struct fetcher *fetcher;					    /* NULL: there is none */
 	struct notifier *notifier;					    /* likewise */
 	struct pusher *pusher;						    /* likewise */
+	struct authority *authority;					    /* likewise */
 	uint64_t push_part_bytes;
 	/* NULL, or told of each text before it is remembered */
 	void (*heard)(void *arg, uint64_t conn, const char *text);

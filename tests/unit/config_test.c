@@ -371,6 +371,23 @@ static void test_push(void **state)
 	refuses(ARGV(DATA, ARG("--push=s3://a"), ARG("--push-part=4M")), NULL, "from 5M to 1G");
 }
 
+static void test_authority(void **state)
+{
+	struct config c;
+	(void)state;
+	assert_int_equal(
+		load(&c, CONFIG_SERVE, ARGV(DATA, ARG("--auth-url=https://a.example/b"), ARG("--auth-ca=/c")), NULL),
+		CONFIG_GO);
+	assert_string_equal(c.auth_url, "https://a.example/b");
+	assert_string_equal(c.auth_ca, "/c");
+	assert_null(c.auth_secret_file);
+	config_release(&c);
+	refuses(ARGV(DATA, ARG("--auth-url=http://a.example/b")), NULL, "http is for this machine only");
+	refuses(ARGV(DATA, ARG("--auth-url=https://me:word@a.example/")), NULL, "without a name or password");
+	refuses(ARGV(DATA, ARG("--auth-ca=/c")), NULL, "--auth-url is missing");
+	refuses(ARGV(DATA, ARG("--auth-secret-file=/c")), NULL, "--auth-url is missing");
+}
+
 static void test_help(void **state)
 {
 	struct config c;
@@ -521,6 +538,7 @@ int main(void)
 		cmocka_unit_test(test_choices),
 		cmocka_unit_test(test_retention),
 		cmocka_unit_test(test_push),
+		cmocka_unit_test(test_authority),
 		cmocka_unit_test(test_help),
 		cmocka_unit_test(test_verify_shares_the_file),
 		cmocka_unit_test(test_tls),

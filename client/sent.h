@@ -1,0 +1,28 @@
+/* Which files are safe already: a list in the spool, so that the same command sends nothing twice. A file is its
+ * server, path, size and time of change; a line is added when the server has said that it has all of it, before what
+ * the spool holds of the take is removed. Whoever removes the list sends everything anew, and loses nothing. */
+#ifndef HOLDFAST_CLIENT_SENT_H
+#define HOLDFAST_CLIENT_SENT_H
+
+#include "files.h"
+
+enum { SENT_KEY = 33 };
+
+struct sent {
+	int fd;	    /* -1: there is no list, nothing is noted */
+	char *text; /* owned: the list as far as it was read */
+	size_t len, room;
+	size_t *slots; /* owned: where lines begin in `text`, and 1, by their key; 0: free. Open addressing */
+	size_t slot_count, used;
+};
+
+/* Reads the list, and makes it where it is missing. 0 or a negative errno; *out is good for sent_find in any case. */
+int sent_open(const char *spool_dir, struct sent *out);
+/* The server's id of the file, into id; false when it is not known to be safe. Sees what other processes note
+ * meanwhile. */
+bool sent_find(struct sent *s, const char *server, const struct file *file, char *id, size_t size);
+/* Durable when it returned 0. */
+int sent_note(struct sent *s, const char *server, const struct file *file, const char *id);
+void sent_close(struct sent *s);
+
+#endif
