@@ -88,21 +88,6 @@ struct following {
 	uint64_t figures_ms;
 };
 
-/* Under way, see checkpoint.c. */
-struct checkpoint {
-	bool running, wanted;
-	uint64_t cut;		 /* of the one that runs: records up to this will be covered */
-	uint64_t covered;	 /* records up to this are, durably */
-	bool at_work;		 /* a group is being synced */
-	struct list todo, ready; /* struct checkpoint_item; ready: its spools are written */
-	unsigned ready_count;
-	uint64_t done_count;
-	struct timer timer;
-	bool stalled;	    /* a manifest could not be written: again when space_check finds space */
-	bool recording;	    /* the record is on its way … */
-	struct position at; /* … here */
-};
-
 /* See retention.c. */
 struct retention {
 	struct timer timer;

@@ -123,6 +123,37 @@ test('addresses: once each, the wrong ones stay in the box, failed ones are trie
 	one.seen.clean();
 });
 
+test('an import that is not there: what is dropped begins another', options, async (t) => {
+	const server = await standin(t);
+	const one = await openImport(t, browser, server, { path: '/import?batch=nothing' });
+	await one.seen.until('#notices', 'no such import');
+	await one.give(filesOnDisk(t, 2));
+	await one.counts(/^All 2 are ready/);
+	assert.notEqual(one.batchId, 'nothing');
+	assert.equal(await one.page.locator('#notices .notice').count(), 0);
+	one.seen.clean();
+});
+
+test('with the keyboard alone: an address is given, tried again, and its player found', options, async (t) => {
+	const server = await standin(t);
+	server.batches.finish = (one) => ({ ...one, phase: 'error', error: { code: 'source_failed', message: 'The source could not be reached.' } });
+	const one = await openImport(t, browser, server);
+	await one.seen.tabTo('urls');
+	await one.page.keyboard.type('https://m.example/a.mp3');
+	await one.seen.tabTo('Fetch them');
+	await one.page.keyboard.press('Enter');
+	await one.counts(/1 failed/);
+	server.batches.finish = (take) => finished(take);
+	await one.seen.tabTo('Try again: a.mp3');
+	await one.page.keyboard.press('Enter');
+	await one.page.waitForFunction(() => document.activeElement.id === 'items'); // the button is gone; the focus is near
+	const [{ id }] = server.takes.values();
+	server.change(id, { ...finished(server.takes.get(id)) });
+	await one.counts(/It is ready/);
+	await one.seen.tabTo('a.mp3');
+	one.seen.clean();
+});
+
 test('10,000 items stay quick', options, async (t) => {
 	const server = await standin(t);
 	server.batches.put('many', Array.from({ length: 10_000 }, (_, i) => ({ key: `k${i}`, name: `Clip ${i}`, bytes: 10, phase: i % 7 === 0 ? 'error' : 'complete', upload: null,

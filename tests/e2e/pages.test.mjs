@@ -5,7 +5,7 @@ import { sharedServer } from './support/server.mjs';
 import { api } from './support/wire.mjs';
 
 const server = sharedServer();
-const PAGES = ['/', '/record', '/trust', '/play/0199ffff-0000-7000-8000-000000000000', '/play/session%3Amine', '/listen/morning'];
+const PAGES = ['/', '/record', '/trust', '/play/0199ffff-0000-7000-8000-000000000000', '/play/session%3Amine', '/listen/morning', '/import'];
 
 test('pages and their files: type, policy, entity tag', async () => {
 	for (const page of PAGES) {

@@ -1,5 +1,6 @@
 // web/client/upload.js and sources.js: files by tus, over links that break, and answers that are no success.
 import assert from 'node:assert/strict';
+import { File } from 'node:buffer'; // Node 18 has it there only
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { metadataOf } from '../../web/client/upload.js';

@@ -1,5 +1,6 @@
 // @holdfast/client/node.js: what programs in Node have and pages have not: a folder that takes are kept in, files by their path, and ids of
 // uploads that outlive the program.
+import { webcrypto } from 'node:crypto';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
@@ -7,6 +8,8 @@ import { openClient as openAny } from './client.js';
 import { DirStore } from './store-dir.js';
 
 export * from './index.js';
+
+globalThis.crypto ??= webcrypto; // Node 18 has it under this name only
 
 /** The ids of uploads, in a file. Written as a whole at each change: a handful of lines. */
 function uploadsIn(path) {

@@ -94,8 +94,19 @@ function wake(row) {
 	if (stateOf(row) === 'turn') sender.add([row]);
 }
 
-/** After the link came (again): what changed meanwhile. */
-async function load() {
+let reading = null;
+let readAgain = false;
+
+/** After the link came (again): what changed meanwhile. A link that comes again while the list is read has it read once more. */
+function load() {
+	readAgain = reading !== null;
+	reading ??= read().finally(() => {
+		reading = null;
+		if (readAgain) load();
+	});
+}
+
+async function read() {
 	const mine = batch;
 	loading = list.size === 0;
 	draw();

@@ -67,6 +67,14 @@ function nameOfUrl(url) {
 	return (name || url.host).slice(-NAME_CHARS);
 }
 
+export function parsed(text) {
+	try {
+		return new URL(text);
+	} catch {
+		return null;
+	}
+}
+
 /** { urls: [{ url, name }], bad: [{ line, text, why }] } of one address a line; `why`: partial, scheme, broken, long. */
 export function readUrls(text) {
 	const urls = [];
@@ -75,12 +83,12 @@ export function readUrls(text) {
 		const line = raw.trim();
 		const refuse = (why) => bad.push({ line: i + 1, text: line, why });
 		if (line === '') return;
+		const url = parsed(line);
 		if (line.length > URL_CHARS) refuse('long');
 		else if (!/^[a-z][a-z0-9+.-]*:/i.test(line)) refuse('partial');
 		else if (!/^https?:\/\//i.test(line)) refuse('scheme');
-		else if (/\s/.test(line) || !URL.canParse(line)) refuse('broken');
+		else if (/\s/.test(line) || url === null) refuse('broken');
 		else {
-			const url = new URL(line);
 			url.hash = '';
 			urls.push({ url: url.href, name: nameOfUrl(url) });
 		}

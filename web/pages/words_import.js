@@ -1,6 +1,6 @@
 // Which sentence of the import page fits. Pure: rows and totals of import_list.js in, sentences out; the sentences stand in texts_import.js.
 import { figuresText, stepText } from './finishing.js';
-import { safeBytes, stateOf } from './import_list.js';
+import { parsed, safeBytes, stateOf } from './import_list.js';
 import { imports as texts } from './texts.js';
 import { bytesText } from './ui.js';
 
@@ -29,10 +29,6 @@ function whyOf(row, state) {
 	}
 }
 
-function hostOf(url) {
-	return URL.canParse(url) ? new URL(url).host : '';
-}
-
 /** What a row says: { state, word, mark, look, amount, share, why, origin }. `share`: null, or 0 to 1 of a bar. */
 export function rowSays(row) {
 	const plain = stateOf(row);
@@ -44,7 +40,7 @@ export function rowSays(row) {
 		state: plain, word: row.url !== null && state === 'queued' ? texts.state.fetched : texts.state[state], mark: MARKS[state], look: LOOKS[state] ?? '',
 		amount: plain === 'fetching' ? (safe > 0 ? bytesText(safe) : '') : size === null || size === 0 ? '' : partly && size > 0 ? texts.amount(bytesText(safe), bytesText(size)) : bytesText(size),
 		share: plain === 'uploading' && size > 0 ? safe / size : plain === 'processing' || plain === 'fetching' ? row.recording?.progress ?? null : null,
-		why: whyOf(row, state), origin: row.url ? texts.fromWeb(hostOf(row.url)) : '',
+		why: whyOf(row, state), origin: row.url ? texts.fromWeb(parsed(row.url)?.host ?? '') : '',
 	};
 }
 

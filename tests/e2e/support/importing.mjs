@@ -54,5 +54,6 @@ export async function openImport(t, browser, at, { path = '/import', ...options 
 	const seen = await visit(t, browser, `${at.url}${path}`, options);
 	seen.page.removeAllListeners('dialog');
 	seen.page.on('dialog', (dialog) => dialog.accept()); // leaving while files are sent is asked about
+	await seen.page.locator('#filters button').first().waitFor({ state: 'attached' }); // it listens
 	return new ImportPage(seen);
 }

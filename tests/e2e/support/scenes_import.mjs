@@ -10,7 +10,7 @@ async function open(t, visit, { prepare = () => {}, path = '/import', until = nu
 	const server = await startStandin(t);
 	prepare(server);
 	const seen = await visit(`${server.url}${path}`);
-	await seen.page.locator('#choose-files').waitFor({ state: 'attached' });
+	await seen.page.locator('#filters button').first().waitFor({ state: 'attached' });
 	if (until) await seen.until(...until);
 	seen.page.on('dialog', (dialog) => dialog.accept());
 	return Object.assign(seen, { server });
@@ -44,10 +44,10 @@ export const IMPORT_SCENES = {
 	},
 	'import, uploading': async (t, visit) => {
 		const seen = await open(t, visit, { prepare: ({ batches }) => {
-			batches.cutAfter = 100_000;
+			batches.cutAfter = 20_000;
 			batches.finish = (one) => finished(one);
 		} });
-		await seen.page.locator('#files').setInputFiles(files(['Kitchen table.webm', 'Piano, take 4.webm', 'Street.webm', 'Tuesday.webm', 'Wednesday.webm'], 3_000_000));
+		await seen.page.locator('#files').setInputFiles(files(['Kitchen table.webm', 'Piano, take 4.webm', 'Street.webm', 'Tuesday.webm', 'Wednesday.webm'], 600_000));
 		await seen.until('#items', 'Uploading');
 		return seen;
 	},

@@ -1,7 +1,7 @@
 // A server of files and batches for the client in Node: the stand-in's, without pages, and a client that speaks to it.
 import http from 'node:http';
 import { WebSocketServer, WebSocket } from 'ws';
-import { openClient } from '../../../web/client/index.js';
+import { openClient } from '../../../web/client/node.js';
 import { StandinBatches } from '../../e2e/support/standin_batches.mjs';
 
 class FilesServer {
