@@ -3,6 +3,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
+import os from 'node:os';
 import path from 'node:path';
 
 const here = import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname);
@@ -112,6 +113,7 @@ server { listen 127.0.0.1:${port}; root ${data}; location / { client_max_body_si
 	const child = start('/usr/sbin/nginx', ['-c', config, '-e', 'stderr']);
 	child.ended.catch(() => console.error('nginx is missing: apt-get install nginx-light'));
 	await until(() => takes(port), 'nginx');
+	await until(() => descendants(child.pid).length >= os.cpus().length, 'its workers');
 	return { child, how: 'put', port, sizes: () => fs.readdirSync(data).filter((name) => name.endsWith('.bin')).map((name) => fs.statSync(path.join(data, name)).size) };
 }
 

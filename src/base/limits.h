@@ -149,7 +149,6 @@ enum {
 	LIMIT_AUTHORITY_AT_ONCE = 16,		/* of them being asked: an authority is one small service */
 	LIMIT_AUTHORITY_LOG_MS = 10 * 1000,	/* its failures get one log line in so long */
 	LIMIT_AUTHORITY_SECRET_CHARS = 1024,	/* what it knows us by */
-	LIMIT_RATE = 1000 * 1000,		/* new items a second, and at once: beyond it is none */
 
 	/* TLS and the local network */
 	LIMIT_STRANGERS = 1024, /* connections without a grant, or a quarter of all: so many phones are not new */

@@ -22,6 +22,8 @@ static const char *message_token(const struct message *m)
 		return m->start.token;
 	case MESSAGE_SUBSCRIBE:
 		return m->subscribe.token;
+	case MESSAGE_SLICE:
+		return m->slice.token;
 	default:
 		return NULL;
 	}

@@ -208,20 +208,6 @@ enum {
 	TIMER_RETENTION /* and those of outside.h */
 };
 
-struct checkpoint {
-	bool running, wanted;
-	uint64_t cut;		 /* of the one that runs: records up to this will be covered */
-	uint64_t covered;	 /* records up to this are, durably */
-	bool at_work;		 /* a group is being synced */
-	struct list todo, ready; /* struct checkpoint_item; ready: its spools are written */
-	unsigned ready_count;
-	uint64_t done_count;
-	struct timer timer;
-	bool stalled;	    /* a manifest could not be written: again when space_check finds space */
-	bool recording;	    /* the record is on its way … */
-	struct position at; /* … here */
-};
-
 struct engine {
 	struct engine_config config;
 	struct journal *journal;
@@ -326,6 +312,9 @@ void take_evict(struct engine *e, struct take *t);
 void take_free(struct engine *e, struct take *t);
 /* What is on the disk of a deleted recording, durably. Blocking. */
 enum err recording_remove_files(struct vfs *vfs, const struct uuid *id);
+
+/* removing.c. The bytes of a deleted recording go once nothing works on them. */
+void take_remove_files(struct engine *e, struct take *t);
 
 /* effects.c */
 void effects_run(struct engine *e, struct take *t);

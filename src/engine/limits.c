@@ -157,6 +157,8 @@ bool limit_take(struct engine *e, const struct grant *grant, uint64_t *retry_ms)
 		return true;
 	}
 	*retry_ms = token_bucket_wait_ms(&l->bucket, l->rate, l->held + 1);
+	if (*retry_ms == 0) /* what is under way holds them all */
+		*retry_ms = 1;
 	return false;
 }
 

@@ -254,8 +254,6 @@ static enum err unknown_row(void *arg, const struct recording_info *row)
 		return ERR_OK;
 	struct recording_info info;
 	enum err read = manifest_read(e->config.vfs, &row->id, &info);
-	if (read == ERR_NOT_FOUND && row->batch && row->track_count == 0)
-		return ERR_OK; /* an item that waits: its row is all there is of it */
 	if (read == ERR_NOT_FOUND || read == ERR_CORRUPT)
 		read = recording_info_copy(&info, row);
 	if (read)
@@ -286,6 +284,26 @@ static enum err unknown_row(void *arg, const struct recording_info *row)
 	return ERR_OK;
 }
 
+/* An item that waits: its row is all there is of it, unless a manifest knows better. */
+static enum err waiting_row(void *arg, const struct uuid *id)
+{
+	struct recovery *r = arg;
+	struct catalog *c = r->e->config.catalog;
+	struct recording_info info, row;
+	enum err err = manifest_read(r->e->config.vfs, id, &info);
+	if (err == ERR_OK)
+		recording_info_release(&info);
+	if (err == ERR_NOT_FOUND)
+		return ERR_OK;
+	if (err && err != ERR_CORRUPT)
+		return err;
+	err = c->ops->get(c, id, &row);
+	if (!err)
+		err = unknown_row(r, &row);
+	recording_info_release(&row);
+	return err;
+}
+
 static enum err settle_all(struct recovery *r)
 {
 	struct catalog *c = r->e->config.catalog;
@@ -305,6 +323,8 @@ static enum err settle_all(struct recovery *r)
 	err = each_found(r, settle);
 	if (!err)
 		err = c->ops->each_unfinished(c, unknown_row, r);
+	if (!err)
+		err = c->ops->each_waiting(c, waiting_row, r);
 	if (!err)
 		err = c->ops->commit(c);
 	if (err)

@@ -3,7 +3,6 @@
 #include "engine/internal.h"
 
 #include "base/log.h"
-#include "store/media.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -185,55 +184,6 @@ bool take_clean(const struct take *t)
 	return !t->manifest_dirty && !t->manifest_writing;
 }
 
-struct remove_op {
-	struct task task;
-	struct engine *engine;
-	struct uuid id;
-	struct deletion *deletion;
-	enum err err;
-};
-
-enum err recording_remove_files(struct vfs *vfs, const struct uuid *id)
-{
-	enum err err = spool_remove(vfs, id);
-	if (!err)
-		err = vfs_sync_dir(vfs, "spool");
-	if (!err)
-		err = media_remove(vfs, id, 0);
-	if (!err)
-		err = vfs_sync_dir(vfs, "media");
-	return err == ERR_NOT_FOUND ? ERR_OK : err; /* nothing was ever published */
-}
-
-static void remove_run(struct task *task)
-{
-	struct remove_op *op = (struct remove_op *)task;
-	op->err = recording_remove_files(op->engine->config.vfs, &op->id);
-}
-
-static void remove_done(struct task *task)
-{
-	struct remove_op *op = (struct remove_op *)task;
-	if (op->err)
-		log_event(LOG_ERROR, "remove_failed", "code", err_code(op->err), NULL);
-	list_remove(&op->deletion->link);
-	free(op->deletion);
-	free(op);
-}
-
-/* The bytes of a deleted recording go once nothing works on them. */
-static void take_remove_files(struct engine *e, struct take *t)
-{
-	struct remove_op *op = must(calloc(1, sizeof *op));
-	op->task.run = remove_run;
-	op->task.done = remove_done;
-	op->engine = e;
-	op->id = t->rec.info.id;
-	op->deletion = t->deletion;
-	t->deletion = NULL;
-	exec_submit(e->config.exec, LANE_CHECKPOINT, &op->task);
-}
-
 /* A batch's item without a byte is its row: of a hundred thousand that wait, none needs to be in memory. */
 static bool take_waits(const struct take *t)
 {
@@ -251,8 +201,7 @@ void take_evict(struct engine *e, struct take *t)
 		return; /* its end comes back here */
 	if (t->gone && t->deletion)
 		take_remove_files(e, t);
-	bool idle = take_finished(t) || take_waits(t);
-	if (t->gone || (idle && take_clean(t) && !recording_attached(&t->rec)))
+	if (t->gone || ((take_finished(t) || take_waits(t)) && take_clean(t) && !recording_attached(&t->rec)))
 		take_free(e, t);
 }
 
@@ -286,9 +235,8 @@ struct load_op {
 	struct recording_info info; /* of a start: the row to insert */
 	struct recording_info row;
 	bool insert, inserted, by_id;
-	bool limited;	    /* one would be made, but for its principal's rate */
-	bool charged;	    /* a token was taken for it … */
-	struct grant grant; /* … of this one's */
+	bool limited, charged; /* its principal has made too many new ones, or a token was taken */
+	struct grant grant;
 	struct uuid id;
 	char *ref;
 };
@@ -327,8 +275,9 @@ static void load_free(struct load_op *l)
 /* The take was not in the catalog, and there was no space to begin one when it was asked for. */
 static enum err load_refusal(const struct load_op *l)
 {
-	enum err refusal = l->limited ? ERR_RATE_LIMITED : ERR_STORAGE_FULL;
-	return l->op.err == ERR_NOT_FOUND && !l->insert ? refusal : l->op.err;
+	if (l->op.err != ERR_NOT_FOUND || l->insert)
+		return l->op.err;
+	return l->limited ? ERR_RATE_LIMITED : ERR_STORAGE_FULL;
 }
 
 static void shell_done(struct engine *e, struct load_op *l)
@@ -414,7 +363,7 @@ static struct load_op *load_new(void)
 /* Puts a shell under the key and asks the catalog. */
 static struct take *shell_new(struct engine *e, struct recording_info *info, const struct grant *grant)
 {
-	uint64_t retry_ms;
+	uint64_t retry_ms = 0;
 	struct take *t = take_new(e);
 	t->loading = true;
 	t->rec.info.id = info->id;
@@ -423,10 +372,8 @@ static struct take *shell_new(struct engine *e, struct recording_info *info, con
 	struct load_op *l = load_new();
 	l->shell = t;
 	l->grant = *grant;
-	l->insert = !space_refuses_new(e);
-	l->charged = l->insert && limit_take(e, grant, &retry_ms);
-	l->limited = l->insert && !l->charged;
-	l->insert = l->charged;
+	l->insert = l->charged = !space_refuses_new(e) && limit_take(e, grant, &retry_ms);
+	l->limited = retry_ms > 0;
 	l->info = *info;
 	memset(info, 0, sizeof *info);
 	table_add(e, t);

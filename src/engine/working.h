@@ -14,6 +14,21 @@ struct message_start;
 struct slot;
 struct watch;
 
+/* Syncing spools and manifests, so that segments may be used again: checkpoint.c. */
+struct checkpoint {
+	bool running, wanted;
+	uint64_t cut;		 /* of the one that runs: records up to this will be covered */
+	uint64_t covered;	 /* records up to this are, durably */
+	bool at_work;		 /* a group is being synced */
+	struct list todo, ready; /* struct checkpoint_item; ready: its spools are written */
+	unsigned ready_count;
+	uint64_t done_count;
+	struct timer timer;
+	bool stalled;	    /* a manifest could not be written: again when space_check finds space */
+	bool recording;	    /* the record is on its way … */
+	struct position at; /* … here */
+};
+
 /* A connection without a peer (a fetch, a request that brings bytes): who has it is called instead, with what a peer
  * would be told. */
 struct inner {
@@ -71,6 +86,21 @@ struct following {
 	struct timer timer;
 	struct server_figures figures; /* as they were at … */
 	uint64_t figures_ms;
+};
+
+/* Under way, see checkpoint.c. */
+struct checkpoint {
+	bool running, wanted;
+	uint64_t cut;		 /* of the one that runs: records up to this will be covered */
+	uint64_t covered;	 /* records up to this are, durably */
+	bool at_work;		 /* a group is being synced */
+	struct list todo, ready; /* struct checkpoint_item; ready: its spools are written */
+	unsigned ready_count;
+	uint64_t done_count;
+	struct timer timer;
+	bool stalled;	    /* a manifest could not be written: again when space_check finds space */
+	bool recording;	    /* the record is on its way … */
+	struct position at; /* … here */
 };
 
 /* See retention.c. */

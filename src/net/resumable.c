@@ -126,6 +126,8 @@ void files_refuse(struct request *r, const struct refusal *why)
 	buf_addf(&headers, "Cache-Control: no-store\r\n%s", retry_after(why->err));
 	if (why->err == ERR_VERSION_UNSUPPORTED)
 		buf_add_text(&headers, "Tus-Version: " TUS_VERSION "\r\n");
+	if (r->resumable && r->resumable->creates && *r->resumable->id) /* it was made: its client may go on there */
+		buf_addf(&headers, "Location: /files/%s\r\n", r->resumable->id);
 	if (r->dialect == DIALECT_DRAFT)
 		extra = draft_problem(r, why, &status, &headers);
 	if (status != err_status(why->err)) {

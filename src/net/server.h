@@ -11,20 +11,22 @@
  *
  * The HTTP side. Errors are application/problem+json with `code`. Every request passes the same gates in this order:
  *
- *   400 a head that breaks RFC 9112 · 411 a Transfer-Encoding · 431 a head above LIMIT_HTTP_HEADERS_BYTES
+ *   400 a head that breaks RFC 9112 · 411 a Transfer-Encoding, but for chunks to an upload · 431 a head above
+ * LIMIT_HTTP_HEADERS_BYTES
  *
  *   421 wrong_host: on the local network, a Host that is none of our names and addresses
  *
  *   403 forbidden_origin: an Origin that is neither the request's own nor one of --allow-origin (none passes)
  *
  *   401 unauthorized, token_expired, token_revoked: a token that is none; or none at all, where peer, listening socket
- *   or Host is not loopback or a Forwarded, X-Forwarded-… or X-Real-IP header came. Pages, /healthz, /readyz and
- *   /api/pair are everybody's, /ws opens without a grant too, and a recording's file, original, thumbnail and waveform
- *   with a signed query
+ *   or Host is not loopback or a Forwarded, X-Forwarded-… or X-Real-IP header came. Pages, /healthz, /readyz,
+ *   /api/pair and OPTIONS of uploads are everybody's, /ws opens without a grant too, and a recording's file, original,
+ * thumbnail and waveform with a signed query
  *
- *   404 no such path · 405 with Allow · 413 a body above LIMIT_HTTP_BODY_BYTES · 501 Upgrade: h2c
+ *   404 no such path · 405 with Allow · 413 a body above LIMIT_HTTP_BODY_BYTES, but for uploads · 501 Upgrade: h2c
  *
- * and then its row of the one table of routes (routes.c). HEAD goes wherever GET goes. {id} is percent-decoded after
+ * and then its row of the one table of routes (routes.c). HEAD goes wherever GET goes, and what an
+ * upload's request means X-HTTP-Method-Override may say instead. {id} is percent-decoded after
  * the path was cut at its slashes, so that a session's name may hold any; what can't be an id is 404. docs/protocol.md
  * describes each route. */
 #ifndef HOLDFAST_NET_SERVER_H

@@ -65,8 +65,8 @@ static bool rate_read(const json_t *rate, struct authority_answer *out)
 	uint64_t per_s, burst;
 	if (!rate)
 		return true;
-	if (!number_read(json_object_get(rate, "perSecond"), LIMIT_RATE, &per_s) ||
-	    !number_read(json_object_get(rate, "burst"), LIMIT_RATE, &burst))
+	if (!number_read(json_object_get(rate, "perSecond"), LIMIT_RATE_MAX, &per_s) ||
+	    !number_read(json_object_get(rate, "burst"), LIMIT_RATE_MAX, &burst))
 		return false;
 	out->rate_per_s = (uint32_t)per_s;
 	out->rate_burst = (uint32_t)burst;

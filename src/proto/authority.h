@@ -19,7 +19,7 @@ struct authority_answer {
 	char subject[LIMIT_PRINCIPAL_CHARS + 1];
 	unsigned scopes;       /* of base/scope.h, perhaps none */
 	uint64_t max_bytes;    /* 1 to LIMIT_NUMBER - 1, or UINT64_MAX: no limit */
-	uint32_t rate_per_s;   /* 1 to LIMIT_RATE; both 0: there is none */
+	uint32_t rate_per_s;   /* 1 to LIMIT_RATE_MAX; both 0: there is none */
 	uint32_t rate_burst;   /* likewise */
 	unsigned expires_in_s; /* 1 to LIMIT_AUTHORITY_KEEP_S */
 };

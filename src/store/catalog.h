@@ -204,9 +204,11 @@ struct catalog_ops {
 	/* Newest first, without deleted ones. Each row is the callback's only during the call. */
 	enum err (*list)(struct catalog *c, const struct catalog_filter *filter,
 			 enum err (*row)(void *arg, const struct recording_info *row), void *arg);
-	/* All in `uploading`. */
+	/* All in `uploading`, but for … */
 	enum err (*each_unfinished)(struct catalog *c, enum err (*row)(void *arg, const struct recording_info *row),
 				    void *arg);
+	/* … items of batches that have no track yet: ids only, for they may be many. */
+	enum err (*each_waiting)(struct catalog *c, enum err (*id)(void *arg, const struct uuid *id), void *arg);
 	/* Puts a row back from its manifest whatever was there (verify --rebuild, recovery of a take whose row was
 	 * lost); a sealed one gets its job if it has none. */
 	enum err (*restore)(struct catalog *c, const struct recording_info *info);

@@ -7,6 +7,14 @@
 #include <assert.h>
 #include <stdlib.h>
 
+/* A code of another version is still an error. */
+void catalog_column_error(sqlite3_stmt *stmt, int at, enum err *out)
+{
+	const char *code = (const char *)sqlite3_column_text(stmt, at);
+	if (code && !err_parse(code, out))
+		*out = ERR_INTERNAL;
+}
+
 static enum err load_columns(sqlite3_stmt *stmt, struct job_info *job)
 {
 	const char *kind = (const char *)sqlite3_column_text(stmt, JOB_COLUMN_kind);

@@ -84,6 +84,24 @@ enum err catalog_each_unfinished(struct catalog *base, enum err (*row)(void *arg
 	return err == ERR_OK ? each(c, stmt, PHASE_UPLOADING, row, arg) : err;
 }
 
+enum err catalog_each_waiting(struct catalog *base, enum err (*id)(void *arg, const struct uuid *id), void *arg)
+{
+	struct catalog_sqlite *c = catalog_self(base);
+	struct id_list list = { 0 };
+	sqlite3_stmt *stmt;
+	int rc;
+	enum err err = catalog_statement(c, STATEMENT_WAITING, &stmt);
+	if (err != ERR_OK)
+		return err;
+	while (err == ERR_OK && (rc = sqlite3_step(stmt)) != SQLITE_DONE)
+		err = rc == SQLITE_ROW ? id_list_add(&list, stmt) : catalog_error(c, rc);
+	catalog_done(stmt);
+	for (size_t i = 0; err == ERR_OK && i < list.count; i++)
+		err = id(arg, &list.ids[i]);
+	free(list.ids);
+	return err;
+}
+
 /* `kind` NULL: it names none. */
 static enum err count_for(struct catalog_sqlite *c, enum catalog_statement which, const struct uuid *id,
 			  const char *kind, unsigned *out)

@@ -116,14 +116,6 @@ enum err catalog_column_id(sqlite3_stmt *stmt, int at, struct uuid *out)
 	return ERR_OK;
 }
 
-/* A code of another version is still an error. */
-void catalog_column_error(sqlite3_stmt *stmt, int at, enum err *out)
-{
-	const char *code = (const char *)sqlite3_column_text(stmt, at);
-	if (code && !err_parse(code, out))
-		*out = ERR_INTERNAL;
-}
-
 static bool column_sha256(sqlite3_stmt *stmt, int at, struct sha256 *out)
 {
 	if (sqlite3_column_bytes(stmt, at) != sizeof out->bytes)
@@ -269,14 +261,6 @@ static enum err load_media(sqlite3_stmt *stmt, struct media_info *media)
 	return err == ERR_OK ? catalog_column_copy(stmt, COLUMN_media_ext, media->ext, sizeof media->ext) : err;
 }
 
-static void load_upload(sqlite3_stmt *stmt, struct upload_info *upload)
-{
-	upload->kind = (enum upload_kind)sqlite3_column_int(stmt, COLUMN_upload);
-	upload->length = sqlite3_column_type(stmt, COLUMN_upload_length) == SQLITE_NULL
-				 ? BYTES_UNKNOWN
-				 : (uint64_t)sqlite3_column_int64(stmt, COLUMN_upload_length);
-}
-
 static enum err load_columns(sqlite3_stmt *stmt, struct recording_info *row)
 {
 	if (catalog_column_id(stmt, COLUMN_id, &row->id) != ERR_OK)
@@ -295,7 +279,7 @@ static enum err load_columns(sqlite3_stmt *stmt, struct recording_info *row)
 	row->version = (uint32_t)sqlite3_column_int64(stmt, COLUMN_version);
 	row->first = (uint32_t)sqlite3_column_int64(stmt, COLUMN_show_first);
 	row->shift = (uint64_t)sqlite3_column_int64(stmt, COLUMN_show_shift);
-	load_upload(stmt, &row->upload);
+	catalog_load_upload(stmt, &row->upload);
 	row->has_item = column_sha256(stmt, COLUMN_item_content, &row->item);
 	catalog_column_error(stmt, COLUMN_error_code, &row->error);
 	enum err err = column_sealed_by(stmt, COLUMN_sealed_by, &row->sealed_by);
@@ -397,15 +381,6 @@ static void bind_media(sqlite3_stmt *stmt, const struct media_info *media)
 	sqlite3_bind_int64(stmt, COLUMN_published_at + 1, media->published_ms);
 }
 
-static void bind_upload(sqlite3_stmt *stmt, const struct upload_info *upload)
-{
-	sqlite3_bind_int(stmt, COLUMN_upload + 1, (int)upload->kind);
-	if (upload->kind != UPLOAD_NONE && upload->length != BYTES_UNKNOWN)
-		sqlite3_bind_int64(stmt, COLUMN_upload_length + 1, (sqlite3_int64)upload->length);
-	catalog_bind_text(stmt, COLUMN_upload_metadata + 1, upload->metadata);
-	catalog_bind_text(stmt, COLUMN_upload_parts + 1, upload->parts);
-}
-
 static void bind_sha256(sqlite3_stmt *stmt, int at, bool has, const struct sha256 *sha256)
 {
 	if (has)
@@ -443,7 +418,7 @@ static bool bind_row(sqlite3_stmt *stmt, const struct recording_info *info)
 	sqlite3_bind_int64(stmt, COLUMN_version + 1, info->version);
 	sqlite3_bind_int64(stmt, COLUMN_show_first + 1, info->first);
 	sqlite3_bind_int64(stmt, COLUMN_show_shift + 1, (sqlite3_int64)info->shift);
-	bind_upload(stmt, &info->upload);
+	catalog_bind_upload(stmt, &info->upload);
 	catalog_bind_text(stmt, COLUMN_batch + 1, info->batch);
 	catalog_bind_text(stmt, COLUMN_batch_key + 1, info->batch_key);
 	catalog_bind_text(stmt, COLUMN_item_meta + 1, info->meta);

@@ -36,6 +36,8 @@
 	"id < ?1 AND principal = ?2 AND batch = ?6 "                                                                   \
 	"AND (?3 IS NULL OR contains(name, ?3) OR contains(ref, ?3) OR contains(batch_key, ?3)) ORDER BY id DESC "     \
 	"LIMIT ?4"
+/* an item without a byte */
+#define WAITING	     "batch IS NOT NULL AND NOT EXISTS (SELECT 1 FROM tracks WHERE recording = recordings.id)"
 #define BATCH_SELECT "SELECT seq, principal, id, name, total, created_at, updated_at, completed_at FROM batches WHERE "
 
 static const char *const texts[STATEMENT_COUNT] = {
@@ -211,7 +213,9 @@ static const char *const texts[STATEMENT_COUNT] = {
 		"LIMIT max(0, (SELECT count(*) FROM authorities) - ?1))",
 	[STATEMENT_AUTHORITY_OF] = "SELECT token FROM authorities WHERE ?1 IS NULL OR subject = ?1",
 	[STATEMENT_AUTHORITY_FORGET] = "DELETE FROM authorities WHERE ?1 IS NULL OR subject = ?1",
-	[STATEMENT_UNFINISHED] = "SELECT id FROM recordings WHERE phase = 'uploading' ORDER BY id",
+	[STATEMENT_UNFINISHED] =
+		"SELECT id FROM recordings WHERE phase = 'uploading' AND NOT (" WAITING ") ORDER BY id",
+	[STATEMENT_WAITING] = "SELECT id FROM recordings WHERE phase = 'uploading' AND " WAITING " ORDER BY id",
 	[STATEMENT_COUNT_JOBS] = "SELECT count(*) FROM jobs WHERE recording = ?1 AND kind = ?2",
 	[STATEMENT_COUNT_EVENTS] = "SELECT count(*) FROM events WHERE recording = ?1",
 };

@@ -370,6 +370,7 @@ const struct catalog_ops catalog_sqlite_ops = {
 	.item_fill = catalog_item_fill,
 	.list = catalog_list,
 	.each_unfinished = catalog_each_unfinished,
+	.each_waiting = catalog_each_waiting,
 	.restore = op_restore,
 	.job_claim = catalog_job_claim,
 	.job_renew = catalog_job_renew,

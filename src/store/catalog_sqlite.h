@@ -110,6 +110,7 @@ enum catalog_statement {
 	STATEMENT_AUTHORITY_OF,
 	STATEMENT_AUTHORITY_FORGET,
 	STATEMENT_UNFINISHED,
+	STATEMENT_WAITING,
 	STATEMENT_COUNT_JOBS,
 	STATEMENT_COUNT_EVENTS,
 	STATEMENT_COUNT
@@ -233,6 +234,8 @@ enum err catalog_event_waits(struct catalog_sqlite *c, const struct uuid *id, in
 enum err catalog_show_put(struct catalog_sqlite *c, const struct recording_info *info);
 /* … and is on air from now on. */
 enum err catalog_show_live(struct catalog_sqlite *c, const struct recording_info *info);
+void catalog_load_upload(sqlite3_stmt *stmt, struct upload_info *upload);
+void catalog_bind_upload(sqlite3_stmt *stmt, const struct upload_info *upload);
 enum err catalog_put_upload(struct catalog *base, const struct recording_info *info);
 enum err catalog_find_final(struct catalog *base, const char *principal, const char *parts, struct recording_info *row);
 enum err catalog_uploads_expired(struct catalog *base, int64_t before_ms, unsigned limit,
@@ -265,6 +268,7 @@ enum err catalog_list(struct catalog *base, const struct catalog_filter *filter,
 		      enum err (*row)(void *arg, const struct recording_info *row), void *arg);
 enum err catalog_each_unfinished(struct catalog *base, enum err (*row)(void *arg, const struct recording_info *row),
 				 void *arg);
+enum err catalog_each_waiting(struct catalog *base, enum err (*id)(void *arg, const struct uuid *id), void *arg);
 enum err catalog_job_count(struct catalog *base, const struct uuid *id, enum job_kind kind, unsigned *out);
 enum err catalog_event_count(struct catalog *base, const struct uuid *id, unsigned *out);
 

@@ -4,6 +4,23 @@
 #include <assert.h>
 #include <string.h>
 
+void catalog_load_upload(sqlite3_stmt *stmt, struct upload_info *upload)
+{
+	upload->kind = (enum upload_kind)sqlite3_column_int(stmt, COLUMN_upload);
+	upload->length = sqlite3_column_type(stmt, COLUMN_upload_length) == SQLITE_NULL
+				 ? BYTES_UNKNOWN
+				 : (uint64_t)sqlite3_column_int64(stmt, COLUMN_upload_length);
+}
+
+void catalog_bind_upload(sqlite3_stmt *stmt, const struct upload_info *upload)
+{
+	sqlite3_bind_int(stmt, COLUMN_upload + 1, (int)upload->kind);
+	if (upload->kind != UPLOAD_NONE && upload->length != BYTES_UNKNOWN)
+		sqlite3_bind_int64(stmt, COLUMN_upload_length + 1, (sqlite3_int64)upload->length);
+	catalog_bind_text(stmt, COLUMN_upload_metadata + 1, upload->metadata);
+	catalog_bind_text(stmt, COLUMN_upload_parts + 1, upload->parts);
+}
+
 enum err catalog_put_upload(struct catalog *base, const struct recording_info *info)
 {
 	struct catalog_sqlite *c = catalog_self(base);

@@ -1,7 +1,8 @@
 // An outside authority says what tokens allow that are none of ours: asked once, kept for a while, never more than it
 // said.
 import assert from 'node:assert/strict';
-import { chmodSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { authority, times } from './support/authority.mjs';
@@ -191,6 +192,34 @@ test('an upload waits for its answer with its body behind it', options, async (t
 	assert.equal(times(a, jwt('anna')), 1);
 });
 
+test('slices wait in their order, and have the rate that was said', options, async (t) => {
+	let release;
+	const gate = new Promise((resolve) => (release = resolve));
+	const a = await authority(t, async (token) => {
+		await gate;
+		return people({ anna: allow('x:anna', ['import'], { rate: { perSecond: 1, burst: 100 } }) })(token);
+	});
+	const server = await start(t, a);
+	const w = await wire(t, server, STRANGE);
+	const slice = (sliceId, from, count) => w.send({
+		type: 'slice', batchId: 'b', sliceId, token: jwt('anna'), items: Array.from({ length: count }, (_, i) => ({ key: `k${from + i}` })),
+	});
+	slice('s0', 0, 1);
+	await until(() => a.asked.length === 1, 10_000, 'the question');
+	assert.deepEqual(w.inbox, []);
+	release();
+	assert.equal((await w.error('not_found')).sliceId, 's0', 'there is no such batch yet');
+	assert.equal((await api(server, '/api/batches', json('POST', { batchId: 'b' }, as(jwt('anna'))))).status, 201);
+	slice('s1', 0, 100);
+	assert.equal((await w.next('slice_ack')).items.filter(({ isNew }) => isNew).length, 100);
+	slice('s2', 100, 90);
+	const limited = await w.error('rate_limited');
+	assert.ok(limited.sliceId === 's2' && limited.retryAfterMs > 30_000, JSON.stringify(limited));
+	slice('s3', 0, 100);
+	assert.ok((await w.next('slice_ack')).items.every(({ isNew }) => !isNew), 'what is there costs nothing');
+	assert.equal(a.asked.length, 1);
+});
+
 test('an answer that is none lets nobody in', options, async (t) => {
 	const deep = '['.repeat(100_000);
 	const good = allow('x:anna', ['record']);
@@ -263,6 +292,23 @@ test('who asks: a secret, and what the options refuse', options, async (t) => {
 	assert.equal(a.heads[0].headers.authorization, 'Bearer we-are-the-studio');
 	writeFileSync(secret, 'two words\n');
 	assert.match(refused('--auth-url', a.url, '--auth-secret-file', secret), /no secret/);
+});
+
+test('https: only who has a certificate that is trusted is believed', options, async (t) => {
+	const dir = tempDir(t), file = (name) => join(dir, name);
+	const made = (name, host) => {
+		execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-subj', `/CN=${host}`,
+			'-addext', `subjectAltName=DNS:${host}`, '-keyout', file(`${name}.key`), '-out', file(`${name}.pem`)], { stdio: 'ignore' });
+		return { key: readFileSync(file(`${name}.key`)), cert: readFileSync(file(`${name}.pem`)) };
+	};
+	const who = people({ anna: allow('x:anna', ['record']) });
+	const right = await authority(t, who, made('right', 'localhost')), wrong = await authority(t, who, made('wrong', 'other.example'));
+	for (const [a, ca, want] of [[right, 'right', 200], [right, 'wrong', 'authority_failed'], [right, null, 'authority_failed'], [wrong, 'wrong', 'authority_failed']]) {
+		const server = await start(t, a, { args: ca ? ['--auth-ca', file(`${ca}.pem`)] : [] });
+		assert.equal(await listCode(server, jwt('anna')), want, `${ca} for ${a.url}`);
+		await server.stop();
+	}
+	assert.deepEqual([right.asked.length, wrong.asked.length], [1, 0], 'nobody else was shown the token');
 });
 
 test('one that never answers: an error in time, and a stop that does not wait', options, async (t) => {

@@ -111,6 +111,8 @@ test('a checksum that fits is taken, another one discards its bytes', options, a
 	await assertOriginal(server, idOf(path), bytes);
 	const whole = await ask(server, 'POST', '/files/', { ...TUS, 'Upload-Length': 9000, 'Content-Type': TYPE, 'Upload-Checksum': checksum('sha1', bytes) }, bytes);
 	assert.equal(whole.status, 201);
+	const wrong = refused(await ask(server, 'POST', '/files/', { ...TUS, 'Upload-Length': 9000, 'Content-Type': TYPE, 'Upload-Checksum': checksum('sha1', media(1)) }, bytes), 460);
+	assert.equal((await patch(server, wrong.headers.location, 0, bytes)).status, 204, 'it was made, and can be gone on with');
 });
 
 test('partial uploads become one', options, async () => {

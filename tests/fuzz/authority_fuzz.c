@@ -18,7 +18,7 @@ static void judge(const struct authority_answer *a)
 	assert((a->scopes & ~(unsigned)SCOPE_ALL) == 0);
 	assert(a->max_bytes > 0 && (a->max_bytes < LIMIT_NUMBER || a->max_bytes == UINT64_MAX));
 	assert((a->rate_per_s > 0) == (a->rate_burst > 0));
-	assert(a->rate_per_s <= LIMIT_RATE && a->rate_burst <= LIMIT_RATE);
+	assert(a->rate_per_s <= LIMIT_RATE_MAX && a->rate_burst <= LIMIT_RATE_MAX);
 	assert(a->expires_in_s > 0 && a->expires_in_s <= LIMIT_AUTHORITY_KEEP_S);
 }
 

@@ -20,7 +20,8 @@ struct item {
 
 struct batcher {
 	struct world *w;
-	struct link *link; /* NULL: none */
+	struct link *link; /* NULL: none … */
+	uint64_t since_us; /* … else since then */
 	struct rng rng;
 	unsigned number, slices, items; /* how many it has */
 	bool creating, created, acked[SLICES];
@@ -70,6 +71,11 @@ bool batchers_url(const char *url)
 	return strncmp(url, "https://gone.example/", 21) == 0;
 }
 
+static unsigned number_of(const char *text)
+{
+	return (unsigned)strtoul(text, NULL, 10);
+}
+
 /* --- what is said --- */
 
 static void say_slice(struct batcher *b, unsigned slice)
@@ -114,7 +120,7 @@ static void take_item(struct batcher *b, unsigned slice, size_t at, const json_t
 	unsigned n = slice * SLICE_ITEMS + (unsigned)at;
 	struct item *item = &b->each[n];
 	bool fresh = json_is_true(json_object_get(json, "isNew"));
-	if (!key || (unsigned)atol(key) != n || !id || json_object_get(json, "error"))
+	if (!key || number_of(key) != n || !id || json_object_get(json, "error"))
 		sim_fail(s, "wire", "item %u of batch %u is answered wrongly", n, b->number);
 	if (fresh && (item->was_new || item->id[0]))
 		sim_fail(s, "an item is new once", "item %u of batch %u is new again", n, b->number);
@@ -131,12 +137,13 @@ static void take_ack(struct batcher *b, const json_t *json)
 	if (name && strcmp(name, "x") == 0) {
 		const char *code =
 			json_string_value(json_object_get(json_object_get(json_array_get(items, 0), "error"), "code"));
-		/* it may have come before the item itself, and is that then: see batcher.say_differing's caller */
-		if (!code || strcmp(code, "item_differs") != 0)
+		const char *status = json_string_value(json_object_get(json_array_get(items, 0), "status"));
+		/* what a deleted one was nobody knows any more */
+		if ((!code || strcmp(code, "item_differs") != 0) && (!status || strcmp(status, "deleted") != 0))
 			sim_fail(&b->w->sim, "an item stays as it is", "another one of its key is taken");
 		return;
 	}
-	unsigned slice = name ? (unsigned)atol(name) : SLICES;
+	unsigned slice = name ? number_of(name) : SLICES;
 	if (slice >= b->slices || json_array_size(items) != SLICE_ITEMS)
 		sim_fail(&b->w->sim, "wire", "an ack of a slice that is none");
 	for (size_t i = 0; i < SLICE_ITEMS; i++)
@@ -270,23 +277,37 @@ static void ask_delete(struct batcher *b)
 	}
 }
 
+/* A link on which nothing came for long is lost, whatever it looks like. */
+static void give_up_silent(struct batcher *b)
+{
+	uint64_t heard = b->link ? link_heard_us(b->link) : 0;
+	uint64_t patience = 3 * (uint64_t)b->w->plan.heartbeat_ms * MS;
+	if (!b->link || b->w->sim.now_us < (heard > b->since_us ? heard : b->since_us) + patience)
+		return;
+	link_hang_up(b->link);
+	b->link = NULL;
+}
+
 static void act(void *arg, uint64_t x)
 {
 	struct batcher *b = arg;
 	struct world *w = b->w;
 	bool can = w->up && !w->stopping && !w->fatal && !w->quiet && !w->ending;
+	give_up_silent(b);
 	if (can && !b->created && !b->creating)
 		ask_create(b);
 	else if (can && w->calm && b->created && b->deleting == 0)
 		ask_delete(b);
 	if (can)
 		world_touched(w);
-	if (can && b->created && !b->link && !done(b))
+	if (can && b->created && !b->link && !done(b)) {
+		b->since_us = w->sim.now_us;
 		b->link = link_open(w, &peer, b, NULL, 0);
-	else if (b->link && rng_chance(&b->rng, w->calm ? 5 : 20))
+	} else if (b->link && rng_chance(&b->rng, w->calm ? 5 : 20)) {
 		link_cut(b->link, false);
-	else if (b->link && link_usable(b->link) && rng_chance(&b->rng, 30))
+	} else if (b->link && link_usable(b->link) && rng_chance(&b->rng, 30)) {
 		send_all(b);
+	}
 	if (!w->ending)
 		act_later(b, w->calm ? 300 * MS : SECOND);
 }
@@ -330,7 +351,7 @@ bool batchers_status(struct world *w, const json_t *status)
 		struct batcher *b = batcher_of(w, i);
 		char name[16];
 		name_of(b, name);
-		unsigned n = key ? (unsigned)atol(key) : ITEMS;
+		unsigned n = key ? number_of(key) : ITEMS;
 		if (strcmp(name, batch) != 0)
 			continue;
 		if (n >= b->items || (b->each[n].id[0] && strcmp(b->each[n].id, id) != 0))
@@ -385,7 +406,7 @@ static void audit_item(struct batcher *b, struct catalog *catalog, unsigned n, u
 	unsigned jobs;
 	if (!uuid_parse(item->id, &id) || catalog->ops->get(catalog, &id, &row) != ERR_OK)
 		sim_fail(s, "what was acked is there", "item %u of batch %u is not", n, b->number);
-	if (!row.batch_key || (unsigned)atol(row.batch_key) != n)
+	if (!row.batch_key || number_of(row.batch_key) != n)
 		sim_fail(s, "one item, one recording", "item %u of batch %u is of key %s", n, b->number, row.batch_key);
 	if (row.phase != PHASE_ERROR && row.phase != PHASE_DELETED)
 		sim_fail(s, "liveness", "item %u of batch %u is still %s", n, b->number, phase_name(row.phase));

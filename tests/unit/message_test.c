@@ -340,10 +340,11 @@ static void items_are_refused_alone(void **state)
 		assert_int_equal(m.slice.items[1].err, ERR_OK);
 		message_release(&m);
 	}
-	char *text = malloc(LIMIT_ITEM_META_BYTES + 256), x[LIMIT_ITEM_META_BYTES + 1];
+	size_t size = LIMIT_ITEM_META_BYTES + 256;
+	char *text = malloc(size), x[LIMIT_ITEM_META_BYTES + 1];
 	memset(x, 'x', sizeof x);
 	x[sizeof x - 1] = '\0';
-	sprintf(text, SLICE "[{\"key\":\"a\",\"meta\":{\"x\":\"%s\"}}]}", x);
+	snprintf(text, size, SLICE "[{\"key\":\"a\",\"meta\":{\"x\":\"%s\"}}]}", x);
 	struct message m = parsed(text);
 	assert_int_equal(m.slice.items[0].err, ERR_BAD_FIELD);
 	message_release(&m);

@@ -1,11 +1,13 @@
 // An outside authority in a test's hands: it says what the test wants, and remembers what it was asked.
 import { createServer } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { atEnd } from './server.mjs';
 
-/** `answer(token, request)`: an object is a 200 with it as JSON; {status, text, headers} is sent as it is; null: never. */
-export async function authority(t, answer) {
+/** `answer(token, request)`: an object is a 200 with it as JSON; {status, text, headers} is sent as it is; null: never.
+ * `tls`: {key, cert}, for localhost. */
+export async function authority(t, answer, tls) {
 	const a = { asked: [], heads: [], answer, sockets: new Set() };
-	a.server = createServer((request, response) => {
+	const hear = (request, response) => {
 		let body = '';
 		request.on('data', (data) => (body += data));
 		request.on('end', async () => {
@@ -17,7 +19,8 @@ export async function authority(t, answer) {
 			const { status = 200, text = JSON.stringify(said), headers = {} } = 'status' in said || 'text' in said ? said : {};
 			response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(text);
 		});
-	});
+	};
+	a.server = tls ? createSecureServer(tls, hear) : createServer(hear);
 	a.server.on('connection', (socket) => {
 		a.sockets.add(socket);
 		socket.on('close', () => a.sockets.delete(socket));
@@ -25,7 +28,7 @@ export async function authority(t, answer) {
 	/** Listens; a second time on the same port. */
 	a.listen = () => new Promise((resolve) => a.server.listen(a.port ?? 0, '127.0.0.1', () => {
 		a.port = a.server.address().port;
-		a.url = `http://127.0.0.1:${a.port}/check?by=holdfast`;
+		a.url = `${tls ? 'https://localhost' : 'http://127.0.0.1'}:${a.port}/check?by=holdfast`;
 		resolve(a);
 	}));
 	/** Nobody answers there any more. */

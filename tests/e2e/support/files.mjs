@@ -22,7 +22,6 @@ export function ask(at, method, path, headers = {}, body = undefined, { agent, s
 			headers: { Host: `127.0.0.1:${at.port}`, ...headers, ...(Buffer.isBuffer(body) && { 'Content-Length': body.length }) } });
 		request.setTimeout(WAIT_MS, () => request.destroy(new Error(`${method} ${path}: no answer`)));
 		request.on('information', ({ statusCode, headers: said }) => interim.push({ status: statusCode, headers: said }));
-		request.on('continue', () => interim.push({ status: 100 }));
 		request.on('error', (error) => answered || reject(error));
 		request.on('response', (response) => {
 			answered = true;
