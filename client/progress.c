@@ -134,6 +134,13 @@ static void item_json(const struct show_item *item)
 	print_json(object);
 }
 
+/* An error without its code, which is for programs. */
+static const char *sentence_of(const char *error)
+{
+	size_t code = strspn(error, "abcdefghijklmnopqrstuvwxyz_");
+	return code > 0 && strncmp(error + code, ": ", 2) == 0 ? error + code + 2 : error;
+}
+
 /* Why it does not move, or "". */
 static void trouble(const struct show_item *item, char out[256])
 {
@@ -141,8 +148,8 @@ static void trouble(const struct show_item *item, char out[256])
 	if (item->note)
 		snprintf(out, 256, "%s", item->note);
 	else if (item->p.state == HF_CONNECTING && item->p.retry_in_ms > 0)
-		snprintf(out, 256, "next try in %llu s (%.180s)",
-			 (unsigned long long)(item->p.retry_in_ms + 999) / 1000, item->error);
+		snprintf(out, 256, "next try in %llu s: %.180s", (unsigned long long)(item->p.retry_in_ms + 999) / 1000,
+			 sentence_of(item->error));
 	else if (item->p.state == HF_CONNECTING && item->p.reconnects > 0)
 		snprintf(out, 256, "connecting");
 }
@@ -233,7 +240,7 @@ static void draw(struct progress *s, struct show_item *const *items, size_t coun
 		 uint64_t now_ms)
 {
 	struct bar list[BARS_LINES];
-	char troubles[BARS_LINES][256], label[128];
+	char troubles[BARS_LINES][256], label[128], all[256];
 	unsigned lines = 0;
 	for (size_t i = 0; i < count && lines + 1 < BARS_LINES; i++, lines++) {
 		struct show_item *item = items[i];
@@ -246,10 +253,12 @@ static void draw(struct progress *s, struct show_item *const *items, size_t coun
 	}
 	if (s->many) {
 		total_label(totals, label);
+		common_trouble(items, count, all);
+		uint64_t rate = rate_add(&s->rate, totals->sent, now_ms);
 		list[lines++] = (struct bar){ .label = label,
 					      .done = done_bytes(items, count, totals),
 					      .total = totals->bytes,
-					      .rate = rate_add(&s->rate, totals->sent, now_ms),
+					      .rate = *all ? 0 : rate, /* nothing moves: no time is a guess */
 					      .is_total = true,
 					      .has_failures = totals->failed > 0 };
 	}
