@@ -57,6 +57,7 @@ struct grant {
 	bool has_resource;
 	struct uuid resource;			 /* only this recording */
 	uint64_t max_bytes;			 /* of one take; UINT64_MAX: no limit */
+	uint32_t rate_per_s, rate_burst;	 /* new recordings and items of its subject; rate_per_s 0: no limit */
 	int64_t expires_ms;			 /* wall clock; INT64_MAX: never */
 	char token_id[LIMIT_TOKEN_ID_CHARS + 1]; /* "" when it comes from no token */
 };
