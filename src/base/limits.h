@@ -57,10 +57,12 @@ enum {
 	LIMIT_UPLOAD_METADATA_KEYS = 256,   /* … of it: each is compared with those before it */
 	LIMIT_UPLOAD_PARTS = 256,	    /* partial uploads of a final one: clients make up to 16 of them */
 	LIMIT_UPLOAD_EXPIRES_MIN_MS = 1000, /* below that no client comes back in time */
-	LIMIT_UPLOAD_EXPIRES_DAYS = 3652,   /* ten years: as good as for ever */
-	LIMIT_CHECKED_BYTES = 1024 * 1024,  /* of a request's, that wait to be put aside: then it is not read from */
-	LIMIT_UPLOADS_AT_ONCE = 4096,	    /* requests that bring bytes: each has its place in memory */
-	LIMIT_UPLOAD_WAIT_S = 60,	    /* a request's body that brings nothing is cut; what came is kept */
+	LIMIT_UPLOAD_IDLE_MS =
+		3600 * 1000, /* … nor is one removed that somebody was at in this time, whatever the clock says */
+	LIMIT_UPLOAD_EXPIRES_DAYS = 3652,  /* ten years: as good as for ever */
+	LIMIT_CHECKED_BYTES = 1024 * 1024, /* of a request's, that wait to be put aside: then it is not read from */
+	LIMIT_UPLOADS_AT_ONCE = 4096,	   /* requests that bring bytes: each has its place in memory */
+	LIMIT_UPLOAD_WAIT_S = 60,	   /* a request's body that brings nothing is cut; what came is kept */
 	LIMIT_UPLOAD_DRAIN_BYTES =
 		64 * 1024, /* of a body that was refused: read and dropped, which is cheaper than a new connection */
 	LIMIT_UPLOAD_TOLD_MS = 1000,		    /* between two interim responses of an upload … */

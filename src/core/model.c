@@ -353,9 +353,9 @@ bool grant_is_local(const struct grant *g)
 
 enum err grant_judge(const struct grant *g, enum grant_use use, bool own, const struct uuid *recording)
 {
-	bool all = g->scopes & SCOPE_ADMIN, mine = own && g->scopes & SCOPE_RECORD;
+	bool all = g->scopes & SCOPE_ADMIN, mine = own && g->scopes & SCOPE_OWN;
 	bool reads = all || mine || g->scopes & SCOPE_PLAY;
-	if (!(g->scopes & (SCOPE_ADMIN | SCOPE_RECORD | SCOPE_PLAY)))
+	if (!(g->scopes & (SCOPE_ADMIN | SCOPE_OWN | SCOPE_PLAY)))
 		return ERR_FORBIDDEN_SCOPE;
 	if (!reads || (g->has_resource && !uuid_equal(&g->resource, recording)))
 		return ERR_NOT_FOUND;

@@ -74,7 +74,7 @@ void engine_events(struct engine *e, const struct grant *grant, int64_t after,
 		   void *arg)
 {
 	bool all = grant->scopes & (SCOPE_ADMIN | SCOPE_PLAY);
-	if (!all && !(grant->scopes & SCOPE_RECORD)) {
+	if (!all && !(grant->scopes & SCOPE_OWN)) {
 		done(arg, ERR_FORBIDDEN_SCOPE, NULL, 0, 0, 0);
 		return;
 	}

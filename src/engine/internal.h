@@ -113,6 +113,7 @@ struct take {
 	struct list grown;	   /* in engine.following.grown or .grown_watched: … of its bytes */
 	uint64_t shown;		   /* a digest of what subscribers were last told of, but for the bytes */
 	uint64_t grown_ms;	   /* when they were last told of its bytes */
+	uint64_t touched_ms;	   /* of an upload: when somebody was at it last, in this process */
 	struct timer timer;
 	struct list link; /* engine.takes */
 	struct take *next_by_id, *next_by_key;

@@ -82,6 +82,10 @@ static void item_done(struct engine *e, struct catalog_op *op)
 
 void conn_start_item(struct engine *e, struct conn *c, const struct message_start *m, const struct grant *grant)
 {
+	if ((m->track && strcmp(m->track, "main") != 0) || m->tracks_count > 0) {
+		conn_error(e, c, ERR_BAD_FIELD, "An item is one file: it has no tracks.", UINT64_MAX);
+		return;
+	}
 	struct item_op *o = must(calloc(1, sizeof *o));
 	o->op.run = item_run;
 	o->op.done = item_done;

@@ -464,7 +464,7 @@ void engine_list(struct engine *e, const struct engine_query *query, engine_json
 	bool bad = (query->phase && !phase_parse(query->phase, &phase)) ||
 		   (query->before && !uuid_parse(query->before, &before));
 	bool all = g->scopes & (SCOPE_ADMIN | SCOPE_PLAY);
-	if (bad || !(all || g->scopes & SCOPE_RECORD)) {
+	if (bad || !(all || g->scopes & SCOPE_OWN)) {
 		done(arg, bad ? ERR_BAD_FIELD : ERR_FORBIDDEN_SCOPE, NULL, 0);
 		return;
 	}

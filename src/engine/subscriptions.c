@@ -295,7 +295,7 @@ void conn_subscribe(struct engine *e, struct conn *c, const struct message_subsc
 		conn_subscribe_batch(e, c, m, &grant);
 		return;
 	}
-	if (!err && !(grant.scopes & (SCOPE_RECORD | SCOPE_PLAY | SCOPE_ADMIN)))
+	if (!err && !(grant.scopes & (SCOPE_OWN | SCOPE_PLAY | SCOPE_ADMIN)))
 		err = ERR_FORBIDDEN_SCOPE;
 	if (err) {
 		refuse(e, c->id, err, NULL, m);

@@ -182,6 +182,8 @@ static bool judge(struct upload_append *a, struct take *t)
 	struct engine *e = a->engine;
 	uint64_t length;
 	enum err err = upload_judge(e, t, &a->grant);
+	if (!err && t->rec.info.track_count > 0 && strcmp(t->rec.info.tracks[0].name, "main") != 0)
+		err = ERR_NOT_FOUND; /* other tracks than a file has */
 	if (err) {
 		append_over(a, err);
 		return false;

@@ -25,11 +25,20 @@ static int64_t expires_ms(const struct engine *e, const struct recording_info *i
 	return info->updated_ms + (int64_t)e->config.upload_expires_ms;
 }
 
+/* By the wall clock, which alone knows how long the server was away; but a clock that was set forward ends nothing that
+ * somebody was just at, nor all there is when the server starts. */
+static bool time_over(const struct engine *e, const struct take *t)
+{
+	uint64_t least =
+		e->config.upload_expires_ms < LIMIT_UPLOAD_IDLE_MS ? e->config.upload_expires_ms : LIMIT_UPLOAD_IDLE_MS;
+	uint64_t since = t->touched_ms > e->uploads.listening_ms ? t->touched_ms : e->uploads.listening_ms;
+	return expires_ms(e, &t->rec.info) <= engine_wall(e) && e->now.mono_ms - since >= least;
+}
+
 bool upload_expired(const struct engine *e, const struct take *t)
 {
 	return t->rec.info.phase == PHASE_UPLOADING && recording_at_rest(&t->rec) && !recording_attached(&t->rec) &&
-	       !recording_upload_whole(&t->rec) && t->rec.info.upload.kind != UPLOAD_FINAL &&
-	       expires_ms(e, &t->rec.info) <= engine_wall(e);
+	       !recording_upload_whole(&t->rec) && t->rec.info.upload.kind != UPLOAD_FINAL && time_over(e, t);
 }
 
 enum err upload_judge(const struct engine *e, const struct take *t, const struct grant *g)
@@ -108,6 +117,7 @@ void upload_touch(struct engine *e, struct take *t)
 		return;
 	struct touch_op *o = must(calloc(1, sizeof *o));
 	t->rec.info.updated_ms = engine_wall(e);
+	t->touched_ms = e->now.mono_ms;
 	o->op.run = touch_run;
 	o->op.done = touch_done;
 	o->op.take = t;
@@ -196,6 +206,7 @@ void uploads_init(struct engine *e)
 /* Final ones that a crash or a stop interrupted are made on. */
 void uploads_listening(struct engine *e)
 {
+	e->uploads.listening_ms = e->now.mono_ms;
 	for (struct list *at = e->takes.next; at != &e->takes; at = at->next) {
 		struct take *t = list_entry(at, struct take, link);
 		if (!t->loading && t->rec.info.upload.kind == UPLOAD_FINAL && t->rec.info.phase == PHASE_UPLOADING &&

@@ -73,6 +73,7 @@ static void create_done(struct engine *e, struct catalog_op *op)
 	}
 	take_pin(t);
 	if (o->inserted) {
+		t->touched_ms = e->now.mono_ms;
 		t->manifest_on_disk = false;
 		follow_change(e, t);
 		effects_add(&e->fx, (struct effect){ .type = EFFECT_LOG_OPEN, .track = EFFECT_NO_TRACK });
@@ -214,6 +215,7 @@ static void item_fill(struct engine *e, struct create_op *o, struct take *t)
 	if (info->upload.length == BYTES_UNKNOWN)
 		info->upload.length = o->info.upload.length;
 	info->updated_ms = engine_wall(e);
+	t->touched_ms = e->now.mono_ms;
 	effects_add(&e->fx, (struct effect){ .type = EFFECT_LOG_OPEN, .track = EFFECT_NO_TRACK });
 	effects_run(e, t);
 	follow_look(e, t);

@@ -48,6 +48,7 @@ struct uploads {
 	struct upload_append **slots; /* owned; LIMIT_UPLOADS_AT_ONCE of them, NULL until one is needed */
 	uint64_t numbers;	      /* rising */
 	bool wanted;		      /* something has become due since the last turn */
+	uint64_t listening_ms;	      /* since when the server listens */
 	struct timer timer;	      /* of the sweep */
 	bool looking;
 	unsigned at_work; /* transactions, file work and deletions under way */

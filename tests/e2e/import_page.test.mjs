@@ -145,7 +145,7 @@ test('elsewhere it asks for a token, and works with one that may import', option
 	await one.page.goto(`${at.url}/import?new`);
 	const files = filesOnDisk(t, 3, { seed: SEED + 3 });
 	await one.give(files);
-	await one.seen.until('#may', 'You may close this page');
+	await one.counts(isReady(3));
 	const found = await itemsOf(server, one.batchId);
 	for (const { name, data } of files) await assertOriginal(server, found.get(name).id, data);
 	one.seen.clean();

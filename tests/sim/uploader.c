@@ -112,6 +112,8 @@ static void told(struct uploader *u, const struct call *c, const struct engine_u
 	if (file->id[0] && strcmp(file->id, id) != 0)
 		sim_fail(s, "one take, one id", "upload %u was %s, is %s", u->number, file->id, id);
 	snprintf(file->id, sizeof file->id, "%s", id);
+	if (upload->phase == PHASE_ERROR && faulty(u->w))
+		return; /* storage failed under it: what its spool does not hold is in quarantine */
 	if (upload->kind == UPLOAD_FINAL) {
 		if (upload->complete && upload->offset != file->length)
 			sim_fail(s, "one take, one file", "upload %u is joined to %" PRIu64 " bytes", u->number,
