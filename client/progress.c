@@ -379,7 +379,8 @@ void progress_summary(struct progress *s, const struct show_totals *t, const cha
 {
 	char files[32], saved[32], bytes[32], time[32], text[SHOWN];
 	if (s->json) {
-		summary_json(t);
+		if (t->files != 1) /* of one file the last line says it all */
+			summary_json(t);
 		return;
 	}
 	clear(s);

@@ -3,12 +3,15 @@ import sqlite3
 import sys
 
 RECORDINGS = ('source_url on_demand validator original_removed media_revision media_as_is media_thumbnail media_waveform media_bytes '
-	'media_duration media_mime media_ext published_at show version show_first show_shift upload upload_length upload_metadata upload_parts batch batch_key')
+	'media_duration media_mime media_ext published_at show version show_first show_shift upload upload_length '
+	'upload_metadata upload_parts batch batch_key item_meta item_content')
 
 SQL = '''
 BEGIN;
-DROP INDEX recordings_show; DROP INDEX recordings_batch; DROP INDEX recordings_uploads; DROP INDEX recordings_finals; DROP TABLE batches; DROP TABLE batch_counts; DROP TABLE authorities; ALTER TABLE events DROP COLUMN batch;
- DROP TABLE shows; DROP TABLE push_parts; DROP TABLE pushes; DROP TABLE push_sweeps;
+DROP TRIGGER batch_item_new; DROP TRIGGER batch_item_moved; DROP TABLE batches; DROP TABLE batch_counts; DROP TABLE batch_errors; DROP TABLE authorities;
+DROP INDEX recordings_batch; DROP INDEX recordings_batch_id; DROP INDEX recordings_batch_phase; DROP INDEX recordings_uploads; DROP INDEX recordings_finals;
+ALTER TABLE events DROP COLUMN batch; ALTER TABLE events DROP COLUMN batch_total; ALTER TABLE events DROP COLUMN batch_failed;
+DROP INDEX recordings_show; DROP TABLE shows; DROP TABLE push_parts; DROP TABLE pushes; DROP TABLE push_sweeps;
 DROP INDEX recordings_published; DROP INDEX recordings_originals; DROP INDEX jobs_state; DROP INDEX jobs_queued;
 DROP INDEX events_principal; DROP INDEX events_old;
 ALTER TABLE events DROP COLUMN principal; ALTER TABLE events DROP COLUMN newest;

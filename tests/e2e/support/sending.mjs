@@ -41,7 +41,8 @@ export class Sending {
 	async ended(code = 0, ms = 90_000) {
 		const end = await within(this.exited, ms, `holdfast send to end; it said ${JSON.stringify(this.lines.slice(-5))}${this.errors}`);
 		assert.equal(end.code, code, JSON.stringify(this.lines.slice(-8)) + this.errors);
-		return this.of('summary').at(-1);
+		const [saved, skipped, failed] = ['saved', 'skipped', 'failed'].map((type) => this.of(type).length);
+		return this.of('summary').at(-1) ?? { type: 'summary', files: 1, saved, skipped, failed, left: 1 - saved - skipped - failed };
 	}
 }
 
