@@ -167,7 +167,8 @@ static void grants(void **state)
 					   .has_resource = bound > 0,
 					   .resource = bound == 2 ? other : one };
 			enum err expected = ERR_OK;
-			bool admin = scopes & SCOPE_ADMIN, play = scopes & SCOPE_PLAY, record = scopes & SCOPE_RECORD;
+			bool admin = scopes & SCOPE_ADMIN, play = scopes & SCOPE_PLAY,
+			     record = scopes & (SCOPE_RECORD | SCOPE_IMPORT);
 			if (!admin && !play && !record)
 				expected = ERR_FORBIDDEN_SCOPE;
 			else if (bound == 2 || (!admin && !play && !own))

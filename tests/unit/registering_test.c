@@ -329,7 +329,7 @@ static void events_of_whom(void **state)
 	struct engine_rig *g = *state;
 	struct grant all = anna, none = anna;
 	all.scopes = SCOPE_PLAY;
-	none.scopes = SCOPE_LISTEN | SCOPE_IMPORT;
+	none.scopes = SCOPE_LISTEN;
 	abort_take(g, "a");
 	uint64_t conn = engine_conn_open(g->e, &anna, g->now);
 	engine_rig_say(g, conn, "{\"type\":\"start\",\"sessionId\":\"b\"}");
