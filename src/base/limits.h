@@ -62,7 +62,9 @@ enum {
 	LIMIT_UPLOAD_EXPIRES_DAYS = 3652,  /* ten years: as good as for ever */
 	LIMIT_CHECKED_BYTES = 1024 * 1024, /* of a request's, that wait to be put aside: then it is not read from */
 	LIMIT_UPLOADS_AT_ONCE = 4096,	   /* requests that bring bytes: each has its place in memory */
-	LIMIT_UPLOAD_WAIT_S = 60,	   /* a request's body that brings nothing is cut; what came is kept */
+	LIMIT_UPLOAD_GATHER_MS =
+		20, /* before little of a body is journaled: a fast link brings a large piece in that time */
+	LIMIT_UPLOAD_WAIT_S = 60, /* a request's body that brings nothing is cut; what came is kept */
 	LIMIT_UPLOAD_DRAIN_BYTES =
 		64 * 1024, /* of a body that was refused: read and dropped, which is cheaper than a new connection */
 	LIMIT_UPLOAD_TOLD_MS = 1000,		    /* between two interim responses of an upload … */

@@ -192,6 +192,14 @@ static uint64_t log_bytes(struct engine *e, struct track_io *io)
 	return len;
 }
 
+/* A file's bytes are acknowledged when all are there, or now and then: in large pieces they go to their spool alone,
+ * and not by way of the journal as well. */
+static bool gathers(const struct engine *e, const struct track_io *io, uint64_t gathered)
+{
+	return gathered < LIMIT_EXTENT_BYTES && io->gather_ms > e->now.mono_ms &&
+	       e->pool.free_count > e->pool.count / 2;
+}
+
 void append_pump(struct engine *e)
 {
 	if (e->failed || journal_busy(e->journal))
@@ -204,7 +212,7 @@ void append_pump(struct engine *e)
 		uint64_t gathered = io->take->rec.tracks[io->number].accepted - io->logged;
 		if (io->failed)
 			continue;
-		if (io->extent || (gathered >= LIMIT_EXTENT_BYTES && io->writing)) {
+		if (gathers(e, io, gathered) || io->extent || (gathered >= LIMIT_EXTENT_BYTES && io->writing)) {
 			list_push(&later, &io->dirty); /* its spool is at work: soon */
 			continue;
 		}

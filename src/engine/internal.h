@@ -63,6 +63,7 @@ struct track_io {
 	uint64_t referenced;   /* the journal reads from the chain up to here, until that is durable */
 	uint64_t spooled;      /* written to the spool */
 	uint64_t synced;       /* synced there */
+	uint64_t gather_ms;    /* what came of a file and is little waits until then for more of it; 0: it does not */
 	struct chain chain;
 	EVP_MD_CTX *hash; /* over [0, hashed), or NULL */
 	uint64_t hashed;

@@ -43,12 +43,32 @@ static void due(struct upload_append *a)
 	a->engine->uploads.wanted = true;
 }
 
+/* What came last is not to wait for more: nothing does, or somebody wants to know that it is safe. */
+static void gather_end(struct upload_append *a)
+{
+	timer_set(&a->engine->timers, &a->timer, UINT64_MAX);
+	if (a->take && a->take->io_count > 0)
+		a->take->io[0]->gather_ms = 0;
+}
+
+/* More came, and more will: see append_pump. */
+static void gather(struct upload_append *a)
+{
+	struct engine *e = a->engine;
+	struct track_io *io = a->take->io_count > 0 ? a->take->io[0] : NULL;
+	if (!io || a->ended || a->over || io->gather_ms > e->now.mono_ms)
+		return;
+	io->gather_ms = e->now.mono_ms + LIMIT_UPLOAD_GATHER_MS;
+	timer_set(&e->timers, &a->timer, io->gather_ms);
+}
+
 /* Its connection goes, and with it what was held for it: none of that was told to be safe. */
 static void conn_drop(struct upload_append *a)
 {
 	struct engine *e = a->engine;
 	struct conn *c = a->conn ? conn_find(e, a->conn) : NULL;
 	a->conn = 0;
+	gather_end(a);
 	if (!c)
 		return;
 	c->inner = NULL;
@@ -104,6 +124,7 @@ static void on_acked(struct engine *e, struct conn *c, uint64_t bytes)
 static void on_refused(struct engine *e, struct conn *c, enum err err)
 {
 	(void)e;
+	gather_end(c->inner_of);
 	append_over(c->inner_of, err == ERR_TOTAL_MISMATCH ? ERR_MESSAGE_TOO_LARGE : err);
 }
 
@@ -266,6 +287,7 @@ void append_finish(struct upload_append *a)
 	struct take *t = a->take;
 	const struct conn *c = a->conn ? conn_find(e, a->conn) : NULL;
 	char text[80];
+	gather_end(a);
 	if (a->over || !c)
 		return;
 	if (a->ask.last && t->rec.info.upload.length == BYTES_UNKNOWN)
@@ -293,6 +315,7 @@ uint64_t engine_append(struct engine *e, const struct engine_append *append, str
 	a->ask = *append;
 	a->grant = *append->ref.grant;
 	list_init(&a->due);
+	a->timer.kind = TIMER_FOLLOW; /* the turn that comes with it is what is wanted */
 	list_push(&e->uploads.appends, &a->link);
 	if (e->stopping || e->failed) {
 		append_over(a, ERR_SHUTTING_DOWN);
@@ -320,6 +343,7 @@ void engine_append_data(struct engine *e, uint64_t append, struct engine_media m
 		checked_add(a->checked, media.data, media.len);
 	else
 		engine_conn_media(e, a->conn, media, now);
+	gather(a);
 	/* what is whole needs no word more: its client may be gone before that comes */
 	if (!a->over && a->take->rec.info.upload.length == at_end(a))
 		engine_append_end(e, append, now);

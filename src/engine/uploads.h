@@ -15,8 +15,9 @@ struct checked;
 
 /* A request that brings bytes. */
 struct upload_append {
-	struct list link; /* engine.uploads.appends */
-	struct list due;  /* engine.uploads.due */
+	struct list link;   /* engine.uploads.appends */
+	struct list due;    /* engine.uploads.due */
+	struct timer timer; /* what gathers has waited long enough */
 	struct engine *engine;
 	uint64_t id;
 	struct engine_append ask; /* its grant and its text are not to be used: … */
