@@ -86,7 +86,7 @@ test('slices sent up front, the link cut, the unacked ones again: each item once
 		const w = await wire(t, server);
 		for (const s of slices) if (!acks.has(s.sliceId)) w.send(s);
 		// the first links break with acks on the way, and the server is killed under one of them
-		const want = round < 3 ? 2 : SLICES - acks.size;
+		const left = SLICES - acks.size, want = round < 3 ? Math.min(2, left) : left;
 		for (let i = 0; i < want; i++) take(await w.next('slice_ack'));
 		if (round === 1) {
 			await server.kill();
