@@ -23,6 +23,13 @@ int64_t engine_wall(const struct engine *e)
 	return e->now.wall_ms;
 }
 
+struct uuid engine_new_id(struct engine *e)
+{
+	uint8_t random[10];
+	e->config.random(e->config.random_arg, random, sizeof random);
+	return uuid_v7(engine_wall(e), random);
+}
+
 void engine_fail(struct engine *e, enum err err, const char *what)
 {
 	if (e->failed)

@@ -289,6 +289,8 @@ void engine_rearm_take(struct engine *e, struct take *t);
 /* Memory that must be there: aborts when it is not. */
 void *must(void *memory);
 int64_t engine_wall(const struct engine *e);
+/* Of a new recording. */
+struct uuid engine_new_id(struct engine *e);
 
 /* takes.c */
 struct take *take_by_id(struct engine *e, const struct uuid *id);

@@ -137,9 +137,7 @@ static char *copy_text(const char *text)
 
 static void info_make(struct engine *e, const struct engine_source *source, struct recording_info *info)
 {
-	uint8_t random[10];
-	e->config.random(e->config.random_arg, random, sizeof random);
-	info->id = uuid_v7(engine_wall(e), random);
+	info->id = engine_new_id(e);
 	info->principal = copy_text(source->grant->subject);
 	info->ref = copy_text(source->ref);
 	info->name = copy_text(source->name);

@@ -60,19 +60,17 @@ static void begin_done(struct engine *e, struct catalog_op *op)
 
 static void begin_new(struct engine *e, struct air *air, const struct show_effect *fx)
 {
-	uint8_t random[10];
 	if (space_refuses_new(e)) {
 		begin_failed(e, air, ERR_STORAGE_FULL);
 		return;
 	}
 	air_called(e, air);
 	struct begin_op *o = must(calloc(1, sizeof *o));
-	e->config.random(e->config.random_arg, random, sizeof random);
 	o->op.run = begin_run;
 	o->op.done = begin_done;
 	o->air = air;
 	o->info = (struct recording_info){
-		.id = uuid_v7(engine_wall(e), random),
+		.id = engine_new_id(e),
 		.principal = copy_text(air->show.principal),
 		.session_id = copy_text(fx->named ? air->show.session : NULL),
 		.name = copy_text(air->name),

@@ -62,10 +62,8 @@ static void digest_make(const struct message_item *said, struct sha256 *out)
 /* Its strings are the message's, which lives as long. */
 static void info_make(struct engine *e, struct slice *s, const struct message_item *said, struct recording_info *info)
 {
-	uint8_t random[10];
-	e->config.random(e->config.random_arg, random, sizeof random);
 	*info = (struct recording_info){
-		.id = uuid_v7(engine_wall(e), random),
+		.id = engine_new_id(e),
 		.principal = s->grant.subject,
 		.name = said->name,
 		.mime = said->mime,

@@ -119,10 +119,8 @@ struct start *start_new(struct conn *c, const struct message_start *m, const str
 static void info_from_start(struct engine *e, const struct conn *c, const struct message_start *m,
 			    struct recording_info *info)
 {
-	uint8_t random[10];
 	memset(info, 0, sizeof *info);
-	e->config.random(e->config.random_arg, random, sizeof random);
-	info->id = uuid_v7(engine_wall(e), random);
+	info->id = engine_new_id(e);
 	info->principal = copy_text(c->work.subject);
 	info->session_id = copy_text(m->session_id);
 	info->name = copy_text(m->name);

@@ -106,7 +106,6 @@ static void touch_done(struct engine *e, struct catalog_op *op)
 		catalog_again(e, op);
 		return;
 	}
-	e->uploads.at_work--;
 	recording_info_release(&o->info);
 	free(o);
 }
@@ -122,8 +121,7 @@ void upload_touch(struct engine *e, struct take *t)
 	o->op.done = touch_done;
 	o->op.take = t;
 	must(recording_info_copy(&o->info, &t->rec.info) ? NULL : o);
-	e->uploads.at_work++;
-	catalog_submit(e, &o->op);
+	catalog_submit(e, &o->op); /* one that waits for space holds no stop up */
 	follow_look(e, t);
 }
 
@@ -134,6 +132,7 @@ struct upload_look {
 	struct list link; /* engine.uploads.looks */
 	struct grant grant;
 	struct take *take; /* pinned while in the list */
+	uint64_t until;	   /* so much has to be durable; who goes on meanwhile is not waited for */
 	engine_upload_fn *done;
 	void *arg;
 };
@@ -152,6 +151,7 @@ static void look_go(struct engine *e, struct waiter *w, struct take *t, enum err
 		recording_detach_all(&t->rec, ERR_TAKEN_OVER, e->now.mono_ms, &e->fx);
 	take_pin(t);
 	l->take = t;
+	l->until = upload_accepted(t);
 	list_push(&e->uploads.looks, &l->link);
 	e->uploads.wanted = true;
 	effects_run(e, t);
@@ -178,7 +178,7 @@ static void looks_turn(struct engine *e)
 		struct upload_look *l = list_entry(link, struct upload_look, link);
 		struct take *t = l->take;
 		if (!e->failed && t->rec.info.upload.kind != UPLOAD_FINAL && t->rec.info.phase == PHASE_UPLOADING &&
-		    !upload_settled(e, t)) {
+		    (upload_durable(t) < l->until || journal_durable(e->journal) < t->opened.sequence)) {
 			list_push(&e->uploads.looks, &l->link);
 			continue;
 		}

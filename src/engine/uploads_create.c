@@ -194,13 +194,13 @@ static void item_put_done(struct engine *e, struct catalog_op *op)
 {
 	struct create_op *o = (struct create_op *)op;
 	struct take *t = take_by_id(e, &o->row.id);
-	if (op->err || !t) {
-		create_fail(o, op->err ? op->err : ERR_NOT_FOUND);
-		return;
+	if (op->err) {
+		create_fail(o, op->err);
+	} else {
+		end_empty(e, t);
+		create_answer(e, o, t);
 	}
-	end_empty(e, t);
-	create_answer(e, o, t);
-	take_unpin(e, t);
+	take_unpin(e, t); /* item_fill has kept it there */
 }
 
 static void item_fill(struct engine *e, struct create_op *o, struct take *t)
@@ -256,9 +256,7 @@ static char *copy_text(const char *text)
 
 static void info_make(struct engine *e, const struct engine_upload_new *upload, struct recording_info *info)
 {
-	uint8_t random[10];
-	e->config.random(e->config.random_arg, random, sizeof random);
-	info->id = uuid_v7(engine_wall(e), random);
+	info->id = engine_new_id(e);
 	info->principal = copy_text(upload->grant->subject);
 	info->name = copy_text(upload->name);
 	info->mime = copy_text(upload->mime);

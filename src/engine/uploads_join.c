@@ -23,7 +23,6 @@ struct upload_join {
 	bool again; /* storage was full: from the beginning, later */
 	uint64_t again_ms;
 	bool over;
-	unsigned removing; /* parts that are being deleted, behind the end */
 };
 
 static void parts_begin(struct upload_join *j);

@@ -1,6 +1,8 @@
 /* Texts of sources, see source_text.h. */
 #include "proto/source_text.h"
 
+#include "proto/base64.h"
+
 #include "base/hex.h"
 
 #include <stdint.h>
@@ -113,38 +115,7 @@ bool source_percent_decode(const char *text, size_t len, bool plus, char *out, s
 	return true;
 }
 
-static int base64_value(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
 bool source_base64_decode(const char *text, size_t len, char *out, size_t size, size_t *out_len)
 {
-	if (len == 0 || len % 4 != 0)
-		return false;
-	size_t padding = text[len - 1] != '=' ? 0 : text[len - 2] != '=' ? 1 : 2;
-	size_t digits = len - padding, used = 0;
-	uint32_t bits = 0;
-	unsigned count = 0;
-	if (len / 4 * 3 - padding > size)
-		return false;
-	for (size_t i = 0; i < digits; i++) {
-		int value = base64_value(text[i]);
-		if (value < 0)
-			return false;
-		bits = bits << 6 | (uint32_t)value;
-		count += 6;
-		if (count >= 8) {
-			count -= 8;
-			out[used++] = (char)(bits >> count & 0xff);
-		}
-	}
-	*out_len = used;
-	return (bits & ((1u << count) - 1)) == 0;
+	return len > 0 && base64_parse(text, len, out, size, out_len);
 }

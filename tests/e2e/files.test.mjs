@@ -138,6 +138,7 @@ test('partial uploads become one', options, async () => {
 test('DELETE ends an upload, also one that is under way: 204, then 410', options, async (t) => {
 	const path = await create(server, 1000);
 	const slow = await hanging(t, server, path, 0, media(10), 1000);
+	await until(async () => (await recording(server, idOf(path))).bytes === 10, 10_000, 'durable');
 	assert.equal((await ask(server, 'DELETE', path, TUS)).status, 204);
 	await slow.ended;
 	const gone = await look(server, path);

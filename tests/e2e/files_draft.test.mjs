@@ -198,6 +198,7 @@ test('DELETE, and both protocols on one upload', options, async (t) => {
 	assert.equal((await append(path, 100, '?0', media(200).subarray(100))).status, 204);
 	assert.equal((await patch(server, path, 200, media(300).subarray(200))).status, 204);
 	const slow = await hanging(t, server, path, 300, media(10), 700);
+	await until(async () => (await recording(server, idOf(path))).bytes === 310, 10_000, 'durable');
 	assert.equal((await look(server, path, DRAFT)).status, 204);
 	await slow.ended;
 	assert.equal((await ask(server, 'DELETE', path, DRAFT)).status, 204);

@@ -303,6 +303,21 @@ static void test_taken_over(void **state)
 	assert_bytes(f, h.id, 90000);
 }
 
+/* Who asks how far it is hears it, though another one begins to send at once and does not stop. */
+static void test_looked_at_amid(void **state)
+{
+	struct fixture *f = *state;
+	struct heard h = create(f, &(struct engine_upload_new){ .length = 900000 }), seen = { 0 }, next;
+	engine_upload_look(f->g->e, (struct engine_ref){ h.id, &f->grant }, heard, &seen);
+	begin(f, &next, h.id, (struct engine_append){ .length = BYTES_UNKNOWN, .body = 900000 });
+	for (size_t at = 0; at < 100000; at += 20000)
+		send(f, &next, at, 20000);
+	assert_int_equal(seen.done, 1);
+	assert_int_equal(next.done, 0);
+	engine_append_gone(f->g->e, next.number, f->g->now);
+	engine_rig_turn(f->g);
+}
+
 static void test_gone(void **state)
 {
 	struct fixture *f = *state;
@@ -464,6 +479,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_empty, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_taken_over, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_looked_at_amid, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_length_later, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_checked, setup, teardown),
