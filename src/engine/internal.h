@@ -207,6 +207,7 @@ enum {
 	TIMER_JOBS,
 	TIMER_AIR,
 	TIMER_UPLOADS,
+	TIMER_FILL,
 	TIMER_RETENTION /* and those of outside.h */
 };
 
@@ -234,6 +235,7 @@ struct engine {
 	struct list dirty;
 	struct list spoolable[SIZE_CLASSES];
 	uint64_t spoolable_bytes;
+	uint64_t spool_ms; /* when the last of them began */
 	unsigned spool_writes;
 	struct in_flight_queue in_flight;
 	uint64_t gathered_bytes; /* accepted and not yet logged */
@@ -253,7 +255,7 @@ struct engine {
 
 	uint64_t free_bytes, total_bytes, space_read_ms;
 	bool space_reading, storage_full;
-	struct timer space_timer;
+	struct timer space_timer, fill_timer;
 
 	struct list readers;
 	uint64_t reader_next;

@@ -256,6 +256,7 @@ static void write_submit(struct engine *e, struct track_io *io, uint64_t to, boo
 	list_remove(&io->spoolable);
 	io->writing = true;
 	e->spool_writes++;
+	e->spool_ms = e->now.mono_ms;
 	take_pin(io->take);
 	exec_submit(e->config.exec, LANE_SPOOL, &op->task);
 }
