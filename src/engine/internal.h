@@ -291,8 +291,7 @@ void engine_rearm_take(struct engine *e, struct take *t);
 /* Memory that must be there: aborts when it is not. */
 void *must(void *memory);
 int64_t engine_wall(const struct engine *e);
-/* Of a new recording. */
-struct uuid engine_new_id(struct engine *e);
+struct uuid engine_new_id(struct engine *e); /* of a new recording */
 
 /* takes.c */
 struct take *take_by_id(struct engine *e, const struct uuid *id);
@@ -390,6 +389,7 @@ void chain_free(struct engine *e, struct chain *c);
 /* spooling.c */
 /* Opens and reserves ahead of need. */
 void spool_want_room(struct engine *e, struct track_io *io);
+bool spool_has_room(const struct track_io *io, uint64_t end); /* up to there, or for all there will be */
 void spool_update(struct engine *e, struct track_io *io);
 /* Starts writes while memory or somebody wants them. */
 void spool_pump(struct engine *e);
