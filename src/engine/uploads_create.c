@@ -32,11 +32,14 @@ static void create_fail(struct create_op *o, enum err err)
 	create_free(o);
 }
 
-static void create_answer(struct engine *e, struct create_op *o, const struct take *t)
+static void create_answer(struct engine *e, struct create_op *o, struct take *t)
 {
 	struct engine_upload upload;
 	upload_fill(e, t, &upload);
-	o->done(o->arg, ERR_OK, &upload);
+	if (upload.kind == UPLOAD_FINAL && !upload.complete) /* its client takes it for whole when it is told of it */
+		upload_whole_tell(e, t, &o->grant, o->done, o->arg);
+	else
+		o->done(o->arg, ERR_OK, &upload);
 	create_free(o);
 }
 
@@ -267,6 +270,7 @@ static void info_make(struct engine *e, const struct engine_upload_new *upload, 
 	info->upload.length = upload->parts ? 0 : upload->length;
 	info->upload.metadata = copy_text(upload->metadata);
 	info->upload.parts = copy_text(upload->parts);
+	info->upload.concat = copy_text(upload->concat);
 	must(recording_info_add_track(info, "main"));
 }
 

@@ -355,7 +355,8 @@ const char *catalog_sql(enum catalog_statement which);
 	X(batch)                                                                                                       \
 	X(batch_key)                                                                                                   \
 	X(item_meta)                                                                                                   \
-	X(item_content)
+	X(item_content)                                                                                                \
+	X(upload_concat)
 
 enum catalog_column {
 #define X(name) COLUMN_##name,
