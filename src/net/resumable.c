@@ -16,7 +16,7 @@
 const char files_exposed[] =
 	", Location, Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm, Upload-Offset, "
 	"Upload-Length, Upload-Defer-Length, Upload-Metadata, Upload-Concat, Upload-Expires, Upload-Complete, "
-	"Upload-Limit, Upload-Draft-Interop-Version";
+	"Upload-Limit, Upload-Draft-Interop-Version, Accept-Patch";
 
 /* --- heads --- */
 
@@ -242,8 +242,9 @@ void files_options(struct request *r)
 	bool one = r->id != NULL;
 	const char *methods = one ? "OPTIONS, GET, HEAD, PATCH, DELETE" : "OPTIONS, POST, PUT";
 	buf_addf(&headers,
-		 "Allow: %s\r\nTus-Version: " TUS_VERSION "\r\nTus-Extension: " TUS_EXTENSIONS
-		 "\r\nTus-Max-Size: %" PRIu64 "\r\nTus-Checksum-Algorithm: " TUS_CHECKSUMS "\r\n",
+		 "Allow: %s\r\nAccept-Patch: " TUS_MEDIA_TYPE ", " RESUMABLE_MEDIA_TYPE "\r\nTus-Version: " TUS_VERSION
+		 "\r\nTus-Extension: " TUS_EXTENSIONS "\r\nTus-Max-Size: %" PRIu64
+		 "\r\nTus-Checksum-Algorithm: " TUS_CHECKSUMS "\r\n",
 		 methods, (uint64_t)LIMIT_UPLOAD_BYTES);
 	draft_limit(r, NULL, &headers);
 	if (r->origin && http_field_get(&r->head, "access-control-request-method"))

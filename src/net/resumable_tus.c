@@ -190,7 +190,10 @@ static bool overflows(const struct request *r, const struct engine_upload *uploa
 {
 	const struct resumable *u = r->resumable;
 	uint64_t body = r->head.chunked ? u->came : r->head.length;
-	uint64_t length = upload && upload->length != BYTES_UNKNOWN ? upload->length : u->length;
+	bool known = upload && upload->length != BYTES_UNKNOWN;
+	uint64_t length = known ? upload->length : u->length;
+	if (!known && length < u->offset) /* it is the length that can't be */
+		return false;
 	return length != BYTES_UNKNOWN && (u->offset > length || body > length - u->offset);
 }
 

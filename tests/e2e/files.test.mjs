@@ -18,6 +18,7 @@ test('OPTIONS says what is spoken, to anybody', options, async () => {
 		assert.equal(headers['tus-extension'], 'creation,creation-with-upload,creation-defer-length,checksum,expiration,termination,concatenation');
 		assert.equal(Number(headers['tus-max-size']), 2 ** 44);
 		assert.equal(headers['tus-checksum-algorithm'], 'sha1,sha256,crc32c');
+		assert.equal(headers['accept-patch'], 'application/offset+octet-stream, application/partial-upload');
 		assert.match(headers['upload-limit'], /^max-size=\d+, min-size=0, max-age=604800$/);
 	}
 });
@@ -93,6 +94,13 @@ test('the length may come later, once', options, async () => {
 	refused(await patch(server, path, 2000, bytes.subarray(2000), { 'Upload-Length': 3001 }), 400, 'length_mismatch');
 	assert.equal((await patch(server, path, 2000, bytes.subarray(2000), { 'Upload-Length': 3000 })).status, 204);
 	await assertOriginal(server, idOf(path), bytes);
+});
+
+test('a length that is said later is not below what there is', options, async () => {
+	const path = await create(server, null, { 'Upload-Defer-Length': 1 }, media(5));
+	refused(await patch(server, path, 5, media(1), { 'Upload-Length': 3 }), 400, 'length_mismatch');
+	refused(await patch(server, path, 5, media(3), { 'Upload-Length': 7 }), 413);
+	assert.equal((await look(server, path)).headers['upload-defer-length'], '1', 'nothing was changed');
 });
 
 test('a checksum that fits is taken, another one discards its bytes', options, async () => {
