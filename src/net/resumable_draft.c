@@ -114,10 +114,19 @@ enum err draft_create_read(struct request *r, struct creation *c, const char **d
 	return err ? err : digest_read(r, r->resumable->last, detail);
 }
 
+/* Before its interop version 6 the draft had no media type for a PATCH, and clients send none. */
+static bool type_expected(const struct request *r)
+{
+	const char *interop = http_field_get(&r->head, RESUMABLE_IN_INTEROP);
+	uint64_t version;
+	return http_field_get(&r->head, "content-type") || !interop || field_integer(interop, &version) != ERR_OK ||
+	       version >= RESUMABLE_TYPED;
+}
+
 enum err draft_patch_read(struct request *r, const char **detail)
 {
 	struct resumable *u = r->resumable;
-	if (!files_type_is(r, RESUMABLE_MEDIA_TYPE)) {
+	if (!files_type_is(r, RESUMABLE_MEDIA_TYPE) && type_expected(r)) {
 		*detail = "The body of a PATCH is " RESUMABLE_MEDIA_TYPE ".";
 		return ERR_UNSUPPORTED_MEDIA;
 	}

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #define RESUMABLE_INTEROP    8
+#define RESUMABLE_TYPED	     6	 /* from this version on a PATCH has RESUMABLE_MEDIA_TYPE */
 #define RESUMABLE_STATUS     104 /* Upload Resumption Supported */
 #define RESUMABLE_MEDIA_TYPE "application/partial-upload"
 
