@@ -246,11 +246,13 @@ struct engine_upload {
 	uint64_t length;      /* BYTES_UNKNOWN: not said yet */
 	bool complete;	      /* all is there, and sealed (a partial one: all is there) */
 	int64_t expires_ms;   /* wall clock; 0: never, for it is complete */
+	uint64_t retry_ms;    /* with RATE_LIMITED: after this there is a token again */
 	const char *metadata; /* as it came; NULL: none. Valid during the call, as is … */
 	const char *parts; /* … the list of a final one's partial ones: their ids, a space between two; else NULL … */
 	const char *concat; /* … and that list as its client wrote it; NULL: nobody kept it */
 };
-/* `upload` NULL with an error, but for POSITION_CONFLICT and LENGTH_MISMATCH: then it is as it is. */
+/* `upload` NULL with an error, but for POSITION_CONFLICT and LENGTH_MISMATCH: then it is as it is; and for
+ * RATE_LIMITED: then it has retry_ms and nothing else. */
 typedef void engine_upload_fn(void *arg, enum err err, const struct engine_upload *upload);
 
 /* A new upload; answers when it is durable, a final one when it is whole, which is waited for so long as clients do.

@@ -14,6 +14,7 @@ struct create_op {
 	const char *next_part;		 /* in info.upload.parts: the first that was not looked at */
 	char *item;			 /* owned: the id of the batch's item that it fills, or NULL */
 	bool inserted;
+	bool charged; /* a token was taken for it */
 	engine_upload_fn *done;
 	void *arg;
 };
@@ -64,6 +65,8 @@ static void end_empty(struct engine *e, struct take *t)
 static void create_done(struct engine *e, struct catalog_op *op)
 {
 	struct create_op *o = (struct create_op *)op;
+	if (o->charged && (op->err || !o->inserted))
+		limit_give_back(e, &o->grant);
 	if (op->err) {
 		create_fail(o, op->err);
 		return;
@@ -95,6 +98,14 @@ static void create_submit(struct engine *e, struct create_op *o)
 		create_fail(o, ERR_STORAGE_FULL);
 		return;
 	}
+	struct engine_upload limited = { 0 };
+	bool counts = o->info.upload.kind != UPLOAD_PARTIAL; /* what becomes a recording */
+	if (counts && !limit_take(e, &o->grant, &limited.retry_ms)) {
+		o->done(o->arg, ERR_RATE_LIMITED, &limited);
+		create_free(o);
+		return;
+	}
+	o->charged = counts;
 	o->op.run = create_run;
 	o->op.done = create_done;
 	catalog_submit(e, &o->op);

@@ -123,7 +123,11 @@ void files_refuse(struct request *r, const struct refusal *why)
 	json_t *extra = NULL;
 	buf_init(&headers);
 	buf_init(&body);
-	buf_addf(&headers, "Cache-Control: no-store\r\n%s", retry_after(why->err));
+	buf_add_text(&headers, "Cache-Control: no-store\r\n");
+	if (why->err == ERR_RATE_LIMITED && why->upload)
+		buf_addf(&headers, "Retry-After: %" PRIu64 "\r\n", (why->upload->retry_ms + 999) / 1000);
+	else
+		buf_add_text(&headers, retry_after(why->err));
 	if (why->err == ERR_VERSION_UNSUPPORTED)
 		buf_add_text(&headers, "Tus-Version: " TUS_VERSION "\r\n");
 	if (r->resumable && r->resumable->creates && *r->resumable->id) /* it was made: its client may go on there */
@@ -266,7 +270,7 @@ static void created(void *arg, enum err err, const struct engine_upload *upload)
 	if (!answered(r))
 		return;
 	if (err) {
-		files_refuse(r, &(struct refusal){ .err = err });
+		files_refuse(r, &(struct refusal){ .err = err, .upload = upload });
 		return;
 	}
 	uuid_format(&upload->id, u->id);
