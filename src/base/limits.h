@@ -54,8 +54,10 @@ enum {
 	/* Uploads over HTTP, and batches */
 	LIMIT_UPLOAD_METADATA_BYTES =
 		8 * 1024, /* Upload-Metadata: names and types of files, and some words of an application */
-	LIMIT_UPLOAD_METADATA_KEYS = 256,   /* … of it: each is compared with those before it */
-	LIMIT_UPLOAD_PARTS = 256,	    /* partial uploads of a final one: clients make up to 16 of them */
+	LIMIT_UPLOAD_METADATA_KEYS = 256, /* … of it: each is compared with those before it */
+	LIMIT_UPLOAD_PARTS = 256,	  /* partial uploads of a final one: clients make up to 16 of them */
+	LIMIT_UPLOAD_JOIN_WAIT_MS =
+		20 * 1000, /* a final one is answered when it is whole: proxies give an answer a minute */
 	LIMIT_UPLOAD_EXPIRES_MIN_MS = 1000, /* below that no client comes back in time */
 	LIMIT_UPLOAD_IDLE_MS =
 		3600 * 1000, /* … nor is one removed that somebody was at in this time, whatever the clock says */

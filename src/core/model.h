@@ -100,7 +100,8 @@ struct upload_info {
 	enum upload_kind kind;
 	uint64_t length; /* what it is to have, BYTES_UNKNOWN if nobody said it yet; only where there is a kind */
 	char *metadata;	 /* owned; as its client sent it, to be given back like that */
-	char *parts;	 /* owned; of a final one: the ids of its partial ones, a space between two */
+	char *parts;	 /* owned; of a final one: the ids of its partial ones, a space between two … */
+	char *concat;	 /* owned; … and the list as its client wrote it, to be given back like that */
 };
 
 /* Durable work on a recording. Push jobs are parked and not failed: what refuses them is put right by a person. */

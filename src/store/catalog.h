@@ -186,7 +186,8 @@ struct catalog_ops {
 	enum err (*show_version)(struct catalog *c, const char *name, uint32_t version, struct recording_info *row);
 	enum err (*each_show_failed)(struct catalog *c, enum err (*show)(void *arg, const char *name), void *arg);
 
-	/* Batches. Created unless there is one of that principal and id; *row is the one that there is. */
+	/* Batches. Created unless there is one of that principal and id; *row is the one that there is. Its name and
+	 * total, if it had none, are from now on those that are said here. */
 	enum err (*batch_create)(struct catalog *c, const struct batch_info *batch, bool *created,
 				 struct batch_info *row);
 	/* `principal` NULL: anybody's, the newest of that id. Costs the same however many items it has. */

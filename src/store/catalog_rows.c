@@ -229,6 +229,7 @@ static enum err load_texts(sqlite3_stmt *stmt, struct recording_info *row)
 		{ COLUMN_batch, &row->batch },
 		{ COLUMN_batch_key, &row->batch_key },
 		{ COLUMN_item_meta, &row->meta },
+		{ COLUMN_upload_concat, &row->upload.concat },
 	};
 	enum err err = ERR_OK;
 	for (size_t i = 0; err == ERR_OK && i < sizeof texts / sizeof *texts; i++)

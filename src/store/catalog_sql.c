@@ -88,7 +88,8 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_REMOVE] = "UPDATE recordings SET phase = 'deleted', name = NULL, mime = NULL, ext = NULL, "
 			     "declared_tracks = NULL, error_code = NULL, error_message = NULL, warnings = NULL, "
 			     "abort_reason = NULL, bytes = 0, source_url = NULL, on_demand = 0, validator = NULL, "
-			     "upload_metadata = NULL, upload_parts = NULL, item_meta = NULL, item_content = NULL, "
+			     "upload_metadata = NULL, upload_parts = NULL, upload_concat = NULL, item_meta = NULL, "
+			     "item_content = NULL, "
 			     "original_removed = 0, media_revision = 0, "
 			     "media_bytes = 0, media_mime = NULL, "
 			     "media_ext = NULL, published_at = 0, updated_at = ?3, deleted_at = ?3 "
@@ -177,6 +178,15 @@ static const char *const texts[STATEMENT_COUNT] = {
 				   "VALUES (?1, ?2, ?3, ?4, ?5, ?5) ON CONFLICT DO NOTHING",
 	[STATEMENT_BATCH_RESTORE] = "INSERT INTO batches (principal, id, created_at, updated_at) "
 				    "VALUES (?1, ?2, ?3, ?3) ON CONFLICT DO NOTHING",
+	/* what nobody said of it, or what was lost with a catalog: once, and not below what there is */
+	[STATEMENT_BATCH_SAY] =
+		"UPDATE batches SET name = coalesce(name, ?3), total = coalesce(total, ?4), updated_at = "
+		"max(updated_at, ?5) "
+		"WHERE principal = ?1 AND id = ?2 AND completed_at = 0 AND (name IS NULL OR name IS ?3) "
+		"AND (total IS NULL OR total IS ?4) AND (name IS NOT ?3 OR total IS NOT ?4) AND (?4 IS NULL OR ?4 >= "
+		"(SELECT coalesce(sum(count), 0) FROM batch_counts WHERE principal = ?1 AND batch = ?2))",
+	[STATEMENT_BATCH_ENDED] = SELECT_WHERE "principal = ?1 AND batch = ?2 "
+					       "AND phase IN ('complete', 'error', 'aborted', 'deleted') LIMIT 1",
 	[STATEMENT_BATCH_GET] = BATCH_SELECT "principal = ?1 AND id = ?2",
 	[STATEMENT_BATCH_FIND] = BATCH_SELECT "id = ?1 ORDER BY seq DESC LIMIT 1",
 	[STATEMENT_BATCHES] = BATCH_SELECT "seq < ?1 ORDER BY seq DESC LIMIT ?2",

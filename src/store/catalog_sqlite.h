@@ -88,6 +88,8 @@ enum catalog_statement {
 	STATEMENT_LIST_BATCH_PHASE,
 	STATEMENT_BATCH_CREATE,
 	STATEMENT_BATCH_RESTORE,
+	STATEMENT_BATCH_SAY,
+	STATEMENT_BATCH_ENDED,
 	STATEMENT_BATCH_GET,
 	STATEMENT_BATCH_FIND,
 	STATEMENT_BATCHES,
@@ -355,7 +357,8 @@ const char *catalog_sql(enum catalog_statement which);
 	X(batch)                                                                                                       \
 	X(batch_key)                                                                                                   \
 	X(item_meta)                                                                                                   \
-	X(item_content)
+	X(item_content)                                                                                                \
+	X(upload_concat)
 
 enum catalog_column {
 #define X(name) COLUMN_##name,
