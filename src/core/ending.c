@@ -117,7 +117,7 @@ void recording_poison(struct recording *r, enum err err, struct effects *fx)
 	for (uint32_t i = 0; i < r->info.track_count; i++) {
 		struct track_state *t = &r->tracks[i];
 		recording_drop_conn(r, (uint16_t)i, err, fx);
-		if (t->stage == STAGE_DRAIN || t->stage == STAGE_HASH)
+		if (t->stage == STAGE_DRAIN || t->stage == STAGE_SPOOL)
 			t->stage = STAGE_OPEN; /* its seal never comes; one in the journal is waited for */
 	}
 	r->info.phase = PHASE_ERROR;

@@ -69,7 +69,7 @@ static void a_seal_drains_hashes_logs_and_claims_in_this_order(void **state)
 	take_rig_expect(t, "ack c1 t0 119");
 	recording_durable(&t->r, 0, 120, &t->fx);
 	take_rig_expect(t, "ack c1 t0 120, hash t0");
-	assert_int_equal(track->stage, STAGE_HASH);
+	assert_int_equal(track->stage, STAGE_SPOOL);
 	take_rig_hashed(t, 0);
 	take_rig_expect(t, "seal t0, seal whole");
 	assert_int_equal(track->stage, STAGE_LOG);
