@@ -141,8 +141,8 @@ void recording_logged(struct recording *r, uint16_t track, uint64_t now, struct 
 void recording_tracks_put(struct recording *r, uint16_t track, uint64_t now, struct effects *fx);
 /* The transaction is done; `row` is the catalog's view, whoever won. */
 void recording_claimed(struct recording *r, const struct recording_info *row, uint64_t now, struct effects *fx);
-/* What a job wrote into the row, past this machine. */
-void recording_worked(struct recording *r, const struct recording_info *row);
+/* What a job wrote into the row, past this machine. True: a track that was sealed without its SHA-256 got it. */
+bool recording_worked(struct recording *r, const struct recording_info *row);
 /* No change of state is under way: neither of the whole nor of a track. */
 bool recording_at_rest(const struct recording *r);
 /* Deletion, of a recording at rest: nothing more is accepted; then, once that is durable, everybody is told. */

@@ -62,6 +62,8 @@ static const char *const texts[STATEMENT_COUNT] = {
 				"sha256 = CASE WHEN excluded.sha256 IS NULL AND sealed AND excluded.sealed "
 				"AND bytes = excluded.bytes THEN sha256 ELSE excluded.sha256 END, "
 				"declared_sha256 = excluded.declared_sha256, parts = excluded.parts",
+	[STATEMENT_TRACK_HASHED] = "UPDATE tracks SET sha256 = ?3 WHERE recording = ?1 AND number = ?2 AND sealed "
+				   "AND sha256 IS NULL",
 	[STATEMENT_DROP_TRACKS] = "DELETE FROM tracks WHERE recording = ?1",
 	[STATEMENT_TOUCH] = "UPDATE recordings SET bytes = ?2, updated_at = ?3, show_shift = ?4, upload_length = ?5 "
 			    "WHERE id = ?1 AND phase <> 'deleted'",
