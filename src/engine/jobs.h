@@ -55,9 +55,9 @@ struct lease {
 	struct engine *engine;
 	struct slot *slot; /* NULL: the process is gone, or was never needed */
 	enum lease_stage stage;
-	bool busy;		  /* a task or a transaction that moves it on is under way */
-	bool renewing;		  /* … one that renews it */
-	bool opened;		  /* `attempt` is to be closed */
+	bool busy;			  /* a task or a transaction that moves it on is under way */
+	bool renewing;			  /* … one that renews it */
+	bool opened;			  /* `attempt` is to be closed */
 	bool given, hashed, filed, ended; /* the worker has the job; said HASHED, FILE, DONE */
 	bool published;
 	bool poor;   /* it ends with the file alone: the rest came to nothing */

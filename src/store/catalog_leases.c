@@ -154,8 +154,7 @@ enum err catalog_job_hashes(struct catalog *base, const struct job_key *key, con
 		return err;
 	err = job.kind == JOB_FINALIZE ? catalog_load_id(c, &job.recording, &row) : ERR_NOT_FOUND;
 	for (unsigned i = 0; err == ERR_OK && i < count; i++) {
-		const struct track_info *t =
-			hashes[i].track < row.track_count ? &row.tracks[hashes[i].track] : NULL;
+		const struct track_info *t = hashes[i].track < row.track_count ? &row.tracks[hashes[i].track] : NULL;
 		err = t ? catalog_write_hash(c, &row.id, &hashes[i]) : ERR_NOT_FOUND;
 		if (t && t->has_declared_sha256 &&
 		    memcmp(&t->declared_sha256, &hashes[i].sha256, sizeof t->declared_sha256) != 0)

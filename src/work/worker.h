@@ -36,7 +36,8 @@ struct worker_job {
 enum worker_event_type {
 	WORKER_READY,  /* it runs, is locked in, and takes a job; also the answer to a ping */
 	WORKER_ALIVE,  /* a sign of life: progress */
-	WORKER_HASHED, /* hashes: of every track of which it is wanted, by the job's order. Before it has parsed a byte */
+	WORKER_HASHED, /* hashes: of every track of which it is wanted, by the job's order. Before it has parsed a byte
+			*/
 	WORKER_FILE,   /* `file` is written and checked: media (all but thumbnail and waveform), warnings */
 	WORKER_DONE,   /* thumbnail and waveform are written, or there are none: media, warnings */
 	WORKER_FAILED, /* err, message: why it gave up */

@@ -26,7 +26,7 @@ static bool wants_hash(const struct worker_job *job)
 static const char *judge_hashes(struct worker_state *s, const struct worker_event *e)
 {
 	uint32_t next = 0;
-	if (!s->job || s->hashed || s->file || s->finished)
+	if (!s->job || !wants_hash(s->job) || s->hashed || s->file || s->finished)
 		return "It hashed what nobody asked for.";
 	for (uint32_t i = 0; i < s->job->track_count; i++)
 		if (s->job->tracks[i].hash && (next == e->hash_count || e->hashes[next++].track != i))

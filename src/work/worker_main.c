@@ -1,8 +1,8 @@
 /* holdfast-worker: one finalize job, in a cage. Started by `holdfast serve` with one socket and nothing else.
  *
- * It locks itself in (sandbox.h), says READY, answers pings, takes one job, hashes what is to be hashed before it parses
- * anything (digest.h), does the job (media_job.h), says how it ended, and is gone. It never outlives the server: the kernel kills it with the thread that started it, and a socket whose
- * other end is closed ends it too. */
+ * It locks itself in (sandbox.h), says READY, answers pings, takes one job, hashes what is to be hashed before it
+ * parses anything (digest.h), does the job (media_job.h), says how it ended, and is gone. It never outlives the server:
+ * the kernel kills it with the thread that started it, and a socket whose other end is closed ends it too. */
 #include "base/limits.h"
 #include "work/digest.h"
 #include "work/sandbox.h"

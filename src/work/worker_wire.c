@@ -11,9 +11,10 @@
 
 enum { TRACK_BYTES = 4 * LIMIT_TRACK_CHARS }; /* a character has at most four */
 
-static const char *const names[] = { [WORKER_READY] = "ready",   [WORKER_ALIVE] = "alive", [WORKER_HASHED] = "hashed",
-				     [WORKER_FILE] = "file",     [WORKER_DONE] = "done",   [WORKER_FAILED] = "failed",
-				     [WORKER_GONE] = NULL };
+static const char *const names[] = {
+	[WORKER_READY] = "ready", [WORKER_ALIVE] = "alive",   [WORKER_HASHED] = "hashed", [WORKER_FILE] = "file",
+	[WORKER_DONE] = "done",	  [WORKER_FAILED] = "failed", [WORKER_GONE] = NULL
+};
 
 /* What a worker may blame. */
 static const enum err blames[] = { ERR_MEDIA_UNREADABLE, ERR_MEDIA_LIMIT,  ERR_CHECK_FAILED, ERR_STORAGE_FULL,
@@ -51,8 +52,8 @@ static json_t *hashes_new(const struct track_hash *hashes, uint32_t count)
 	int failed = list ? 0 : -1;
 	for (uint32_t i = 0; !failed && i < count; i++) {
 		sha256_format(hashes[i].sha256.bytes, hex);
-		failed = json_array_append_new(
-			list, json_pack("{s:i, s:s}", "track", (int)hashes[i].track, "sha256", hex));
+		failed = json_array_append_new(list,
+					       json_pack("{s:i, s:s}", "track", (int)hashes[i].track, "sha256", hex));
 	}
 	if (!failed)
 		return list;

@@ -38,8 +38,9 @@ struct wire_event {
 
 /* `lacks` is of READY, else NULL. Text that is no UTF-8 becomes question marks. */
 void wire_event_format(struct buf *out, const struct worker_event *event, const char *lacks);
-/* ERR_OK; else *why is a sentence on what is wrong, and nothing is to be released. Only READY, ALIVE, HASHED, FILE, DONE
- * and FAILED come out, with all values in their ranges; media has type and name from a short list of characters. */
+/* ERR_OK; else *why is a sentence on what is wrong, and nothing is to be released. Only READY, ALIVE, HASHED, FILE,
+ * DONE and FAILED come out, with all values in their ranges; media has type and name from a short list of characters.
+ */
 enum err wire_event_parse(const char *text, size_t len, struct wire_event *out, const char **why);
 void wire_event_release(struct wire_event *event);
 

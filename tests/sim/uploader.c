@@ -583,8 +583,8 @@ static void believed_audit(const struct uploader *u, struct catalog *catalog)
 	if (!uuid_parse(u->file.id, &id) || catalog->ops->get(catalog, &id, &row) != ERR_OK)
 		return;
 	if (row.phase == PHASE_COMPLETE)
-		sim_fail(&u->w->sim, "saved is what was sent", "upload %u is complete with another SHA-256 than was declared",
-			 u->number);
+		sim_fail(&u->w->sim, "saved is what was sent",
+			 "upload %u is complete with another SHA-256 than was declared", u->number);
 	if (row.phase == PHASE_ERROR && row.error == ERR_CHECKSUM_MISMATCH)
 		world_tally(u->w, TALLY_HASH_DIFFERS);
 	recording_info_release(&row);

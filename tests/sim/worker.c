@@ -279,9 +279,9 @@ static enum course course_of(struct hand *h)
 	static const struct {
 		unsigned below;
 		enum course course;
-	} table[] = { { 58, COURSE_WORKS },	{ 66, COURSE_FAILS },  { 69, COURSE_UNREADABLE }, { 79, COURSE_DIES },
-		      { 86, COURSE_DIES_LATE }, { 94, COURSE_SILENT }, { 98, COURSE_LIES },
-		      { 100, COURSE_UNHASHED } };
+	} table[] = { { 58, COURSE_WORKS }, { 66, COURSE_FAILS },     { 69, COURSE_UNREADABLE },
+		      { 79, COURSE_DIES },  { 86, COURSE_DIES_LATE }, { 94, COURSE_SILENT },
+		      { 98, COURSE_LIES },  { 100, COURSE_UNHASHED } };
 	unsigned i = 0;
 	while (n >= table[i].below)
 		i++;
