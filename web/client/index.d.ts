@@ -521,6 +521,7 @@ export interface Recording {
 	interrupted: boolean;
 	revision: number;
 	bytes: number;
+	/** Of the bytes as received, of a recording of one track; of a file by /files/ not before it is finished. */
 	sha256: string | null;
 	mime: string;
 	error: { code: Code; message: string } | null;
