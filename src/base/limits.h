@@ -54,8 +54,10 @@ enum {
 	/* Uploads over HTTP, and batches */
 	LIMIT_UPLOAD_METADATA_BYTES =
 		8 * 1024, /* Upload-Metadata: names and types of files, and some words of an application */
-	LIMIT_UPLOAD_METADATA_KEYS = 256,   /* … of it: each is compared with those before it */
-	LIMIT_UPLOAD_PARTS = 256,	    /* partial uploads of a final one: clients make up to 16 of them */
+	LIMIT_UPLOAD_METADATA_KEYS = 256, /* … of it: each is compared with those before it */
+	LIMIT_UPLOAD_PARTS = 256,	  /* partial uploads of a final one: clients make up to 16 of them */
+	LIMIT_UPLOAD_JOIN_WAIT_MS =
+		20 * 1000, /* a final one is answered when it is whole: proxies give an answer a minute */
 	LIMIT_UPLOAD_EXPIRES_MIN_MS = 1000, /* below that no client comes back in time */
 	LIMIT_UPLOAD_IDLE_MS =
 		3600 * 1000, /* … nor is one removed that somebody was at in this time, whatever the clock says */
@@ -207,6 +209,9 @@ enum {
 	LIMIT_SEGMENT_MIN_BYTES = 16 * 1024 * 1024, /* … of a small journal: twice a batch */
 	LIMIT_SEGMENTS_MIN = 4,			    /* one written, one being checkpointed, two to breathe */
 	LIMIT_SEGMENTS_MAX = 1024,
+	LIMIT_FILL_QUIET_MS =
+		250, /* the disk belongs to recordings: the journal grows when they wrote nothing so long … */
+	LIMIT_FILL_PACE_MS = 50, /* … and by one piece in so many otherwise, if it has LIMIT_SEGMENTS_MIN free */
 	LIMIT_BATCH_BYTES = 8 * 1024 * 1024, /* media journaled with one sync: bounds the latency of a burst */
 	LIMIT_BATCH_RECORDS = 16384,
 	LIMIT_APPEND_BYTES = 1024 * 1024,	 /* one append record */
@@ -326,6 +331,7 @@ enum {
 	LIMIT_WORKER_EVENTS_S = 32,	      /* messages a second, and twice that at once: one every 250 ms is usual */
 	LIMIT_WORKER_EVENTS_TURN = 16,	      /* messages of one worker before it is others' turn */
 	LIMIT_WORKER_JOB_BYTES = 8 << 20,     /* a job's description: 16 tracks of 4,096 parts are 1 MiB */
+	LIMIT_WORKER_HASH_BYTES = 1 << 20,    /* read at once for a hash */
 	LIMIT_WORKER_SAID_BYTES = 1 << 20,    /* on its standard error: libav complains once a packet, or it is mad */
 	LIMIT_WORKER_TAIL_BYTES = 200,	      /* the end of that, as part of a failure's sentence */
 	LIMIT_WORKER_FILES = 32,	      /* descriptors: 16 tracks, three files, and the few it has */

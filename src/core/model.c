@@ -153,10 +153,11 @@ static void track_info_release(struct track_info *track)
 
 void recording_info_release(struct recording_info *info)
 {
-	char *const texts[] = { info->principal,    info->session_id, info->ref,	   info->name,
-				info->mime,	    info->ext,	      info->error_message, info->abort_reason,
-				info->warnings,	    info->source_url, info->show,	   info->upload.metadata,
-				info->upload.parts, info->batch,      info->batch_key,	   info->meta };
+	char *const texts[] = { info->principal,    info->session_id,	 info->ref,	      info->name,
+				info->mime,	    info->ext,		 info->error_message, info->abort_reason,
+				info->warnings,	    info->source_url,	 info->show,	      info->upload.metadata,
+				info->upload.parts, info->upload.concat, info->batch,	      info->batch_key,
+				info->meta };
 	job_info_release(&info->job);
 	free(info->push.key);
 	free(info->push.error_message);
@@ -212,6 +213,7 @@ static bool copy_texts(struct recording_info *out, const struct recording_info *
 	ok &= copy_text(&out->show, from->show);
 	ok &= copy_text(&out->upload.metadata, from->upload.metadata);
 	ok &= copy_text(&out->upload.parts, from->upload.parts);
+	ok &= copy_text(&out->upload.concat, from->upload.concat);
 	ok &= copy_text(&out->batch, from->batch);
 	ok &= copy_text(&out->batch_key, from->batch_key);
 	ok &= copy_text(&out->meta, from->meta);

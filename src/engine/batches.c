@@ -134,7 +134,6 @@ static void create_done(struct engine *e, struct catalog_op *op)
 {
 	struct batch_op *o = (struct batch_op *)op;
 	struct buf body;
-	(void)e;
 	buf_init(&body);
 	enum err err = op->err;
 	if (!err && !o->created && !same_batch(o)) {
@@ -142,6 +141,7 @@ static void create_done(struct engine *e, struct catalog_op *op)
 		problem_format(&body, err, "There is a batch of this id, with another total or name.", NULL);
 	} else if (!err) {
 		batch_json(&body, &o->row);
+		batches_said(e, &o->row);
 	}
 	o->made(o->arg, err, o->created, body.len > 0 ? body.data : NULL, body.len);
 	buf_release(&body);

@@ -58,6 +58,8 @@ void conn_subscribe_batch(struct engine *e, struct conn *c, const struct message
 			  const struct grant *grant);
 /* Something of a batch's item changed: who follows the batch hears of it. `only_bytes`: nothing that counts. */
 void batches_pass(struct engine *e, const struct recording_info *info, bool only_bytes);
+/* The batch itself may have changed. */
+void batches_said(struct engine *e, const struct batch_info *batch);
 bool batches_watched(const struct engine *e, const struct recording_info *info);
 /* May it be told of this item, by its subscription to the batch? */
 bool follow_batch_sees(const struct engine *e, const struct follow *f, const struct recording_info *info);

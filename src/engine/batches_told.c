@@ -234,6 +234,15 @@ void batches_pass(struct engine *e, const struct recording_info *info, bool only
 	}
 }
 
+void batches_said(struct engine *e, const struct batch_info *batch)
+{
+	const struct recording_info info = { .principal = batch->principal, .batch = batch->id };
+	for (struct batch_watch *w = *bucket_of(e, batch->principal, batch->id); w; w = w->next) {
+		if (is_about(w, &info))
+			watch_due(e, w);
+	}
+}
+
 bool follow_batch_sees(const struct engine *e, const struct follow *f, const struct recording_info *info)
 {
 	for (const struct list *at = f->batches.next; info->batch && info->principal && at != &f->batches;

@@ -163,7 +163,7 @@ void conn_send_started(struct engine *e, struct conn *c)
 	if (!c->start_ready || !c->attached || c->off_air)
 		return;
 	const struct track_io *io = take_io(e, t, c->track);
-	if (!io->file || io->reserved < c->start_bytes + LIMIT_INPUT_BYTES)
+	if (!io->file || !spool_has_room(io, c->start_bytes + LIMIT_INPUT_BYTES))
 		return; /* the reservation under way ends here or in storage_full */
 	c->start_ready = false;
 	if (c->inner) {
@@ -235,7 +235,8 @@ void conn_send_saved(struct engine *e, struct conn *c, struct take *t, uint16_t 
 	buf_init(&url);
 	original_url(t, track, &url);
 	must(url.data);
-	message_saved(&text, &t->rec.info.id, info->bytes + t->rec.info.shift, info->sha256.bytes, url.data);
+	message_saved(&text, &t->rec.info.id, info->bytes + t->rec.info.shift,
+		      info->has_sha256 ? info->sha256.bytes : NULL, url.data);
 	buf_release(&url);
 	conn_detach(e, c);
 	c->track = track; /* for a repeated `end` */

@@ -246,20 +246,25 @@ struct engine_upload {
 	uint64_t length;      /* BYTES_UNKNOWN: not said yet */
 	bool complete;	      /* all is there, and sealed (a partial one: all is there) */
 	int64_t expires_ms;   /* wall clock; 0: never, for it is complete */
+	uint64_t retry_ms;    /* with RATE_LIMITED: after this there is a token again */
 	const char *metadata; /* as it came; NULL: none. Valid during the call, as is … */
-	const char *parts; /* … the list of a final one's partial ones: their ids, a space between two; else NULL */
+	const char *parts; /* … the list of a final one's partial ones: their ids, a space between two; else NULL … */
+	const char *concat; /* … and that list as its client wrote it; NULL: nobody kept it */
 };
-/* `upload` NULL with an error, but for POSITION_CONFLICT and LENGTH_MISMATCH: then it is as it is. */
+/* `upload` NULL with an error, but for POSITION_CONFLICT and LENGTH_MISMATCH: then it is as it is; and for
+ * RATE_LIMITED: then it has retry_ms and nothing else. */
 typedef void engine_upload_fn(void *arg, enum err err, const struct engine_upload *upload);
 
-/* A new upload; answers when it is durable. FORBIDDEN_SCOPE, STORAGE_FULL, QUOTA_EXCEEDED, MESSAGE_TOO_LARGE (length),
+/* A new upload; answers when it is durable, a final one when it is whole, which is waited for so long as clients do.
+ * FORBIDDEN_SCOPE, STORAGE_FULL, QUOTA_EXCEEDED, MESSAGE_TOO_LARGE (length),
  * UPLOAD_INCOMPLETE and NOT_FOUND (of a final one's parts), SHUTTING_DOWN. All strings may be NULL; copied. */
 struct engine_upload_new {
 	const struct grant *grant;
 	uint64_t length; /* BYTES_UNKNOWN: said later */
 	const char *metadata, *name, *mime, *ext;
-	const char *item;  /* the id of a batch's item: that is filled, and nothing is made */
-	const char *parts; /* makes it a final one: ids, a space between two. The same list has the same final one */
+	const char *item;   /* the id of a batch's item: that is filled, and nothing is made */
+	const char *parts;  /* makes it a final one: ids, a space between two. The same list has the same final one */
+	const char *concat; /* … as its client wrote it: to be given back */
 	bool partial;
 };
 void engine_upload_create(struct engine *e, const struct engine_upload_new *upload, engine_upload_fn *done, void *arg);

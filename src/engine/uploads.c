@@ -64,6 +64,7 @@ void upload_fill(const struct engine *e, const struct take *t, struct engine_upl
 		.length = info->upload.length,
 		.metadata = info->upload.metadata,
 		.parts = info->upload.parts,
+		.concat = info->upload.concat,
 	};
 	bool sealed = info->phase >= PHASE_QUEUED && info->phase <= PHASE_ERROR && recording_whole(&t->rec);
 	out->complete = partial ? out->offset == out->length : sealed;
@@ -131,8 +132,10 @@ struct upload_look {
 	struct waiter waiter;
 	struct list link; /* engine.uploads.looks */
 	struct grant grant;
-	struct take *take; /* pinned while in the list */
-	uint64_t until;	   /* so much has to be durable; who goes on meanwhile is not waited for */
+	struct take *take;  /* pinned while in the list */
+	uint64_t until;	    /* so much has to be durable; who goes on meanwhile is not waited for */
+	uint64_t whole_ms;  /* a final one is waited for until then … */
+	struct timer timer; /* … and this wakes for it */
 	engine_upload_fn *done;
 	void *arg;
 };
@@ -157,6 +160,21 @@ static void look_go(struct engine *e, struct waiter *w, struct take *t, enum err
 	effects_run(e, t);
 }
 
+void upload_whole_tell(struct engine *e, struct take *t, const struct grant *g, engine_upload_fn *done, void *arg)
+{
+	struct upload_look *l = must(calloc(1, sizeof *l));
+	l->grant = *g;
+	l->done = done;
+	l->arg = arg;
+	l->whole_ms = e->now.mono_ms + LIMIT_UPLOAD_JOIN_WAIT_MS;
+	l->timer.kind = TIMER_FOLLOW; /* the turn that comes with it is what is wanted */
+	timer_set(&e->timers, &l->timer, l->whole_ms);
+	take_pin(t);
+	l->take = t;
+	list_push(&e->uploads.looks, &l->link);
+	e->uploads.wanted = true;
+}
+
 void engine_upload_look(struct engine *e, struct engine_ref ref, engine_upload_fn *done, void *arg)
 {
 	struct upload_look *l = must(calloc(1, sizeof *l));
@@ -168,6 +186,17 @@ void engine_upload_look(struct engine *e, struct engine_ref ref, engine_upload_f
 	take_want(e, ref, &l->waiter);
 }
 
+/* Is what is to be told not there yet? */
+static bool look_waits(const struct engine *e, const struct upload_look *l)
+{
+	const struct take *t = l->take;
+	if (e->failed || t->rec.info.phase != PHASE_UPLOADING)
+		return false;
+	if (t->rec.info.upload.kind == UPLOAD_FINAL)
+		return e->now.mono_ms < l->whole_ms && !e->stopping && !t->deletion;
+	return upload_durable(t) < l->until || journal_durable(e->journal) < t->opened.sequence;
+}
+
 static void looks_turn(struct engine *e)
 {
 	struct list ready;
@@ -177,14 +206,14 @@ static void looks_turn(struct engine *e)
 	while ((link = list_pop(&ready))) {
 		struct upload_look *l = list_entry(link, struct upload_look, link);
 		struct take *t = l->take;
-		if (!e->failed && t->rec.info.upload.kind != UPLOAD_FINAL && t->rec.info.phase == PHASE_UPLOADING &&
-		    (upload_durable(t) < l->until || journal_durable(e->journal) < t->opened.sequence)) {
+		if (look_waits(e, l)) {
 			list_push(&e->uploads.looks, &l->link);
 			continue;
 		}
 		struct engine_upload upload;
 		upload_fill(e, t, &upload);
 		enum err err = e->failed ? ERR_SHUTTING_DOWN : upload_judge(e, t, &l->grant);
+		timer_set(&e->timers, &l->timer, UINT64_MAX);
 		l->done(l->arg, err, err ? NULL : &upload);
 		take_unpin(e, t);
 		free(l);
@@ -243,6 +272,7 @@ void uploads_release(struct engine *e)
 	struct list *link;
 	while ((link = list_pop(&e->uploads.looks))) {
 		struct upload_look *l = list_entry(link, struct upload_look, link);
+		timer_set(&e->timers, &l->timer, UINT64_MAX);
 		l->done(l->arg, ERR_SHUTTING_DOWN, NULL);
 		l->take->pins--;
 		free(l);

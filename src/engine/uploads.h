@@ -73,6 +73,8 @@ enum err upload_judge(const struct engine *e, const struct take *t, const struct
 /* Nobody went on with it for so long that it is gone, swept already or not. */
 bool upload_expired(const struct engine *e, const struct take *t);
 void upload_fill(const struct engine *e, const struct take *t, struct engine_upload *out);
+/* Tells how a final one stands when it is whole, or its client has waited long enough. Pins the take meanwhile. */
+void upload_whole_tell(struct engine *e, struct take *t, const struct grant *g, engine_upload_fn *done, void *arg);
 /* Of its track, 0 while it has none. */
 uint64_t upload_accepted(const struct take *t);
 uint64_t upload_durable(const struct take *t);

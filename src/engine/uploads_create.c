@@ -14,6 +14,7 @@ struct create_op {
 	const char *next_part;		 /* in info.upload.parts: the first that was not looked at */
 	char *item;			 /* owned: the id of the batch's item that it fills, or NULL */
 	bool inserted;
+	bool charged; /* a token was taken for it */
 	engine_upload_fn *done;
 	void *arg;
 };
@@ -32,11 +33,14 @@ static void create_fail(struct create_op *o, enum err err)
 	create_free(o);
 }
 
-static void create_answer(struct engine *e, struct create_op *o, const struct take *t)
+static void create_answer(struct engine *e, struct create_op *o, struct take *t)
 {
 	struct engine_upload upload;
 	upload_fill(e, t, &upload);
-	o->done(o->arg, ERR_OK, &upload);
+	if (upload.kind == UPLOAD_FINAL && !upload.complete) /* its client takes it for whole when it is told of it */
+		upload_whole_tell(e, t, &o->grant, o->done, o->arg);
+	else
+		o->done(o->arg, ERR_OK, &upload);
 	create_free(o);
 }
 
@@ -61,6 +65,8 @@ static void end_empty(struct engine *e, struct take *t)
 static void create_done(struct engine *e, struct catalog_op *op)
 {
 	struct create_op *o = (struct create_op *)op;
+	if (o->charged && (op->err || !o->inserted))
+		limit_give_back(e, &o->grant);
 	if (op->err) {
 		create_fail(o, op->err);
 		return;
@@ -92,6 +98,14 @@ static void create_submit(struct engine *e, struct create_op *o)
 		create_fail(o, ERR_STORAGE_FULL);
 		return;
 	}
+	struct engine_upload limited = { 0 };
+	bool counts = o->info.upload.kind != UPLOAD_PARTIAL; /* what becomes a recording */
+	if (counts && !limit_take(e, &o->grant, &limited.retry_ms)) {
+		o->done(o->arg, ERR_RATE_LIMITED, &limited);
+		create_free(o);
+		return;
+	}
+	o->charged = counts;
 	o->op.run = create_run;
 	o->op.done = create_done;
 	catalog_submit(e, &o->op);
@@ -267,6 +281,7 @@ static void info_make(struct engine *e, const struct engine_upload_new *upload, 
 	info->upload.length = upload->parts ? 0 : upload->length;
 	info->upload.metadata = copy_text(upload->metadata);
 	info->upload.parts = copy_text(upload->parts);
+	info->upload.concat = copy_text(upload->concat);
 	must(recording_info_add_track(info, "main"));
 }
 

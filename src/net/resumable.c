@@ -16,7 +16,7 @@
 const char files_exposed[] =
 	", Location, Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm, Upload-Offset, "
 	"Upload-Length, Upload-Defer-Length, Upload-Metadata, Upload-Concat, Upload-Expires, Upload-Complete, "
-	"Upload-Limit, Upload-Draft-Interop-Version";
+	"Upload-Limit, Upload-Draft-Interop-Version, Accept-Patch";
 
 /* --- heads --- */
 
@@ -123,7 +123,11 @@ void files_refuse(struct request *r, const struct refusal *why)
 	json_t *extra = NULL;
 	buf_init(&headers);
 	buf_init(&body);
-	buf_addf(&headers, "Cache-Control: no-store\r\n%s", retry_after(why->err));
+	buf_add_text(&headers, "Cache-Control: no-store\r\n");
+	if (why->err == ERR_RATE_LIMITED && why->upload)
+		buf_addf(&headers, "Retry-After: %" PRIu64 "\r\n", (why->upload->retry_ms + 999) / 1000);
+	else
+		buf_add_text(&headers, retry_after(why->err));
 	if (why->err == ERR_VERSION_UNSUPPORTED)
 		buf_add_text(&headers, "Tus-Version: " TUS_VERSION "\r\n");
 	if (r->resumable && r->resumable->creates && *r->resumable->id) /* it was made: its client may go on there */
@@ -242,8 +246,9 @@ void files_options(struct request *r)
 	bool one = r->id != NULL;
 	const char *methods = one ? "OPTIONS, GET, HEAD, PATCH, DELETE" : "OPTIONS, POST, PUT";
 	buf_addf(&headers,
-		 "Allow: %s\r\nTus-Version: " TUS_VERSION "\r\nTus-Extension: " TUS_EXTENSIONS
-		 "\r\nTus-Max-Size: %" PRIu64 "\r\nTus-Checksum-Algorithm: " TUS_CHECKSUMS "\r\n",
+		 "Allow: %s\r\nAccept-Patch: " TUS_MEDIA_TYPE ", " RESUMABLE_MEDIA_TYPE "\r\nTus-Version: " TUS_VERSION
+		 "\r\nTus-Extension: " TUS_EXTENSIONS "\r\nTus-Max-Size: %" PRIu64
+		 "\r\nTus-Checksum-Algorithm: " TUS_CHECKSUMS "\r\n",
 		 methods, (uint64_t)LIMIT_UPLOAD_BYTES);
 	draft_limit(r, NULL, &headers);
 	if (r->origin && http_field_get(&r->head, "access-control-request-method"))
@@ -265,7 +270,7 @@ static void created(void *arg, enum err err, const struct engine_upload *upload)
 	if (!answered(r))
 		return;
 	if (err) {
-		files_refuse(r, &(struct refusal){ .err = err });
+		files_refuse(r, &(struct refusal){ .err = err, .upload = upload });
 		return;
 	}
 	uuid_format(&upload->id, u->id);

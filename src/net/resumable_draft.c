@@ -16,9 +16,7 @@ static enum err number_read(const struct request *r, const char *name, uint64_t 
 	if (err || !text)
 		return err;
 	err = field_integer(text, out);
-	if (err == ERR_BAD_FIELD)
-		*detail = "Upload-Length and Upload-Offset are whole numbers.";
-	return err;
+	return err == ERR_BAD_FIELD ? ERR_OK : err; /* such a field is to be ignored, as if it were not there */
 }
 
 /* What every request with a body has. */
@@ -116,10 +114,19 @@ enum err draft_create_read(struct request *r, struct creation *c, const char **d
 	return err ? err : digest_read(r, r->resumable->last, detail);
 }
 
+/* Before its interop version 6 the draft had no media type for a PATCH, and clients send none. */
+static bool type_expected(const struct request *r)
+{
+	const char *interop = http_field_get(&r->head, RESUMABLE_IN_INTEROP);
+	uint64_t version;
+	return http_field_get(&r->head, "content-type") || !interop || field_integer(interop, &version) != ERR_OK ||
+	       version >= RESUMABLE_TYPED;
+}
+
 enum err draft_patch_read(struct request *r, const char **detail)
 {
 	struct resumable *u = r->resumable;
-	if (!files_type_is(r, RESUMABLE_MEDIA_TYPE)) {
+	if (!files_type_is(r, RESUMABLE_MEDIA_TYPE) && type_expected(r)) {
 		*detail = "The body of a PATCH is " RESUMABLE_MEDIA_TYPE ".";
 		return ERR_UNSUPPORTED_MEDIA;
 	}
@@ -182,14 +189,15 @@ json_t *draft_problem(const struct request *r, const struct refusal *why, int *s
 		*status = 400;
 		buf_addf(headers, RESUMABLE_OUT_OFFSET ": %" PRIu64 "\r\n" RESUMABLE_OUT_COMPLETE ": ?1\r\n",
 			 upload->offset);
-		return json_pack("{s:s, s:s}", "type", RESUMABLE_COMPLETED, "title", "upload is already completed");
+		bool brings = r->head.length > 0 || u->came > 0;
+		return json_pack("{s:s, s:s}", "type", brings ? RESUMABLE_INCONSISTENT : RESUMABLE_COMPLETED, "title",
+				 brings ? RESUMABLE_INCONSISTENT_TITLE : "upload is already completed");
 	}
 	if (changes && upload)
 		return mismatch(u, upload, headers);
 	if (why->err == ERR_LENGTH_MISMATCH) {
 		*status = 400;
-		return json_pack("{s:s, s:s}", "type", RESUMABLE_INCONSISTENT, "title",
-				 "inconsistent length values for upload");
+		return json_pack("{s:s, s:s}", "type", RESUMABLE_INCONSISTENT, "title", RESUMABLE_INCONSISTENT_TITLE);
 	}
 	if (why->err == ERR_CHECKSUM_MISMATCH)
 		*status = 400; /* a conflict would tell the client to ask for the offset, which is where it was */

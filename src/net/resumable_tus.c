@@ -72,8 +72,10 @@ static enum err concat_read(const struct request *r, struct creation *c, enum tu
 	if (err)
 		return err;
 	c->upload.partial = *out == TUS_PARTIAL;
-	if (*out == TUS_FINAL)
+	if (*out == TUS_FINAL) {
 		c->upload.parts = c->parts.data;
+		c->upload.concat = text;
+	}
 	return ERR_OK;
 }
 
@@ -151,7 +153,7 @@ void tus_changed(const struct request *r, const struct engine_upload *upload, st
 	expires_add(upload, headers);
 }
 
-/* The list as it came, with our own addresses. */
+/* With our own addresses: of one whose list nobody kept. */
 static void concat_add(const char *ids, struct buf *headers)
 {
 	buf_add_text(headers, "Upload-Concat: final;");
@@ -176,7 +178,9 @@ void tus_looked(const struct engine_upload *upload, struct buf *headers)
 		buf_addf(headers, "Upload-Metadata: %s\r\n", upload->metadata);
 	if (upload->kind == UPLOAD_PARTIAL)
 		buf_add_text(headers, "Upload-Concat: partial\r\n");
-	if (final && upload->parts)
+	if (final && upload->concat)
+		buf_addf(headers, "Upload-Concat: %s\r\n", upload->concat);
+	else if (final && upload->parts)
 		concat_add(upload->parts, headers);
 	expires_add(upload, headers);
 }
@@ -186,7 +190,10 @@ static bool overflows(const struct request *r, const struct engine_upload *uploa
 {
 	const struct resumable *u = r->resumable;
 	uint64_t body = r->head.chunked ? u->came : r->head.length;
-	uint64_t length = upload && upload->length != BYTES_UNKNOWN ? upload->length : u->length;
+	bool known = upload && upload->length != BYTES_UNKNOWN;
+	uint64_t length = known ? upload->length : u->length;
+	if (!known && length < u->offset) /* it is the length that can't be */
+		return false;
 	return length != BYTES_UNKNOWN && (u->offset > length || body > length - u->offset);
 }
 

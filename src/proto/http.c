@@ -55,7 +55,23 @@ static bool target_valid(const char *target)
 	return target[0] == '/' && strlen(target) <= LIMIT_URI_BYTES;
 }
 
-static enum err request_line_parse(char *line, struct http_request *r, const char **detail)
+/* A target may be a whole URL, which is cut down to its path. *authority: the host and port that it names, which ends
+ * where the path begins; NULL: none. */
+static const char *target_path(const char *target, const char **authority)
+{
+	static const char *const schemes[] = { "http://", "https://" };
+	*authority = NULL;
+	for (int i = 0; i < 2; i++) {
+		size_t len = strlen(schemes[i]);
+		if (strncasecmp(target, schemes[i], len) != 0)
+			continue;
+		*authority = target + len;
+		return target + len + strcspn(target + len, "/?");
+	}
+	return target;
+}
+
+static enum err request_line_parse(char *line, struct http_request *r, const char **authority, const char **detail)
 {
 	char *target = strchr(line, ' ');
 	char *version = target ? strchr(target + 1, ' ') : NULL;
@@ -64,18 +80,19 @@ static enum err request_line_parse(char *line, struct http_request *r, const cha
 		return ERR_BAD_REQUEST;
 	*target++ = '\0';
 	*version++ = '\0';
+	const char *path = target_path(target, authority);
 	if (!is_token(line))
 		return ERR_BAD_REQUEST;
 	if (strcmp(version, "HTTP/1.1") != 0 && strcmp(version, "HTTP/1.0") != 0) {
 		*detail = "The version must be HTTP/1.1 or HTTP/1.0.";
 		return ERR_BAD_REQUEST;
 	}
-	if (!target_valid(target)) {
+	if (!target_valid(path)) {
 		*detail = "The target must be a path of printable ASCII within the limit.";
 		return ERR_BAD_REQUEST;
 	}
 	r->method = line;
-	r->target = target;
+	r->target = path;
 	r->minor = version[7] == '1';
 	return ERR_OK;
 }
@@ -124,11 +141,17 @@ static enum err fields_parse(char *text, const char *end, struct http_request *r
 }
 
 /* What the fields say about the message as a whole. */
-static enum err framing_parse(struct http_request *r, const char **detail)
+static enum err framing_parse(struct http_request *r, const char *authority, const char **detail)
 {
 	unsigned lengths = http_field_count(r, "content-length");
 	if (http_field_count(r, "host") != 1) {
 		*detail = "There must be one Host header.";
+		return ERR_BAD_REQUEST;
+	}
+	const char *host = http_field_get(r, "host");
+	if (authority &&
+	    (!*host || strncasecmp(authority, host, strlen(host)) != 0 || authority + strlen(host) != r->target)) {
+		*detail = "The target's host is another one than the Host header's.";
 		return ERR_BAD_REQUEST;
 	}
 	if (lengths > 0 && http_field_get(r, "transfer-encoding")) {
@@ -204,7 +227,7 @@ static enum err path_parse(struct http_request *r)
 
 enum err http_request_parse(const char *text, size_t len, struct http_request *out, const char **detail)
 {
-	const char *sentence = NULL;
+	const char *sentence = NULL, *authority = NULL;
 	struct http_request r = { .text = malloc(len + 1) };
 	enum err err = ERR_NO_MEMORY;
 	if (r.text) {
@@ -214,11 +237,11 @@ enum err http_request_parse(const char *text, size_t len, struct http_request *o
 		const char *end = r.text + len;
 		sentence = "The request is malformed.";
 		char *line = memchr(text, '\0', len) ? NULL : line_cut(&rest, end);
-		err = line ? request_line_parse(line, &r, &sentence) : ERR_BAD_REQUEST;
+		err = line ? request_line_parse(line, &r, &authority, &sentence) : ERR_BAD_REQUEST;
 		if (err == ERR_OK)
 			err = fields_parse(rest, end, &r, &sentence);
 		if (err == ERR_OK)
-			err = framing_parse(&r, &sentence);
+			err = framing_parse(&r, authority, &sentence);
 		if (err == ERR_OK)
 			err = path_parse(&r);
 	}

@@ -13,13 +13,15 @@
 #include <stdint.h>
 
 #define RESUMABLE_INTEROP    8
+#define RESUMABLE_TYPED	     6	 /* from this version on a PATCH has RESUMABLE_MEDIA_TYPE */
 #define RESUMABLE_STATUS     104 /* Upload Resumption Supported */
 #define RESUMABLE_MEDIA_TYPE "application/partial-upload"
 
-#define RESUMABLE_PROBLEMS     "https://iana.org/assignments/http-problem-types#"
-#define RESUMABLE_MISMATCH     RESUMABLE_PROBLEMS "mismatching-upload-offset"
-#define RESUMABLE_INCONSISTENT RESUMABLE_PROBLEMS "inconsistent-upload-length"
-#define RESUMABLE_COMPLETED    RESUMABLE_PROBLEMS "completed-upload"
+#define RESUMABLE_PROBLEMS	     "https://iana.org/assignments/http-problem-types#"
+#define RESUMABLE_MISMATCH	     RESUMABLE_PROBLEMS "mismatching-upload-offset"
+#define RESUMABLE_INCONSISTENT	     RESUMABLE_PROBLEMS "inconsistent-upload-length"
+#define RESUMABLE_INCONSISTENT_TITLE "inconsistent length values for upload"
+#define RESUMABLE_COMPLETED	     RESUMABLE_PROBLEMS "completed-upload"
 
 /* Header fields, in lower case as a parsed head has them, and as we write them. */
 #define RESUMABLE_IN_COMPLETE  "upload-complete"

@@ -142,18 +142,16 @@ enum err tus_checksum_parse(const char *text, struct tus_checksum *out)
 
 /* --- concatenation --- */
 
-/* The id that a path or URL of `len` characters ends in. */
+/* The id that a path or URL of `len` characters ends in; what stands before it may be a proxy's. */
 static bool part_id(const char *url, size_t len, struct uuid *out)
 {
-	static const char folder[] = "/files/";
 	char text[UUID_TEXT];
-	size_t tail = UUID_TEXT - 1, folder_len = sizeof folder - 1;
-	if (memchr(url, ',', len)) /* another list than the specification's: a part would be left out */
-		return false;
-	if (len < tail + folder_len || memcmp(url + len - tail - folder_len, folder, folder_len) != 0)
-		return false;
-	bool path = len == tail + folder_len;
-	if (!path && strncasecmp(url, "http://", 7) != 0 && strncasecmp(url, "https://", 8) != 0 && *url != '/')
+	size_t tail = UUID_TEXT - 1;
+	for (size_t i = 0; i < len; i++) /* a comma: another list than the specification's, a part would be left out */
+		if (url[i] <= ' ' || url[i] >= 0x7f || url[i] == ',')
+			return false;
+	len -= len > 0 && url[len - 1] == '/';
+	if (len < tail || (len > tail && url[len - tail - 1] != '/'))
 		return false;
 	memcpy(text, url + len - tail, tail);
 	text[tail] = '\0';

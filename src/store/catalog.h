@@ -186,7 +186,8 @@ struct catalog_ops {
 	enum err (*show_version)(struct catalog *c, const char *name, uint32_t version, struct recording_info *row);
 	enum err (*each_show_failed)(struct catalog *c, enum err (*show)(void *arg, const char *name), void *arg);
 
-	/* Batches. Created unless there is one of that principal and id; *row is the one that there is. */
+	/* Batches. Created unless there is one of that principal and id; *row is the one that there is. Its name and
+	 * total, if it had none, are from now on those that are said here. */
 	enum err (*batch_create)(struct catalog *c, const struct batch_info *batch, bool *created,
 				 struct batch_info *row);
 	/* `principal` NULL: anybody's, the newest of that id. Costs the same however many items it has. */
@@ -232,6 +233,10 @@ struct catalog_ops {
 	enum err (*job_claim)(struct catalog *c, enum job_kind kind, int64_t now_ms, int64_t lease_until_ms,
 			      struct job_info *job, struct recording_info *row);
 	enum err (*job_renew)(struct catalog *c, const struct job_key *key, int64_t lease_until_ms, unsigned progress);
+	/* finalize: the SHA-256 of tracks that were sealed without, in the transaction that publishes or fails behind
+	 * it; *fits: none is another than was declared. */
+	enum err (*job_hashes)(struct catalog *c, const struct job_key *key, const struct track_hash *hashes,
+			       unsigned count, bool *fits);
 	/* finalize: `place` publishes the files (called inside the transaction, after the epoch was found right;
 	 * perhaps again if the transaction has to be repeated), the row gets its media and warnings, phase to
 	 * `generating_thumbnail`. */

@@ -110,28 +110,6 @@ enum err catalog_batch_get(struct catalog *base, const char *principal, const ch
 	return err == ERR_OK ? load(c, stmt, row) : err;
 }
 
-enum err catalog_batch_create(struct catalog *base, const struct batch_info *batch, bool *created,
-			      struct batch_info *row)
-{
-	struct catalog_sqlite *c = catalog_self(base);
-	sqlite3_stmt *stmt;
-	assert(c->open);
-	*created = false;
-	*row = (struct batch_info){ 0 };
-	enum err err = of_batch(c, STATEMENT_BATCH_CREATE, batch->principal, batch->id, &stmt);
-	if (err != ERR_OK)
-		return err;
-	catalog_bind_text(stmt, 3, batch->name);
-	if (batch->total != BYTES_UNKNOWN)
-		sqlite3_bind_int64(stmt, 4, (sqlite3_int64)batch->total);
-	sqlite3_bind_int64(stmt, 5, batch->created_ms);
-	err = catalog_run(c, stmt);
-	if (err != ERR_OK)
-		return err;
-	*created = sqlite3_changes(c->db) > 0;
-	return catalog_batch_get(base, batch->principal, batch->id, row);
-}
-
 /* Gathered before the callbacks, which may use the catalog. */
 static enum err list_read(struct catalog_sqlite *c, sqlite3_stmt *stmt, unsigned limit, struct batch_info *rows,
 			  unsigned *count)
@@ -196,6 +174,56 @@ enum err catalog_batch_settle(struct catalog_sqlite *c, const struct recording_i
 		err = catalog_write_event_of(c, item, "batch.completed", &batch, now_ms);
 	batch_info_release(&batch);
 	return err;
+}
+
+static void bind_said(sqlite3_stmt *stmt, const struct batch_info *batch)
+{
+	catalog_bind_text(stmt, 3, batch->name);
+	if (batch->total != BYTES_UNKNOWN)
+		sqlite3_bind_int64(stmt, 4, (sqlite3_int64)batch->total);
+	sqlite3_bind_int64(stmt, 5, batch->created_ms);
+}
+
+/* A total may say that it is at its end already. */
+static enum err batch_say(struct catalog_sqlite *c, const struct batch_info *batch)
+{
+	struct recording_info item = { 0 };
+	sqlite3_stmt *stmt;
+	enum err err = of_batch(c, STATEMENT_BATCH_SAY, batch->principal, batch->id, &stmt);
+	if (err != ERR_OK)
+		return err;
+	bind_said(stmt, batch);
+	err = catalog_run(c, stmt);
+	if (err != ERR_OK || sqlite3_changes(c->db) == 0)
+		return err;
+	err = of_batch(c, STATEMENT_BATCH_ENDED, batch->principal, batch->id, &stmt);
+	if (err == ERR_OK)
+		err = catalog_load(c, stmt, &item);
+	if (err == ERR_OK)
+		err = catalog_batch_settle(c, &item, batch->created_ms);
+	recording_info_release(&item);
+	return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+enum err catalog_batch_create(struct catalog *base, const struct batch_info *batch, bool *created,
+			      struct batch_info *row)
+{
+	struct catalog_sqlite *c = catalog_self(base);
+	sqlite3_stmt *stmt;
+	assert(c->open);
+	*created = false;
+	*row = (struct batch_info){ 0 };
+	enum err err = of_batch(c, STATEMENT_BATCH_CREATE, batch->principal, batch->id, &stmt);
+	if (err != ERR_OK)
+		return err;
+	bind_said(stmt, batch);
+	err = catalog_run(c, stmt);
+	if (err != ERR_OK)
+		return err;
+	*created = sqlite3_changes(c->db) > 0;
+	if (!*created)
+		err = batch_say(c, batch);
+	return err != ERR_OK ? err : catalog_batch_get(base, batch->principal, batch->id, row);
 }
 
 enum err catalog_batch_put(struct catalog_sqlite *c, const struct recording_info *item)

@@ -229,6 +229,7 @@ static enum err load_texts(sqlite3_stmt *stmt, struct recording_info *row)
 		{ COLUMN_batch, &row->batch },
 		{ COLUMN_batch_key, &row->batch_key },
 		{ COLUMN_item_meta, &row->meta },
+		{ COLUMN_upload_concat, &row->upload.concat },
 	};
 	enum err err = ERR_OK;
 	for (size_t i = 0; err == ERR_OK && i < sizeof texts / sizeof *texts; i++)
@@ -462,6 +463,17 @@ static enum err write_track(struct catalog_sqlite *c, const struct uuid *id, con
 		catalog_done(stmt);
 		return catalog_fail(c, ERR_NO_MEMORY);
 	}
+	return catalog_run(c, stmt);
+}
+
+enum err catalog_write_hash(struct catalog_sqlite *c, const struct uuid *id, const struct track_hash *hash)
+{
+	sqlite3_stmt *stmt;
+	enum err err = catalog_statement_for(c, STATEMENT_TRACK_HASHED, id, &stmt);
+	if (err != ERR_OK)
+		return err;
+	sqlite3_bind_int(stmt, 2, hash->track);
+	bind_sha256(stmt, 3, true, &hash->sha256);
 	return catalog_run(c, stmt);
 }
 

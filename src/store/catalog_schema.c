@@ -163,6 +163,8 @@ static const char *const migrations[] = {
 	" token BLOB PRIMARY KEY NOT NULL, subject TEXT NOT NULL, answer TEXT NOT NULL, expires_at INTEGER NOT NULL)"
 	" STRICT, WITHOUT ROWID;"
 	"CREATE INDEX authorities_expired ON authorities (expires_at);",
+	/* a final upload's list of parts as its client wrote it */
+	"ALTER TABLE recordings ADD COLUMN upload_concat TEXT;",
 };
 
 enum { SCHEMA_VERSION = sizeof migrations / sizeof *migrations };

@@ -57,8 +57,13 @@ static const char *const texts[STATEMENT_COUNT] = {
 				"declared_sha256, parts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) "
 				"ON CONFLICT (recording, number) DO UPDATE SET name = excluded.name, "
 				"bytes = excluded.bytes, total = excluded.total, sealed = excluded.sealed, "
-				"sealed_by = excluded.sealed_by, sha256 = excluded.sha256, "
+				"sealed_by = excluded.sealed_by, "
+				/* what a worker found is not lost to who did not hear of it yet */
+				"sha256 = CASE WHEN excluded.sha256 IS NULL AND sealed AND excluded.sealed "
+				"AND bytes = excluded.bytes THEN sha256 ELSE excluded.sha256 END, "
 				"declared_sha256 = excluded.declared_sha256, parts = excluded.parts",
+	[STATEMENT_TRACK_HASHED] = "UPDATE tracks SET sha256 = ?3 WHERE recording = ?1 AND number = ?2 AND sealed "
+				   "AND sha256 IS NULL",
 	[STATEMENT_DROP_TRACKS] = "DELETE FROM tracks WHERE recording = ?1",
 	[STATEMENT_TOUCH] = "UPDATE recordings SET bytes = ?2, updated_at = ?3, show_shift = ?4, upload_length = ?5 "
 			    "WHERE id = ?1 AND phase <> 'deleted'",
@@ -88,7 +93,8 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_REMOVE] = "UPDATE recordings SET phase = 'deleted', name = NULL, mime = NULL, ext = NULL, "
 			     "declared_tracks = NULL, error_code = NULL, error_message = NULL, warnings = NULL, "
 			     "abort_reason = NULL, bytes = 0, source_url = NULL, on_demand = 0, validator = NULL, "
-			     "upload_metadata = NULL, upload_parts = NULL, item_meta = NULL, item_content = NULL, "
+			     "upload_metadata = NULL, upload_parts = NULL, upload_concat = NULL, item_meta = NULL, "
+			     "item_content = NULL, "
 			     "original_removed = 0, media_revision = 0, "
 			     "media_bytes = 0, media_mime = NULL, "
 			     "media_ext = NULL, published_at = 0, updated_at = ?3, deleted_at = ?3 "
@@ -177,6 +183,15 @@ static const char *const texts[STATEMENT_COUNT] = {
 				   "VALUES (?1, ?2, ?3, ?4, ?5, ?5) ON CONFLICT DO NOTHING",
 	[STATEMENT_BATCH_RESTORE] = "INSERT INTO batches (principal, id, created_at, updated_at) "
 				    "VALUES (?1, ?2, ?3, ?3) ON CONFLICT DO NOTHING",
+	/* what nobody said of it, or what was lost with a catalog: once, and not below what there is */
+	[STATEMENT_BATCH_SAY] =
+		"UPDATE batches SET name = coalesce(name, ?3), total = coalesce(total, ?4), updated_at = "
+		"max(updated_at, ?5) "
+		"WHERE principal = ?1 AND id = ?2 AND completed_at = 0 AND (name IS NULL OR name IS ?3) "
+		"AND (total IS NULL OR total IS ?4) AND (name IS NOT ?3 OR total IS NOT ?4) AND (?4 IS NULL OR ?4 >= "
+		"(SELECT coalesce(sum(count), 0) FROM batch_counts WHERE principal = ?1 AND batch = ?2))",
+	[STATEMENT_BATCH_ENDED] = SELECT_WHERE "principal = ?1 AND batch = ?2 "
+					       "AND phase IN ('complete', 'error', 'aborted', 'deleted') LIMIT 1",
 	[STATEMENT_BATCH_GET] = BATCH_SELECT "principal = ?1 AND id = ?2",
 	[STATEMENT_BATCH_FIND] = BATCH_SELECT "id = ?1 ORDER BY seq DESC LIMIT 1",
 	[STATEMENT_BATCHES] = BATCH_SELECT "seq < ?1 ORDER BY seq DESC LIMIT ?2",

@@ -19,6 +19,7 @@ void catalog_bind_upload(sqlite3_stmt *stmt, const struct upload_info *upload)
 		sqlite3_bind_int64(stmt, COLUMN_upload_length + 1, (sqlite3_int64)upload->length);
 	catalog_bind_text(stmt, COLUMN_upload_metadata + 1, upload->metadata);
 	catalog_bind_text(stmt, COLUMN_upload_parts + 1, upload->parts);
+	catalog_bind_text(stmt, COLUMN_upload_concat + 1, upload->concat);
 }
 
 enum err catalog_put_upload(struct catalog *base, const struct recording_info *info)

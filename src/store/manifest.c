@@ -162,6 +162,7 @@ static void put_upload(json_t *object, const struct recording_info *info, bool *
 		put_number(upload, "length", info->upload.length, ok);
 	put_text(upload, "metadata", info->upload.metadata, ok);
 	put_text(upload, "parts", info->upload.parts, ok);
+	put_text(upload, "concat", info->upload.concat, ok);
 	put(object, "upload", upload, ok);
 }
 
@@ -418,6 +419,7 @@ static void parse_upload(struct fields *f, struct recording_info *out)
 	out->upload.length = get(&u, "length") ? get_number(&u, "length") : BYTES_UNKNOWN;
 	out->upload.metadata = get_text(&u, "metadata", LIMIT_UPLOAD_METADATA_BYTES);
 	out->upload.parts = get_text(&u, "parts", LIMIT_UPLOAD_PARTS * UUID_TEXT);
+	out->upload.concat = get_text(&u, "concat", LIMIT_HTTP_HEADERS_BYTES);
 	f->err = u.err;
 }
 

@@ -252,6 +252,33 @@ static void what_is_put_back_is_counted(void **state)
 	batch_info_release(&row);
 }
 
+/* … without a total, which is said again: once, and not below what there is. Then it may be at its end. */
+static void what_was_lost_is_said_again(void **state)
+{
+	struct fixture *f = *state;
+	struct catalog_item items[] = { item_of(1, "a", 1), item_of(2, "b", 1) };
+	struct batch_info row;
+	begin(f);
+	for (int i = 0; i < 2; i++) {
+		items[i].info.phase = PHASE_ABORTED;
+		assert_int_equal(f->c->ops->restore(f->c, &items[i].info), ERR_OK);
+	}
+	commit(f);
+	row = create(f, 1, false);
+	assert_int_equal(row.total, BYTES_UNKNOWN);
+	batch_info_release(&row);
+	assert_int_equal(completions(f), 0);
+	row = create(f, 2, false);
+	assert_int_equal(row.total, 2);
+	assert_int_equal(row.completed_ms, 5);
+	batch_info_release(&row);
+	assert_int_equal(completions(f), 1);
+	row = create(f, 3, false);
+	assert_int_equal(row.total, 2);
+	batch_info_release(&row);
+	assert_int_equal(completions(f), 1);
+}
+
 static enum err count_row(void *arg, const struct recording_info *row)
 {
 	unsigned *count = arg;
@@ -347,6 +374,7 @@ int main(void)
 		TEST(counts_follow_and_the_end_comes_once),
 		TEST(counts_go_with_a_rollback),
 		TEST(what_is_put_back_is_counted),
+		TEST(what_was_lost_is_said_again),
 		TEST(items_are_listed),
 		TEST(batches_are_listed),
 		TEST(what_is_missing_is_filled),

@@ -198,7 +198,7 @@ static void a_newer_schema_is_refused(void **state)
 	struct catalog *c = open_catalog(f->vfs);
 	catalog_close(c);
 	query(f, "PRAGMA user_version", text, sizeof text);
-	assert_string_equal(text, "6\n");
+	assert_string_equal(text, "7\n");
 	query(f, "PRAGMA user_version = 99", text, sizeof text);
 	assert_int_equal(catalog_sqlite_open(f->vfs, false, &c), ERR_SCHEMA_NEWER);
 	assert_null(c);

@@ -218,6 +218,21 @@ test('slices wait in their order, and have the rate that was said', options, asy
 	slice('s3', 0, 100);
 	assert.ok((await w.next('slice_ack')).items.every(({ isNew }) => !isNew), 'what is there costs nothing');
 	assert.equal(a.asked.length, 1);
+	// the limit stands in the catalog: it holds behind a crash, with nobody there who could be asked
+	await a.die();
+	await server.kill();
+	await server.start();
+	const again = await wire(t, server, STRANGE);
+	const more = (sliceId, from, count) => again.send({
+		type: 'slice', batchId: 'b', sliceId, token: jwt('anna'), items: Array.from({ length: count }, (_, i) => ({ key: `k${from + i}` })),
+	});
+	more('s4', 100, 100);
+	more('s5', 200, 50);
+	more('s6', 0, 100);
+	const answers = [await again.when(() => again.inbox.shift(), 'an answer'), await again.when(() => again.inbox.shift(), 'an answer'),
+		await again.when(() => again.inbox.shift(), 'an answer')].toSorted((x, y) => x.sliceId.localeCompare(y.sliceId));
+	assert.deepEqual(answers.map((x) => [x.sliceId, x.type, x.code]), [['s4', 'slice_ack', undefined], ['s5', 'error', 'rate_limited'], ['s6', 'slice_ack', undefined]]);
+	assert.equal((await api(server, '/api/batches/b', as(jwt('anna')))).body.items, 200);
 });
 
 test('an answer that is none lets nobody in', options, async (t) => {

@@ -285,5 +285,26 @@ test('batches are their principal\'s; a rate is for what is new', options, async
 	take.send({ type: 'start', sessionId: 'new', token: ann });
 	const refusal = await take.when(() => take.inbox.shift(), 'an answer');
 	assert.ok(refusal.type === 'started' || refusal.code === 'rate_limited', JSON.stringify(refusal));
+	// the same bucket over HTTP: what is new waits, what is there does not
+	const registered = (ref) => api(server, '/api/recordings', json('POST', { sourceUrl: 'https://pbx.example/a.wav', ref, fetch: 'on_demand' }, as(ann)));
+	const files = (more) => fetch(`${server.url}/files/`, { method: 'POST', headers: { 'tus-resumable': '1.0.0', ...more, ...as(ann).headers } });
+	const drained = async (make) => until(async () => {
+		const answer = await make();
+		return answer.status === 429 && answer;
+	}, 20_000, 'an empty bucket');
+	let n = 0;
+	const late = await drained(() => registered(`r${n++}`));
+	assert.equal(late.body.code, 'rate_limited');
+	assert.equal(late.headers.get('retry-after'), '1');
+	if (n > 1) assert.equal((await registered('r0')).status, 200, 'what is there costs nothing');
+	const file = await drained(() => files({ 'upload-length': '5' }));
+	assert.equal(file.headers.get('retry-after'), '1');
+	assert.equal(file.headers.get('tus-resumable'), '1.0.0');
+	assert.equal((await file.json()).code, 'rate_limited');
+	assert.equal((await files({ 'upload-length': '5', 'upload-concat': 'partial' })).status, 201, 'no recording');
+	assert.equal((await until(async () => {
+		const answer = await files({ 'upload-length': '5' });
+		return answer.status === 201 && answer;
+	}, 5000, 'a token')).status, 201);
 	for (let i = 0; i < 150; i++) assert.equal((await ask(w, slice('none', i, [{ key: 'a' }]))).code, 'not_found', 'local has no limit');
 });

@@ -18,6 +18,7 @@ test('OPTIONS says what is spoken, to anybody', options, async () => {
 		assert.equal(headers['tus-extension'], 'creation,creation-with-upload,creation-defer-length,checksum,expiration,termination,concatenation');
 		assert.equal(Number(headers['tus-max-size']), 2 ** 44);
 		assert.equal(headers['tus-checksum-algorithm'], 'sha1,sha256,crc32c');
+		assert.equal(headers['accept-patch'], 'application/offset+octet-stream, application/partial-upload');
 		assert.match(headers['upload-limit'], /^max-size=\d+, min-size=0, max-age=604800$/);
 	}
 });
@@ -95,6 +96,13 @@ test('the length may come later, once', options, async () => {
 	await assertOriginal(server, idOf(path), bytes);
 });
 
+test('a length that is said later is not below what there is', options, async () => {
+	const path = await create(server, null, { 'Upload-Defer-Length': 1 }, media(5));
+	refused(await patch(server, path, 5, media(1), { 'Upload-Length': 3 }), 400, 'length_mismatch');
+	refused(await patch(server, path, 5, media(3), { 'Upload-Length': 7 }), 413);
+	assert.equal((await look(server, path)).headers['upload-defer-length'], '1', 'nothing was changed');
+});
+
 test('a checksum that fits is taken, another one discards its bytes', options, async () => {
 	const bytes = media(9000);
 	const path = await create(server, bytes.length);
@@ -124,9 +132,8 @@ test('partial uploads become one', options, async () => {
 	assert.equal((await api(server, `/api/recordings/${idOf(parts[0])}`)).status, 404, 'a partial upload is no recording');
 	const list = `final;${parts[0]} http://127.0.0.1:${server.port}${parts[1]}`;
 	const path = await create(server, null, { 'Upload-Concat': list, 'Upload-Metadata': metadata({ name: 'From parts' }) });
-	await until(async () => isSealed(await recording(server, idOf(path))), 10_000, 'sealed');
-	const state = await look(server, path);
-	assert.equal(state.headers['upload-concat'], `final;${parts.join(' ')}`);
+	const state = await look(server, path); // whole as soon as its client hears of it
+	assert.equal(state.headers['upload-concat'], list, 'the list is given back as it came');
 	assert.equal(state.headers['upload-length'], '40000');
 	assert.equal(state.headers['upload-offset'], '40000');
 	await assertOriginal(server, idOf(path), bytes);

@@ -112,7 +112,7 @@ test('ids that are none, or of no upload', options, async () => {
 test('final uploads of what is none', options, async () => {
 	const whole = await create(server, 5, {}, media(5));
 	const partial = await create(server, 5, { 'Upload-Concat': 'partial' }, media(5));
-	for (const text of ['', 'final', 'final;', 'whole', `final;${partial},${partial}`, 'final;/files/x', `final;https://a/${idOf(partial)}`, `final;${`${partial} `.repeat(300)}`])
+	for (const text of ['', 'final', 'final;', 'whole', `final;${partial},${partial}`, 'final;/files/x', `final;https://a/x${idOf(partial)}`, `final;${`${partial} `.repeat(300)}`])
 		refused(await post({ 'Upload-Concat': text }), 400, 'bad_field', text.slice(0, 99));
 	refused(await post({ 'Upload-Concat': `final;${partial}`, 'Upload-Length': 5 }), 400, 'bad_field');
 	const missing = await post({ 'Upload-Concat': `final;${partial} /files/00000000-0000-0000-0000-000000000000` });

@@ -78,8 +78,10 @@ test('tus-js-client: several connections for one file', options, async () => {
 
 test('tus-js-client speaks drafts, too', options, async () => {
 	const bytes = media(700_000);
-	const path = await upload(server, bytes, { protocol: 'ietf-draft-05', chunkSize: 300_000 });
-	await assertOriginal(server, idOf(path), bytes);
+	for (const protocol of ['ietf-draft-03', 'ietf-draft-05']) {
+		const path = await upload(server, bytes, { protocol, chunkSize: 300_000 });
+		await assertOriginal(server, idOf(path), bytes);
+	}
 });
 
 test(`tus-js-client over a link that breaks at random bytes (HOLDFAST_SEED=${SEED})`, options, async (t) => {

@@ -155,9 +155,11 @@ test('another offset is a mismatch, with both', options, async () => {
 	assert.equal((await append(path, 100, '?1', media(10))).status, 204);
 	for (const offset of [0, 110]) {
 		const over = refused(await append(path, offset, '?0', media(10)), 400);
-		assert.equal(over.body.type, `${PROBLEMS}completed-upload`);
+		assert.equal(over.body.type, `${PROBLEMS}inconsistent-upload-length`);
 		assert.equal(over.headers['upload-complete'], '?1');
 	}
+	const nothing = refused(await append(path, 0, '?0', Buffer.alloc(0)), 400);
+	assert.equal(nothing.body.type, `${PROBLEMS}completed-upload`);
 });
 
 test('lengths that change', options, async () => {
@@ -187,6 +189,8 @@ test('fields that are none', options, async () => {
 	const path = (await begin(media(10), { 'Upload-Complete': '?0' })).headers.location;
 	for (const complete of ['', '1', 'true', '?2', '?1, ?1']) refused(await append(path, 10, complete, media(1)), 400, 'bad_field', complete);
 	for (const offset of ['', '-1', '1.0', 'x', '1, 1', '9999999999999999']) refused(await append(path, offset, '?0', media(1)), 400, 'bad_field', offset);
+	for (const length of ['-1', '10.0', 'x', '9999999999999999'])
+		assert.equal((await begin(media(10), { 'Upload-Complete': '?0', 'Upload-Length': length })).status, 201, 'as if it were not there');
 	refused(await begin(media(10), {}), 400, 'bad_field', 'Upload-Complete is missing');
 	refused(await append(path, 10, '?0', media(1), { 'Content-Type': 'application/octet-stream' }), 415, 'unsupported_media');
 	refused(await begin(undefined, { 'Upload-Complete': '?0', 'Upload-Length': '999999999999999', 'Content-Length': 0 }), 413, 'message_too_large');

@@ -8,6 +8,7 @@ import { test } from 'node:test';
 
 import { startSource } from './support/source.mjs';
 import { BINARY, startServer, tempDir, until } from './support/server.mjs';
+import { json } from './support/tokens.mjs';
 import { complete, media, sessionId, wire } from './support/wire.mjs';
 
 const WAIT_MS = 30_000;
@@ -148,6 +149,35 @@ test('a clean stop does not wait for a receiver that hangs', async (t) => {
 	const began = performance.now();
 	assert.equal((await server.stop()).code, 0);
 	assert.ok(performance.now() - began < 5000);
+});
+
+test('batch.completed: told once, behind what its last item became', async (t) => {
+	const hook = await receiver(t);
+	const elsewhere = await startSource(t, (request, response) => response.writeHead(404).end());
+	const server = await start(t, [...hook.args, '--fetch-allow', '127.0.0.0/8', '--fetch-http']);
+	const made = await fetch(`${server.url}/api/batches`, json('POST', { batchId: 'b', total: 2 }));
+	assert.equal(made.status, 201);
+	const w = await wire(t, server);
+	w.send({ type: 'slice', batchId: 'b', sliceId: 's', items: [{ key: 'gone', sourceUrl: elsewhere.url('/nothing') }, { key: 'file', bytes: 3 }] });
+	const { items } = await w.next('slice_ack');
+	const upload = await fetch(`${server.url}/files/`, { method: 'POST', body: 'abc', headers: { 'tus-resumable': '1.0.0', 'upload-length': '3',
+		'content-type': 'application/offset+octet-stream', 'upload-metadata': `recording ${Buffer.from(items[1].id).toString('base64')}` } });
+	assert.equal(upload.status, 201);
+	const of = () => hook.got.filter(({ type }) => type === 'batch.completed');
+	await until(async () => (await (await fetch(`${server.url}/api/recordings/${items[0].id}`)).json()).phase === 'error', WAIT_MS, 'the source is not there');
+	assert.equal((await complete(server, items[1].id)).status, 200);
+	assert.equal((await fetch(`${server.url}/api/recordings/${items[1].id}`, { method: 'DELETE' })).status, 200);
+	const [told] = await until(() => of().length > 0 && of(), WAIT_MS, 'batch.completed');
+	assert.deepEqual([told.data.batch, told.data.total, told.data.failed], ['b', 2, 1]);
+	assert.ok(hook.got.filter(({ data }) => data.id === told.data.id).length > 1, 'what became of its item is told, too');
+	await server.kill();
+	await server.start();
+	const w2 = await wire(t, server);
+	w2.send({ type: 'slice', batchId: 'b', sliceId: 's', items: [{ key: 'file', bytes: 3 }] });
+	assert.equal((await w2.next('slice_ack')).items[0].status, 'deleted');
+	await take(t, server, { remove: false });
+	await until(() => hook.got.at(-1).type !== 'batch.completed' && hook.got.at(-1).data.batch === undefined, WAIT_MS, 'an event behind it');
+	assert.equal(new Set(of().map(({ id }) => id)).size, 1, 'once');
 });
 
 test('without its secret there is no webhook', async (t) => {

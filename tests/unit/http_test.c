@@ -66,6 +66,15 @@ static void a_request(void **state)
 	http_request_release(&r);
 }
 
+static void a_target_may_be_a_url(void **state)
+{
+	struct http_request r = parsed("GET HTTP://A:80/b?c=/ HTTP/1.1\r\nHost: a:80\r\n\r\n");
+	assert_string_equal(r.target, "/b?c=/");
+	assert_string_equal(r.query, "c=/");
+	assert_string_equal(r.segments[0], "b");
+	http_request_release(&r);
+}
+
 static void the_head_ends_at_its_empty_line(void **state)
 {
 	assert_int_equal(http_head_length("", 0), 0);
@@ -112,7 +121,11 @@ static void malformed_heads(void **state)
 		"GET * HTTP/1.1\r\nHost: a\r\n\r\n",
 		"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n",
 		"PRI * HTTP/2.0\r\n\r\n",
-		"GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET http://a HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET http:/// HTTP/1.1\r\nHost: \r\n\r\n",
+		"GET http://a?b=/ HTTP/1.1\r\nHost: a?b=\r\n\r\n",
+		"GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
 		"GET /\xc3\xbc HTTP/1.1\r\nHost: a\r\n\r\n",
 		"GET /\x7f HTTP/1.1\r\nHost: a\r\n\r\n",
 		"GET /\t HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -257,6 +270,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_request),
+		cmocka_unit_test(a_target_may_be_a_url),
 		cmocka_unit_test(the_head_ends_at_its_empty_line),
 		cmocka_unit_test(connections_are_kept_by_version),
 		cmocka_unit_test(malformed_heads),

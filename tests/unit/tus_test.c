@@ -184,6 +184,7 @@ static void finals_name_their_parts(void **state)
 	parts_are("final;/files/" ID_A " /files/" ID_B, ID_A " " ID_B);
 	parts_are("final; https://a.example/files/" ID_A "  HTTP://b:80/x/files/" ID_B " ", ID_A " " ID_B);
 	parts_are("final;/behind/a/proxy/files/" ID_A, ID_A);
+	parts_are("final;https://a.example/uploads/" ID_A "/ ../files/" ID_B " " ID_A, ID_A " " ID_B " " ID_A);
 	parts_are("final;/files/01A21B7C-6267-7AAB-B2FB-E3467CC254F8", ID_A);
 	static const char *const wrong[] = {
 		"",
@@ -193,11 +194,12 @@ static void finals_name_their_parts(void **state)
 		"partial;",
 		"Partial",
 		"final;/files/",
-		"final;" ID_A,
-		"final;/files/" ID_A "/",
+		"final;/files/" ID_A "//",
+		"final;/files/" ID_A "/x",
+		"final;/files/" ID_A "?a=" ID_B,
+		"final;/f\xc3\xbc/" ID_A,
+		"final;/files/" ID_A "\t/files/" ID_B,
 		"final;/files/x" ID_A,
-		"final;ftp://a/files/" ID_A,
-		"final;/uploads/" ID_A,
 		"final;/files/" ID_A ",/files/" ID_B,
 		"final;/files/" ID_A " /files/1",
 	};

@@ -427,7 +427,9 @@ static void test_joined(void **state)
 	send(f, &first, 0, 300000);
 	assert_int_equal(first.err, ERR_OK);
 	assert_true(first.upload.complete);
-	const struct engine_upload_new final = { .length = BYTES_UNKNOWN, .parts = parts };
+	const struct engine_upload_new final = { .length = BYTES_UNKNOWN,
+						 .parts = parts,
+						 .concat = "final;as it came" };
 	assert_int_equal(create(f, &final).err, ERR_UPLOAD_INCOMPLETE);
 	struct heard second;
 	begin(f, &second, ids[1], (struct engine_append){ .length = BYTES_UNKNOWN, .body = 300000 });
@@ -435,10 +437,12 @@ static void test_joined(void **state)
 	assert_true(shows(f, ids[1], "not_found")); /* it is no recording */
 	struct heard h = create(f, &final);
 	assert_int_equal(h.err, ERR_OK);
+	assert_true(h.upload.complete); /* it is not told before */
 	struct heard seen = look(f, h.id);
 	assert_true(seen.upload.complete);
 	assert_int_equal(seen.upload.length, 600000);
 	assert_string_equal(seen.upload.parts, parts);
+	assert_string_equal(seen.upload.concat, final.concat);
 	/* the parts hold engine_rig_byte(0 …) and engine_rig_byte(300000 …) */
 	assert_bytes(f, h.id, 600000);
 	assert_int_equal(append(f, h.id, 600000, 5, plain).err, ERR_SEALED);

@@ -4,7 +4,7 @@ import sys
 
 RECORDINGS = ('source_url on_demand validator original_removed media_revision media_as_is media_thumbnail media_waveform media_bytes '
 	'media_duration media_mime media_ext published_at show version show_first show_shift upload upload_length '
-	'upload_metadata upload_parts batch batch_key item_meta item_content')
+	'upload_metadata upload_parts batch batch_key item_meta item_content upload_concat')
 
 SQL = '''
 BEGIN;
@@ -29,7 +29,7 @@ COMMIT;
 '''
 
 db = sqlite3.connect(sys.argv[1])
-assert db.execute('PRAGMA user_version').fetchone() == (6,), 'the catalog has gone on: write what takes back the later versions'
+assert db.execute('PRAGMA user_version').fetchone() == (7,), 'the catalog has gone on: write what takes back the later versions'
 db.executescript(SQL)
 assert db.execute('SELECT count(*) FROM jobs').fetchone()[0] > 0
 db.close()
