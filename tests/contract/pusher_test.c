@@ -2,7 +2,6 @@
  * bucket is looked at with libcurl's own signing, which shares nothing with ours. */
 #include "support/push_rig.h"
 #include "support/radosgw.h"
-#include "support/share.h"
 
 #include "base/buf.h"
 
@@ -498,8 +497,6 @@ static void a_bucket_that_is_away_a_while(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
-enum { EXIT_SKIPPED = 77 }; /* as Meson understands it */
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -513,7 +510,5 @@ int main(void)
 		TEST(with_tls),
 		TEST(a_bucket_that_is_away_a_while),
 	};
-	if (share() >= 16)
-		return EXIT_SKIPPED; /* the pusher has one thread */
 	return cmocka_run_group_tests(tests, start_server, stop_server);
 }

@@ -85,9 +85,9 @@ test('a camera recorded by the page: it says what becomes of it, and it plays wi
 	await page.page.fill('#name', 'From the camera');
 	await page.record('camera');
 	await page.untilText('elapsed', /0:0[4-9]|0:[1-5]/); // long enough to seek in
-	const seconds = await page.page.evaluate(() => Number(document.getElementById('elapsed').textContent.split(':')[1]));
 	await page.page.click('#stop');
 	await page.until('state', 'saved');
+	const seconds = await page.page.evaluate(() => Number(document.getElementById('elapsed').textContent.split(':')[1]));
 	await page.untilText('finish', /finished and ready to play/);
 	assert.equal(await page.text('original'), 'Play it');
 	const id = (await page.page.getAttribute('#original', 'href')).replace('/play/', '');

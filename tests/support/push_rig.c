@@ -121,6 +121,8 @@ static void on_closed(void *arg)
 void push_rig_close(struct push_rig *g)
 {
 	g->closed = false;
+	uv_timer_stop(&g->reading); /* what was wanted is fed to nobody */
+	g->read_count = 0;
 	pusher_s3_close(g->p, on_closed, g);
 	while (!g->closed)
 		uv_run(&g->loop, UV_RUN_ONCE);

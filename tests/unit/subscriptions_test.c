@@ -4,7 +4,6 @@
 #include "engine/engine.h"
 #include "sim/disk.h"
 #include "support/engine_rig.h"
-#include "support/share.h"
 
 #include <jansson.h>
 #include <limits.h>
@@ -432,8 +431,6 @@ static void churn(struct engine_rig *g, unsigned from, unsigned count)
 static void a_backlog_that_runs_over_begins_anew(void **state)
 {
 	struct engine_rig *g = *state;
-	if (share() >= 16)
-		skip(); /* one thread, 16,384 takes */
 	uint64_t conn = engine_rig_say(g, 0, START);
 	struct heard *h = listener(g, ALL);
 	engine_rig_say(g, h->conn, subscribe_text(g));
