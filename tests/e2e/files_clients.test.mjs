@@ -51,6 +51,14 @@ test('tus-js-client: in pieces, with the data at the creation, and instead of PA
 		await assertOriginal(server, idOf(await upload(server, bytes, more)), bytes);
 });
 
+test('tus-js-client: ended when it was whole, it is not there', options, async () => {
+	const path = await upload(server, media(100_000), { metadata: { nonlatin: 'słońce', number: 100 } });
+	await tus.Upload.terminate(`${server.url}${path}`);
+	assert.equal((await fetch(`${server.url}${path}`)).status, 404);
+	assert.equal((await look(server, path)).status, 410);
+	assert.equal((await api(server, `/api/recordings/${idOf(path)}`)).status, 410);
+});
+
 test('tus-js-client: nothing at all', options, async () => {
 	const path = await upload(server, Buffer.alloc(0));
 	await sealed(server, idOf(path));
