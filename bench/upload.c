@@ -2,7 +2,9 @@
  * machine as there can be: one buffer that is sent again and again. The same for every server: tus 1.0.0 (creation, one
  * PATCH), or a plain PUT.
  *
- *   upload tus|put PORT FILES BYTES PID...    prints one line of JSON; the PIDs are the server's processes
+ *   upload tus|put PORT FILES[xTIMES] BYTES PID...    prints one line of JSON; the PIDs are the server's processes
+ *
+ * FILES at a time, TIMES one after another in each thread.
  *
  * CPU is read once more after the last answer, when what the server still had to do behind it is over. */
 #include "stat.h"
@@ -25,7 +27,7 @@ enum { PIECE_BYTES = 256 * 1024, HEAD_BYTES = 8192, FILES_MAX = 64, PIDS_MAX = 3
 
 struct upload {
 	pthread_t thread;
-	unsigned number, port;
+	unsigned number, times, port;
 	bool tus;
 	uint64_t bytes;
 	bool done;
@@ -157,7 +159,9 @@ static bool tus(struct upload *u)
 static void *work(void *arg)
 {
 	struct upload *u = arg;
-	u->done = u->tus ? tus(u) : put(u);
+	u->done = true;
+	for (unsigned i = 0; i < u->times && u->done; i++, u->number += FILES_MAX)
+		u->done = u->tus ? tus(u) : put(u);
 	return NULL;
 }
 
@@ -187,9 +191,11 @@ int main(int argc, char **argv)
 {
 	static struct upload uploads[FILES_MAX];
 	pid_t pids[PIDS_MAX];
-	unsigned files = argc > 4 ? (unsigned)strtoul(argv[3], NULL, 10) : 0, pid_count = 0;
-	if (argc < 6 || files == 0 || files > FILES_MAX || argc - 5 > PIDS_MAX) {
-		fputs("usage: upload tus|put PORT FILES BYTES PID...\n", stderr);
+	char *times = NULL;
+	unsigned files = argc > 4 ? (unsigned)strtoul(argv[3], &times, 10) : 0, pid_count = 0;
+	unsigned each = times && *times == 'x' ? (unsigned)strtoul(times + 1, NULL, 10) : 1;
+	if (argc < 6 || files == 0 || files > FILES_MAX || each == 0 || argc - 5 > PIDS_MAX) {
+		fputs("usage: upload tus|put PORT FILES[xTIMES] BYTES PID...\n", stderr);
 		return 2;
 	}
 	for (int i = 5; i < argc; i++)
@@ -199,6 +205,7 @@ int main(int argc, char **argv)
 	uint64_t begin_us = clock_us();
 	for (unsigned i = 0; i < files; i++) {
 		uploads[i] = (struct upload){ .number = i,
+					      .times = each,
 					      .port = (unsigned)strtoul(argv[2], NULL, 10),
 					      .tus = strcmp(argv[1], "tus") == 0,
 					      .bytes = strtoull(argv[4], NULL, 10) };
@@ -212,16 +219,18 @@ int main(int argc, char **argv)
 			fprintf(stderr, "upload %u: %s\n", i, uploads[i].why);
 		all &= uploads[i].done;
 	}
-	double seconds = (double)(clock_us() - begin_us) / 1e6, gb = (double)files * (double)uploads[0].bytes / 1e9;
+	double seconds = (double)(clock_us() - begin_us) / 1e6,
+	       gb = (double)files * each * (double)uploads[0].bytes / 1e9;
 	own_s = own_cpu_s() - own_s;
 	double until_s = cpu_of(pids, pid_count) - cpu_s;
 	usleep(SETTLE_MS * 1000);
 	if (!all)
 		return 1;
-	printf("{\"mbPerS\":%.1f,\"seconds\":%.3f,\"cpuPerGb\":%.3f,\"cpuPerGbUntilAnswered\":%.3f,\"clientCpuPerGb\":%"
+	printf("{\"filesPerS\":%.1f,\"mbPerS\":%.1f,\"seconds\":%.3f,\"cpuPerGb\":%.3f,\"cpuPerGbUntilAnswered\":%.3f,"
+	       "\"clientCpuPerGb\":%"
 	       ".3f,"
 	       "\"machineCpuPerGb\":%.3f}\n",
-	       gb * 1e3 / seconds, seconds, (cpu_of(pids, pid_count) - cpu_s) / gb, until_s / gb, own_s / gb,
-	       (machine_cpu_s() - machine_s) / gb);
+	       files * each / seconds, gb * 1e3 / seconds, seconds, (cpu_of(pids, pid_count) - cpu_s) / gb,
+	       until_s / gb, own_s / gb, (machine_cpu_s() - machine_s) / gb);
 	return 0;
 }

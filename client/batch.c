@@ -202,7 +202,13 @@ static int open_take(struct send *s, const struct file *file, struct leftover *l
 	struct guess guess = guess_from_name(file->path);
 	char title[TEXT_TITLE];
 	text_title(s->options.name ? s->options.name : file->name, title);
+	char session[SENT_KEY];
 	o.session_id = s->options.session;
+	/* what was given up, or is wanted once more, is another take */
+	o.renewable = !o.session_id && !s->options.again && !(l && l->failed) &&
+		      sent_session(&s->sent, s->options.to.text, file, session);
+	if (o.renewable)
+		o.session_id = session;
 	o.source_path = file->path;
 	o.name = title;
 	o.mime = s->options.mime ? s->options.mime : guess.mime;
@@ -308,6 +314,8 @@ static bool is_refusal(const char *code)
 static void note_sent(struct send *s, const struct job *job, const struct file *file, const char *id)
 {
 	int result = sent_note(&s->sent, s->options.to.text, file, id);
+	if (result == 0 && (job->tus || !*s->sent.device))
+		result = sent_sync(&s->sent);
 	if (result != 0)
 		progress_note(&s->show, "%s is safe, but that can't be noted: %s", job->label, hf_strerror(result));
 }

@@ -132,14 +132,14 @@ static int meta_write(const struct keep *k)
 	} else {
 		ssize_t written = write(fd, text, len);
 		result = written == (ssize_t)len ? 0 : written < 0 ? -errno : -ENOSPC;
-		if (result == 0 && fsync(fd) != 0)
+		if (result == 0 && !k->meta.renewable && fsync(fd) != 0)
 			result = -errno;
 		close(fd);
 	}
 	free(text);
 	if (result == 0 && renameat(k->dir_fd, "meta.json.tmp", k->dir_fd, "meta.json") != 0)
 		result = -errno;
-	if (result == 0 && fsync(k->dir_fd) != 0)
+	if (result == 0 && !k->meta.renewable && fsync(k->dir_fd) != 0)
 		result = -errno;
 	return result;
 }
@@ -201,6 +201,15 @@ int keep_remove(struct keep *k)
 	return remove_folder(k->dir_fd, k->path);
 }
 
+/* A power cut may leave a meta.json of a renewable take that says nothing. */
+static bool is_there(const struct keep *k)
+{
+	struct keep_meta found = { 0 };
+	int result = k->meta.renewable ? meta_read(k->dir_fd, &found) : faccessat(k->dir_fd, "meta.json", F_OK, 0);
+	keep_meta_release(&found);
+	return result == 0;
+}
+
 int keep_new(const char *spool_dir, struct keep_meta *meta, struct keep *out)
 {
 	char name[FOLDER_NAME], path[4096];
@@ -216,13 +225,13 @@ int keep_new(const char *spool_dir, struct keep_meta *meta, struct keep *out)
 	*meta = (struct keep_meta){ 0 };
 	if (result != 0)
 		return result;
-	if (faccessat(out->dir_fd, "meta.json", F_OK, 0) == 0)
+	if (is_there(out))
 		return -EEXIST;
 	result = new_data(out);
 	if (result == 0)
 		result = keep_persist(out);
 	/* now its folder lasts, too, also one that a crash had left */
-	if (result == 0)
+	if (result == 0 && !out->meta.renewable)
 		result = sync_dir(spool_dir);
 	if (result != 0)
 		(void)keep_remove(out);

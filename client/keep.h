@@ -2,9 +2,9 @@
  * and `data` (its bytes; holes up to what the server acknowledged). A take that is sent from a file of the user's has
  * no `data`.
  *
- * Guarantees: the folder is durable when keep_new returned; one process at a time has it (flock); `meta.json` is
- * replaced whole; bytes are given up (keep_forget) only after a durable meta.json says so. All functions block on the
- * local disk. They return 0 or a negative errno. */
+ * Guarantees: the folder is durable when keep_new returned, unless it is renewable; one process at a time has it
+ * (flock); `meta.json` is replaced whole; bytes are given up (keep_forget) only after a durable meta.json says so. All
+ * functions block on the local disk. They return 0 or a negative errno. */
 #ifndef HOLDFAST_CLIENT_KEEP_H
 #define HOLDFAST_CLIENT_KEEP_H
 
@@ -25,6 +25,7 @@ struct keep_meta { /* strings are owned, NULL when absent */
 	uint64_t low;	 /* bytes below were acknowledged and given up here */
 	uint64_t synced; /* bytes below are on this device's disk */
 	bool ended;
+	bool renewable; /* not on disk: nothing here needs to outlive a power cut */
 	uint64_t total; /* when ended */
 };
 

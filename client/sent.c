@@ -8,22 +8,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum { KEY_CHARS = SENT_KEY - 1, ID_CHARS = 1024 };
 
-static void key_of(const char *server, const struct file *file, char out[SENT_KEY])
+static void hex_of(const char *bytes, size_t len, char out[SENT_KEY])
 {
 	unsigned char digest[SHA256_DIGEST_LENGTH];
+	SHA256((const unsigned char *)bytes, len, digest);
+	for (unsigned i = 0; i < KEY_CHARS / 2; i++)
+		snprintf(out + 2 * i, 3, "%02x", digest[i]);
+}
+
+static void key_of(const char *server, const struct file *file, char out[SENT_KEY])
+{
 	char *text = NULL;
 	int len = asprintf(&text, "%s%c%llu%c%lld%c%s", server, 0, (unsigned long long)file->size, 0,
 			   (long long)file->mtime_ns, 0, file->path);
-	SHA256((const unsigned char *)(len < 0 ? "" : text), len < 0 ? 0 : (size_t)len, digest);
+	hex_of(len < 0 ? "" : text, len < 0 ? 0 : (size_t)len, out);
 	if (len >= 0)
 		free(text);
-	for (unsigned i = 0; i < KEY_CHARS / 2; i++)
-		snprintf(out + 2 * i, 3, "%02x", digest[i]);
 }
 
 static size_t slot_of(const struct sent *s, const char *key)
@@ -105,6 +111,51 @@ static int read_on(struct sent *s)
 	return 0;
 }
 
+static bool device_read(const char *path, char out[SENT_KEY])
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	ssize_t len = fd < 0 ? -1 : read(fd, out, KEY_CHARS);
+	out[len > 0 ? len : 0] = '\0';
+	if (fd >= 0)
+		close(fd);
+	return strspn(out, "0123456789abcdef") == KEY_CHARS;
+}
+
+/* Made whole under another name first: several programs may do so at once, and one of them wins. */
+static bool device_make(const char *path, const char *name)
+{
+	unsigned char random[SHA256_DIGEST_LENGTH];
+	char text[SENT_KEY];
+	int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	bool made = fd >= 0 && getrandom(random, sizeof random, 0) == sizeof random;
+	hex_of((const char *)random, sizeof random, text);
+	made = made && write(fd, text, KEY_CHARS) == KEY_CHARS && fsync(fd) == 0 &&
+	       (link(name, path) == 0 || errno == EEXIST);
+	if (fd >= 0)
+		close(fd);
+	(void)unlink(name);
+	return made;
+}
+
+/* Its own name for this spool; without one everything still works, see sent_session. */
+static void device_open(const char *spool_dir, char out[SENT_KEY])
+{
+	char *path = NULL, *name = NULL;
+	if (asprintf(&path, "%s/device", spool_dir) < 0)
+		path = NULL;
+	if (asprintf(&name, "%s/device.%ld", spool_dir, (long)getpid()) < 0)
+		name = NULL;
+	if (!path || !name || (!device_read(path, out) && (!device_make(path, name) || !device_read(path, out))))
+		*out = '\0';
+	int fd = *out ? open(spool_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	if (fd < 0 || fsync(fd) != 0)
+		*out = '\0';
+	if (fd >= 0)
+		close(fd);
+	free(path);
+	free(name);
+}
+
 int sent_open(const char *spool_dir, struct sent *out)
 {
 	char *path = NULL;
@@ -115,6 +166,8 @@ int sent_open(const char *spool_dir, struct sent *out)
 	out->fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	int result = out->fd < 0 ? -errno : read_on(out);
 	free(path);
+	if (result == 0)
+		device_open(spool_dir, out->device);
 	/* what a crash cut short must not swallow the next line */
 	if (result == 0 && fstat(out->fd, &st) == 0 && (size_t)st.st_size > out->len && write(out->fd, "\n", 1) != 1)
 		result = -errno;
@@ -145,7 +198,23 @@ int sent_note(struct sent *s, const char *server, const struct file *file, const
 	ssize_t written = write(s->fd, line, (size_t)len);
 	if (written != len)
 		return written < 0 ? -errno : -ENOSPC;
-	return fdatasync(s->fd) == 0 ? 0 : -errno;
+	return 0;
+}
+
+int sent_sync(const struct sent *s)
+{
+	return s->fd < 0 ? -EBADF : fdatasync(s->fd) == 0 ? 0 : -errno;
+}
+
+bool sent_session(const struct sent *s, const char *server, const struct file *file, char out[SENT_KEY])
+{
+	char text[2 * SENT_KEY];
+	if (!*s->device)
+		return false;
+	key_of(server, file, text);
+	memcpy(text + KEY_CHARS, s->device, SENT_KEY);
+	hex_of(text, 2 * KEY_CHARS, out);
+	return true;
 }
 
 void sent_close(struct sent *s)

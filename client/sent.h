@@ -14,6 +14,7 @@ struct sent {
 	size_t len, room;
 	size_t *slots; /* owned: where lines begin in `text`, and 1, by their key; 0: free. Open addressing */
 	size_t slot_count, used;
+	char device[SENT_KEY]; /* random, as long as the spool is there; "": it can't be kept */
 };
 
 /* Reads the list, and makes it where it is missing. 0 or a negative errno; *out is good for sent_find in any case. */
@@ -21,8 +22,13 @@ int sent_open(const char *spool_dir, struct sent *out);
 /* The server's id of the file, into id; false when it is not known to be safe. Sees what other processes note
  * meanwhile. */
 bool sent_find(struct sent *s, const char *server, const struct file *file, char *id, size_t size);
-/* Durable when it returned 0. */
+/* What the take of this file is called on the server: the same whenever this device is asked, also when all notes were
+ * lost with the power, so that the file is one recording. False: the device has no name of its own. */
+bool sent_session(const struct sent *s, const char *server, const struct file *file, char out[SENT_KEY]);
 int sent_note(struct sent *s, const char *server, const struct file *file, const char *id);
+/* Makes the notes durable. Those of takes need not be: one that is lost with the power costs a question, see
+ * sent_session. */
+int sent_sync(const struct sent *s);
 void sent_close(struct sent *s);
 
 #endif

@@ -45,6 +45,7 @@ static int meta_from_options(const struct hf_options *o, struct keep_meta *m)
 		return -ENOMEM;
 	if (!o->source_path)
 		return 0;
+	m->renewable = o->renewable && o->session_id;
 	m->source_path = realpath(o->source_path, NULL);
 	return m->source_path ? 0 : -errno;
 }

@@ -20,6 +20,7 @@
 #ifndef HOLDFAST_CLIENT_H
 #define HOLDFAST_CLIENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -73,11 +74,14 @@ struct hf_options {
 	uint64_t max_unacked;  /* bytes in flight; 0: 4 MiB */
 	void (*progress)(void *arg, const struct hf_progress *progress); /* at every change; may be NULL */
 	void *arg;
-	const void *reserved[8];
+	bool renewable; /* with source_path: the caller will know this session_id again, whatever happens here, and the
+			 * server then knows how far the take is. So the spool is not synced, which many small files
+			 * would wait for longer than for the server */
+	const void *reserved[7];
 };
 
-/* Begins a take: its spool is durable before this returns. Does not connect. -EEXIST: an unfinished one has this
- * session_id, see hf_take_resume. -EINVAL: the url can't be read, or spool_dir is missing. */
+/* Begins a take: its spool is durable before this returns, unless it is renewable. Does not connect. -EEXIST: an
+ * unfinished one has this session_id, see hf_take_resume. -EINVAL: the url can't be read, or spool_dir is missing. */
 HF_API int hf_take_new(const struct hf_options *options, struct hf_take **out);
 
 /* Takes up what an earlier run left in options->spool_dir under options->session_id: names, type and source are the

@@ -209,6 +209,9 @@ enum {
 	LIMIT_SEGMENT_MIN_BYTES = 16 * 1024 * 1024, /* … of a small journal: twice a batch */
 	LIMIT_SEGMENTS_MIN = 4,			    /* one written, one being checkpointed, two to breathe */
 	LIMIT_SEGMENTS_MAX = 1024,
+	LIMIT_FILL_QUIET_MS =
+		250, /* the disk belongs to recordings: the journal grows when they wrote nothing so long … */
+	LIMIT_FILL_PACE_MS = 50, /* … and by one piece in so many otherwise, if it has LIMIT_SEGMENTS_MIN free */
 	LIMIT_BATCH_BYTES = 8 * 1024 * 1024, /* media journaled with one sync: bounds the latency of a burst */
 	LIMIT_BATCH_RECORDS = 16384,
 	LIMIT_APPEND_BYTES = 1024 * 1024,	 /* one append record */

@@ -163,7 +163,7 @@ void conn_send_started(struct engine *e, struct conn *c)
 	if (!c->start_ready || !c->attached || c->off_air)
 		return;
 	const struct track_io *io = take_io(e, t, c->track);
-	if (!io->file || io->reserved < c->start_bytes + LIMIT_INPUT_BYTES)
+	if (!io->file || !spool_has_room(io, c->start_bytes + LIMIT_INPUT_BYTES))
 		return; /* the reservation under way ends here or in storage_full */
 	c->start_ready = false;
 	if (c->inner) {

@@ -93,6 +93,16 @@ static void on_room(void *arg)
 	append_pump(arg);
 }
 
+/* The disk is the recordings' first. */
+static bool on_fill(void *arg)
+{
+	struct engine *e = arg;
+	bool quiet = e->now.mono_ms - e->spool_ms >= LIMIT_FILL_QUIET_MS;
+	if (!quiet)
+		timer_set(&e->timers, &e->fill_timer, e->now.mono_ms + LIMIT_FILL_PACE_MS);
+	return quiet;
+}
+
 static enum err open_journal(struct engine *e)
 {
 	struct journal_config config = {
@@ -107,6 +117,7 @@ static enum err open_journal(struct engine *e)
 		.durable = on_durable,
 		.failed = on_journal_failed,
 		.room = on_room,
+		.may_fill = on_fill,
 		.arg = e,
 	};
 	return journal_open(&config, &e->journal);
@@ -149,6 +160,7 @@ static void init(struct engine *e, const struct engine_config *config, struct no
 	for (int i = 0; i < SIZE_CLASSES; i++)
 		list_init(&e->spoolable[i]);
 	e->space_timer.kind = TIMER_SPACE;
+	e->fill_timer.kind = TIMER_FILL;
 	e->checkpoint.timer.kind = TIMER_CHECKPOINT;
 	e->retention.timer.kind = TIMER_RETENTION;
 }
@@ -246,6 +258,9 @@ static void on_timer(struct engine *e, struct timer *timer)
 			checkpoint_begin(e);
 		else
 			timer_set(&e->timers, timer, e->now.mono_ms + LIMIT_CHECKPOINT_MS);
+		break;
+	case TIMER_FILL:
+		journal_fill_on(e->journal);
 		break;
 	case TIMER_UPLOADS:
 		uploads_timer(e);

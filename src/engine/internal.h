@@ -207,6 +207,7 @@ enum {
 	TIMER_JOBS,
 	TIMER_AIR,
 	TIMER_UPLOADS,
+	TIMER_FILL,
 	TIMER_RETENTION /* and those of outside.h */
 };
 
@@ -234,6 +235,7 @@ struct engine {
 	struct list dirty;
 	struct list spoolable[SIZE_CLASSES];
 	uint64_t spoolable_bytes;
+	uint64_t spool_ms; /* when the last of them began */
 	unsigned spool_writes;
 	struct in_flight_queue in_flight;
 	uint64_t gathered_bytes; /* accepted and not yet logged */
@@ -253,7 +255,7 @@ struct engine {
 
 	uint64_t free_bytes, total_bytes, space_read_ms;
 	bool space_reading, storage_full;
-	struct timer space_timer;
+	struct timer space_timer, fill_timer;
 
 	struct list readers;
 	uint64_t reader_next;
@@ -289,8 +291,7 @@ void engine_rearm_take(struct engine *e, struct take *t);
 /* Memory that must be there: aborts when it is not. */
 void *must(void *memory);
 int64_t engine_wall(const struct engine *e);
-/* Of a new recording. */
-struct uuid engine_new_id(struct engine *e);
+struct uuid engine_new_id(struct engine *e); /* of a new recording */
 
 /* takes.c */
 struct take *take_by_id(struct engine *e, const struct uuid *id);
@@ -388,6 +389,7 @@ void chain_free(struct engine *e, struct chain *c);
 /* spooling.c */
 /* Opens and reserves ahead of need. */
 void spool_want_room(struct engine *e, struct track_io *io);
+bool spool_has_room(const struct track_io *io, uint64_t end); /* up to there, or for all there will be */
 void spool_update(struct engine *e, struct track_io *io);
 /* Starts writes while memory or somebody wants them. */
 void spool_pump(struct engine *e);

@@ -83,6 +83,20 @@ static void reserve_done(struct task *task)
 	take_unpin(e, t);
 }
 
+/* All that a track can come to have, in whole blocks: an upload's length, if it is known. */
+static uint64_t most_of(const struct track_io *io)
+{
+	const struct upload_info *upload = &io->take->rec.info.upload;
+	bool known = upload->kind != UPLOAD_NONE && upload->length != BYTES_UNKNOWN;
+	return known ? (upload->length + BLOCK - 1) / BLOCK * BLOCK : UINT64_MAX;
+}
+
+bool spool_has_room(const struct track_io *io, uint64_t end)
+{
+	uint64_t most = most_of(io);
+	return io->reserved >= (end < most ? end : most);
+}
+
 /* Steps double from LIMIT_RESERVE_FIRST to LIMIT_RESERVE_STEP; the next is asked for when half of the last is used. */
 void spool_want_room(struct engine *e, struct track_io *io)
 {
@@ -92,8 +106,10 @@ void spool_want_room(struct engine *e, struct track_io *io)
 		step = LIMIT_RESERVE_FIRST;
 	if (step > LIMIT_RESERVE_STEP)
 		step = LIMIT_RESERVE_STEP;
-	uint64_t room = io->reserved - accepted;
+	uint64_t room = io->reserved - accepted, most = most_of(io);
 	if (io->reserving || io->failed || (io->file && room >= LIMIT_INPUT_BYTES && room >= step / 2))
+		return;
+	if (io->file && io->reserved >= most)
 		return;
 	if (room < LIMIT_INPUT_BYTES && step < LIMIT_INPUT_BYTES + BLOCK)
 		step = LIMIT_INPUT_BYTES + BLOCK;
@@ -104,6 +120,8 @@ void spool_want_room(struct engine *e, struct track_io *io)
 	op->io = io;
 	op->from = io->reserved;
 	op->len = (step + BLOCK - 1) / BLOCK * BLOCK;
+	if (op->len > most - op->from)
+		op->len = most > op->from ? most - op->from : BLOCK;
 	op->floor_bytes = space_floor(e);
 	io->reserving = true;
 	take_pin(io->take);
@@ -256,6 +274,7 @@ static void write_submit(struct engine *e, struct track_io *io, uint64_t to, boo
 	list_remove(&io->spoolable);
 	io->writing = true;
 	e->spool_writes++;
+	e->spool_ms = e->now.mono_ms;
 	take_pin(io->take);
 	exec_submit(e->config.exec, LANE_SPOOL, &op->task);
 }

@@ -334,7 +334,9 @@ void engine_append_data(struct engine *e, uint64_t append, struct engine_media m
 	struct upload_append *a = append_find(e, append);
 	if (!a || a->over || !a->begun_told || a->ended || media.len == 0)
 		return;
-	if (media.len > LIMIT_UPLOAD_BYTES - at_end(a)) {
+	uint64_t length = a->take->rec.info.upload.length,
+		 most = length < LIMIT_UPLOAD_BYTES ? length : LIMIT_UPLOAD_BYTES;
+	if (media.len > most - at_end(a)) { /* no room is made for that */
 		append_over(a, ERR_MESSAGE_TOO_LARGE);
 		return;
 	}

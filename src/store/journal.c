@@ -452,7 +452,7 @@ enum err journal_start(struct journal *j, const struct checkpoint_track *tracks,
 
 void journal_quiet(struct journal *j)
 {
-	j->filler.stopped = true;
+	filler_stop(j);
 }
 
 uint64_t journal_durable(const struct journal *j)

@@ -69,6 +69,9 @@ struct journal_config {
 	void (*failed)(void *arg, enum err err);
 	/* Called on the loop thread when a segment became free after there was none. */
 	void (*room)(void *arg);
+	/* May segments that nobody needs yet be filled now? Asked on the loop thread before each piece of zeros; after
+	 * a false it waits for journal_fill_on. NULL: always. */
+	bool (*may_fill)(void *arg);
 	void *arg;
 };
 
@@ -117,6 +120,9 @@ struct position journal_append(struct journal *journal, const struct record *rec
 /* Starts a commit of all that has gathered, if none is under way. When a commit ends, config.durable is called and
  * the caller kicks again: self-clocking. */
 void journal_kick(struct journal *journal);
+
+/* One more piece of zeros, if filling waits: may_fill refused it. */
+void journal_fill_on(struct journal *journal);
 
 /* True while a commit is under way. */
 bool journal_busy(const struct journal *journal);

@@ -66,6 +66,7 @@ struct filler {
 	struct task task;
 	uint8_t *zeros; /* page-aligned piece; made when first needed */
 	bool busy, stopped;
+	bool waiting; /* busy, and its next step is not asked for: journal_fill_on */
 	unsigned segment;
 	uint64_t pos;
 	bool ready; /* result of a step: the segment is whole */
@@ -123,6 +124,7 @@ enum err segments_open(struct journal *j);
 enum err segment_make(struct journal *j, unsigned number);
 /* Fills what is missing behind, one at a time; with `extra` also beyond the configured size. */
 void filler_kick(struct journal *j, bool extra);
+void filler_stop(struct journal *j);
 
 /* journal_writer.c: writes and syncs what is in `committing`. Commit lane, or at the start. */
 enum { JOURNAL_WRITE_BYTES = 2 * LIMIT_PIECE_BYTES };

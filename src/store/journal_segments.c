@@ -136,12 +136,48 @@ static void fill_run(struct task *task)
 	fill_step(journal_of_filler(task));
 }
 
+/* The writer will soon want one more than there are. */
+static bool fill_pressing(const struct journal *j)
+{
+	unsigned free = 0;
+	for (unsigned i = 0; i < j->segment_count; i++)
+		free += j->segments[i].state == SEGMENT_FREE;
+	return free < LIMIT_SEGMENTS_MIN;
+}
+
+static void fill_next(struct journal *j)
+{
+	struct filler *f = &j->filler;
+	f->waiting = j->config.may_fill && !fill_pressing(j) && !j->config.may_fill(j->config.arg);
+	if (!f->waiting)
+		exec_submit(j->config.exec, LANE_CHECKPOINT, &f->task);
+}
+
+void journal_fill_on(struct journal *j)
+{
+	struct filler *f = &j->filler;
+	if (!f->waiting || f->stopped || j->failed)
+		return;
+	f->waiting = false;
+	exec_submit(j->config.exec, LANE_CHECKPOINT, &f->task);
+}
+
+void filler_stop(struct journal *j)
+{
+	struct filler *f = &j->filler;
+	f->stopped = true;
+	if (!f->waiting)
+		return;
+	f->waiting = f->busy = false;
+	fill_settle(j);
+}
+
 static void fill_done(struct task *task)
 {
 	struct journal *j = journal_of_filler(task);
 	struct filler *f = &j->filler;
 	if (f->err == ERR_OK && !f->ready && !f->stopped && !j->failed) {
-		exec_submit(j->config.exec, LANE_CHECKPOINT, task);
+		fill_next(j);
 		return;
 	}
 	f->busy = false;
@@ -156,6 +192,8 @@ static void fill_done(struct task *task)
 void filler_kick(struct journal *j, bool extra)
 {
 	struct filler *f = &j->filler;
+	if (extra)
+		journal_fill_on(j);
 	if (f->busy || f->stopped || j->failed)
 		return;
 	unsigned most = extra ? LIMIT_SEGMENTS_MAX : j->target_count, number = 0;
@@ -170,7 +208,7 @@ void filler_kick(struct journal *j, bool extra)
 	fill_choose(j, number);
 	f->task.run = fill_run;
 	f->task.done = fill_done;
-	exec_submit(j->config.exec, LANE_CHECKPOINT, &f->task);
+	fill_next(j);
 }
 
 /* opening */

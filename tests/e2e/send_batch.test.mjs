@@ -1,7 +1,7 @@
 // `holdfast send` with many files and folders: all of them once, whatever dies meanwhile; what fails, fails alone.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { appendFileSync, chmodSync, mkdirSync, readdirSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, mkdirSync, readdirSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -36,7 +36,7 @@ test('a folder: names relative to it, hidden files, links and sockets left out, 
 	const long = Object.keys(files).at(-1);
 	delete files[long];
 	await assertEachOnce(server, { ...files, 'new\ufffdline': 'six', 'bytes\ufffd\ufffd': 'eight', [`\u2026${long.slice(-199)}`]: 'seven' });
-	assert.deepEqual(readdirSync(spool), ['sent']);
+	assert.deepEqual(readdirSync(spool), ['device', 'sent']);
 	const hidden = await new Sending(t, ['--to', server.url, '--spool', spool, '--hidden', dir]).ended();
 	assert.deepEqual([hidden.saved, hidden.skipped], [2, 9]);
 	// the spool may lie in the folder
@@ -78,7 +78,7 @@ test('200 files: kill -9 of sender and server in the middle, again and again; th
 	const { saved, skipped, failed } = await last.ended();
 	assert.deepEqual([saved + skipped, failed], [200, 0]);
 	await assertEachOnce(server, files);
-	for (const name of readdirSync(spool)) assert.ok(name === 'sent' || !readdirSync(join(spool, name)).includes('meta.json'), 'no take is left, at most a folder that was being made');
+	for (const name of readdirSync(spool)) assert.ok(['device', 'sent'].includes(name) || !readdirSync(join(spool, name)).includes('meta.json'), 'no take is left, at most a folder that was being made');
 	// all is safe: the server is not even asked
 	const { connections } = proxy;
 	const again = new Sending(t, command);
@@ -90,6 +90,25 @@ test('200 files: kill -9 of sender and server in the middle, again and again; th
 	writeFileSync(join(dir, name), 'changed');
 	assert.equal((await new Sending(t, command).ended()).saved, 1);
 	assert.equal((await new Sending(t, [...command, '--again', '--jobs', '16']).ended()).saved, 200);
+});
+
+test('what the spool loses with the power does not make a second recording', options, async (t) => {
+	const server = await startServer(t);
+	const proxy = await startProxy(t, server);
+	const [dir, spool] = [tempDir(t), tempDir(t)];
+	const files = put(dir, { 'small.webm': 'small', 'large.webm': media(20_000_000) });
+	const command = ['--to', proxy.url, '--spool', spool, dir];
+	const send = new Sending(t, command);
+	await until(async () => (await recordings(server)).some(({ bytes }) => bytes > 5_000_000), 30_000, 'the large one has begun');
+	await send.kill();
+	const lose = () => {
+		for (const name of readdirSync(spool)) if (name !== 'device') rmSync(join(spool, name), { recursive: true });
+	};
+	lose();
+	assert.equal((await new Sending(t, command).ended()).saved, 2);
+	lose();
+	assert.equal((await new Sending(t, command).ended()).saved, 2, 'the server knows both');
+	await assertEachOnce(server, files);
 });
 
 test('1,000 small files over a link that is cut, few connections', options, async (t) => {

@@ -56,7 +56,7 @@ test('a folder to @tus/server, over a link that is cut', options, async (t) => {
 	const expected = { ...files, 'odd 名\ufffd.bin': 'odd' };
 	assertWhole(tus, expected);
 	assert.equal(tus.whole().find(({ metadata }) => metadata.filename === 'part 0/take 0000.webm').metadata.filetype, 'video/webm');
-	assert.deepEqual(readdirSync(spool), ['sent']);
+	assert.deepEqual(readdirSync(spool), ['device', 'sent']);
 	const posts = tus.count('POST');
 	assert.equal((await new Sending(t, ['--to', `${proxy.url}/files`, '--spool', spool, dir]).ended()).skipped, 62);
 	assert.equal(tus.count('POST'), posts, 'nothing is sent twice');

@@ -84,6 +84,11 @@ static void on_room(void *arg)
 	r->room_calls++;
 }
 
+static bool on_fill(void *arg)
+{
+	return !((struct rig *)arg)->fill_refused;
+}
+
 enum err rig_open(struct rig *r)
 {
 	struct journal_config config = {
@@ -95,6 +100,7 @@ enum err rig_open(struct rig *r)
 		.durable = on_durable,
 		.failed = on_failed,
 		.room = on_room,
+		.may_fill = on_fill,
 		.arg = r,
 	};
 	r->exec = exec_inline_new();

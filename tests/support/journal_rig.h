@@ -42,6 +42,7 @@ struct rig {
 	struct rig_list appended;
 	uint64_t durable; /* last told */
 	unsigned durable_calls, failed_calls, room_calls;
+	bool fill_refused; /* may_fill says no */
 	enum err failed_err;
 	/* of the last replay */
 	bool replayed_checkpoint; /* one was there */

@@ -479,6 +479,28 @@ static void a_bigger_size_adds_segments_and_a_smaller_one_keeps_them(void **stat
 	rig_free(r);
 }
 
+static void filling_waits_where_the_disk_has_more_important_work(void **state)
+{
+	struct rig *r = rig_new(8ULL * RIG_SEGMENT);
+	r->fill_refused = true;
+	rig_start(r);
+	exec_inline_drain(r->exec);
+	assert_int_equal(status_of(r).segments_ready, 5); /* with fewer than four free it is not put off */
+	for (int i = 0; i < 2; i++) {			  /* a segment is a piece, and its end */
+		assert_int_equal(status_of(r).segments_ready, 5 + i);
+		journal_fill_on(r->journal);
+		exec_inline_drain(r->exec);
+		journal_fill_on(r->journal);
+		exec_inline_drain(r->exec);
+	}
+	rig_kill(r); /* in the middle of a wait */
+	r->fill_refused = false;
+	rig_start(r);
+	exec_inline_drain(r->exec);
+	assert_int_equal(status_of(r).segments_ready, 8);
+	rig_free(r);
+}
+
 static void owned_memory_is_freed(void **state)
 {
 	struct rig *r = rig_new(FOUR);
@@ -592,6 +614,7 @@ int main(void)
 		cmocka_unit_test(any_call_of_a_start_may_fail),
 		cmocka_unit_test(any_call_of_the_first_start_may_fail),
 		cmocka_unit_test(a_bigger_size_adds_segments_and_a_smaller_one_keeps_them),
+		cmocka_unit_test(filling_waits_where_the_disk_has_more_important_work),
 		cmocka_unit_test(owned_memory_is_freed),
 		cmocka_unit_test(a_checkpoint_tells_its_tracks),
 		cmocka_unit_test(a_checkpoint_vouches_for_what_is_durable_only),

@@ -90,6 +90,36 @@ static void test_one_process_at_a_time(void **state)
 	assert_int_equal(keep_discard(spool, "s"), 0);
 }
 
+/* A power cut may leave what was not synced without its bytes. */
+static void test_renewable_begins_anew(void **state)
+{
+	char source[96], command[256];
+	struct keep k;
+	snprintf(source, sizeof source, "%s/source", root);
+	snprintf(command, sizeof command, "echo bytes >%s", source);
+	assert_int_equal(system(command), 0);
+	for (int round = 0; round < 3; round++) {
+		struct keep_meta meta = { .session_id = strdup("s"),
+					  .url = strdup("ws://h:1/ws"),
+					  .renewable = round != 2 };
+		meta.source_path = strdup(source);
+		assert_int_equal(keep_new(spool, &meta, &k), round < 2 ? 0 : -EEXIST);
+		if (round < 2) {
+			snprintf(command, sizeof command, ">%s/meta.json", k.path);
+			assert_int_equal(system(command), 0);
+		}
+		keep_close(&k);
+	}
+	/* one that is whole is there */
+	assert_int_equal(keep_discard(spool, "s"), 0);
+	for (int round = 0; round < 2; round++) {
+		struct keep_meta meta = { .session_id = strdup("s"), .url = strdup("ws://h:1/ws"), .renewable = true };
+		meta.source_path = strdup(source);
+		assert_int_equal(keep_new(spool, &meta, &k), round == 0 ? 0 : -EEXIST);
+		keep_close(&k);
+	}
+}
+
 /* After a reboot only synced bytes count, whatever the file's length says. */
 static void test_reboot_cuts_what_was_not_synced(void **state)
 {
@@ -300,6 +330,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_goes_on_after_a_crash, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_one_process_at_a_time, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_renewable_begins_anew, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_reboot_cuts_what_was_not_synced, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_forgets_with_holes_and_keeps_the_digest, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_source_must_not_change, set_up, tear_down),

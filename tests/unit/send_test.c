@@ -285,6 +285,32 @@ static void test_sent(void **state)
 	sent_close(&sent);
 }
 
+static void test_sessions(void **state)
+{
+	struct sent sent, again;
+	char session[SENT_KEY], other[SENT_KEY];
+	struct file file = { .path = (char *)"/a", .size = 3, .mtime_ns = 5 };
+	assert_int_equal(sent_open(root, &sent), 0);
+	assert_true(sent_session(&sent, "s", &file, session));
+	assert_int_equal(strlen(session), SENT_KEY - 1);
+	assert_int_equal(sent_open(root, &again), 0);
+	assert_true(sent_session(&again, "s", &file, other));
+	assert_string_equal(session, other);
+	assert_true(sent_session(&again, "t", &file, other));
+	assert_string_not_equal(session, other);
+	file.mtime_ns++;
+	assert_true(sent_session(&again, "s", &file, other));
+	assert_string_not_equal(session, other);
+	file.mtime_ns--;
+	memset(again.device, '0', SENT_KEY - 1); /* another device */
+	assert_true(sent_session(&again, "s", &file, other));
+	assert_string_not_equal(session, other);
+	*again.device = '\0';
+	assert_false(sent_session(&again, "s", &file, other));
+	sent_close(&sent);
+	sent_close(&again);
+}
+
 static void test_records(void **state)
 {
 	struct tus_record record, other;
@@ -392,6 +418,7 @@ int main(void)
 		cmocka_unit_test(test_drawing),
 		cmocka_unit_test_setup_teardown(test_files, make_root, remove_root),
 		cmocka_unit_test_setup_teardown(test_sent, make_root, remove_root),
+		cmocka_unit_test_setup_teardown(test_sessions, make_root, remove_root),
 		cmocka_unit_test_setup_teardown(test_records, make_root, remove_root),
 		cmocka_unit_test(test_locations),
 		cmocka_unit_test_setup_teardown(test_options, make_root, remove_root),
