@@ -251,8 +251,8 @@ struct engine_upload {
 	const char *parts; /* … the list of a final one's partial ones: their ids, a space between two; else NULL … */
 	const char *concat; /* … and that list as its client wrote it; NULL: nobody kept it */
 };
-/* `upload` NULL with an error, but for POSITION_CONFLICT and LENGTH_MISMATCH: then it is as it is; and for
- * RATE_LIMITED: then it has retry_ms and nothing else. */
+/* `upload` NULL with an error, but for POSITION_CONFLICT and LENGTH_MISMATCH: then it is as it is; for RATE_LIMITED:
+ * then it has retry_ms and nothing else; and, of a look, for DELETED: then it is what it was. */
 typedef void engine_upload_fn(void *arg, enum err err, const struct engine_upload *upload);
 
 /* A new upload; answers when it is durable, a final one when it is whole, which is waited for so long as clients do.
