@@ -334,6 +334,7 @@ enum {
 	LIMIT_WORKER_EVENTS_S = 32,	      /* messages a second, and twice that at once: one every 250 ms is usual */
 	LIMIT_WORKER_EVENTS_TURN = 16,	      /* messages of one worker before it is others' turn */
 	LIMIT_WORKER_JOB_BYTES = 8 << 20,     /* a job's description: 16 tracks of 4,096 parts are 1 MiB */
+	LIMIT_WORKER_HASH_BYTES = 1 << 20,    /* read at once for a hash */
 	LIMIT_WORKER_SAID_BYTES = 1 << 20,    /* on its standard error: libav complains once a packet, or it is mad */
 	LIMIT_WORKER_TAIL_BYTES = 200,	      /* the end of that, as part of a failure's sentence */
 	LIMIT_WORKER_FILES = 32,	      /* descriptors: 16 tracks, three files, and the few it has */

@@ -20,9 +20,9 @@ enum effect_type {
 	EFFECT_PING,	/* conn */
 	EFFECT_CLOSE,	/* conn */
 	/* to storage; each is answered by the function named */
-	EFFECT_LOG_OPEN,       /* journal the recording and its tracks as they are; gates what is sent after it */
-	EFFECT_LOG_PART,       /* a part of `track` begins at `bytes` */
-	EFFECT_HASH,	       /* write all of `track` to its spool and hash it: recording_hashed */
+	EFFECT_LOG_OPEN, /* journal the recording and its tracks as they are; gates what is sent after it */
+	EFFECT_LOG_PART, /* a part of `track` begins at `bytes` */
+	EFFECT_SPOOL,	 /* write all of `track` to its spool, and hash it if recording_hashes: recording_hashed */
 	EFFECT_LOG_SEAL_TRACK, /* journal the sealed track: recording_logged */
 	EFFECT_LOG_SEAL_WHOLE, /* journal the sealed recording: recording_logged */
 	EFFECT_PUT_TRACKS,     /* tell the catalog of a sealed track: recording_tracks_put */

@@ -35,7 +35,22 @@ enum recording_answer recording_abort(struct recording *r, const char *reason, s
 	return ANSWER_DONE;
 }
 
-void recording_row_take(struct recording *r, const struct recording_info *row)
+/* What a worker found of tracks that were sealed without their hash. True: there was such a one. */
+static bool take_hashes(struct recording *r, const struct recording_info *row)
+{
+	bool any = false;
+	for (uint32_t i = 0; i < r->info.track_count && i < row->track_count; i++) {
+		struct track_info *track = &r->info.tracks[i];
+		const struct track_info *from = &row->tracks[i];
+		if (!track->sealed || track->has_sha256 || !from->has_sha256 || track->bytes != from->bytes)
+			continue;
+		track->has_sha256 = any = true;
+		track->sha256 = from->sha256;
+	}
+	return any;
+}
+
+bool recording_row_take(struct recording *r, const struct recording_info *row)
 {
 	r->info.phase = row->phase;
 	r->info.sealed_by = row->sealed_by;
@@ -55,12 +70,12 @@ void recording_row_take(struct recording *r, const struct recording_info *row)
 	r->info.push = row->push;
 	r->info.push.key = row->push.key ? strdup(row->push.key) : NULL;
 	r->info.push.error_message = row->push.error_message ? strdup(row->push.error_message) : NULL;
+	return take_hashes(r, row);
 }
 
-void recording_worked(struct recording *r, const struct recording_info *row)
+bool recording_worked(struct recording *r, const struct recording_info *row)
 {
-	if (r->info.phase != PHASE_DELETED && r->info.phase != PHASE_ABORTED)
-		recording_row_take(r, row);
+	return r->info.phase != PHASE_DELETED && r->info.phase != PHASE_ABORTED && recording_row_take(r, row);
 }
 
 void recording_aborted(struct recording *r, const struct recording_info *row, struct effects *fx)
@@ -117,7 +132,7 @@ void recording_poison(struct recording *r, enum err err, struct effects *fx)
 	for (uint32_t i = 0; i < r->info.track_count; i++) {
 		struct track_state *t = &r->tracks[i];
 		recording_drop_conn(r, (uint16_t)i, err, fx);
-		if (t->stage == STAGE_DRAIN || t->stage == STAGE_HASH)
+		if (t->stage == STAGE_DRAIN || t->stage == STAGE_SPOOL)
 			t->stage = STAGE_OPEN; /* its seal never comes; one in the journal is waited for */
 	}
 	r->info.phase = PHASE_ERROR;

@@ -81,10 +81,16 @@ struct track_info {
 	enum sealed_by sealed_by; /* when sealed: what a late resume opens again is what grace sealed */
 	uint64_t bytes;		  /* durable */
 	uint64_t total;		  /* declared by `end` or `complete`, or BYTES_UNKNOWN */
-	struct sha256 sha256;	  /* of [0, bytes) when sealed */
+	struct sha256 sha256;	  /* of [0, bytes) when sealed; a file over HTTP gets it when it is finished */
 	struct sha256 declared_sha256;
 	uint64_t *parts; /* owned: offsets at which a part begins, ascending; 0 is not listed */
 	uint32_t part_count;
+};
+
+/* The SHA-256 of a track, by its number: of one that was sealed without. */
+struct track_hash {
+	uint16_t track;
+	struct sha256 sha256;
 };
 
 /* A recording whose bytes come by requests of their own (docs/protocol.md, "Uploads"), or a batch's item without a

@@ -114,7 +114,7 @@ void recording_listen(struct recording *r, uint64_t now, struct effects *fx)
 	r->idle_deadline = UINT64_MAX;
 	for (uint32_t i = 0; i < r->info.track_count && r->info.phase == PHASE_UPLOADING; i++) {
 		const struct track_info *t = &r->info.tracks[i];
-		if (t->sealed && t->has_declared_sha256 &&
+		if (t->sealed && t->has_sha256 && t->has_declared_sha256 &&
 		    memcmp(&t->sha256, &t->declared_sha256, sizeof t->sha256) != 0)
 			r->seal_error = ERR_CHECKSUM_MISMATCH;
 	}

@@ -15,12 +15,12 @@
 enum seal_stage {
 	STAGE_OPEN,   /* takes bytes */
 	STAGE_DRAIN,  /* takes none; waits until all is durable */
-	STAGE_HASH,   /* is written out and hashed */
+	STAGE_SPOOL,  /* is written out, and hashed unless its worker does that */
 	STAGE_LOG,    /* its seal is on the way into journal and catalog */
 	STAGE_SEALED, /* durable in both, or the recording's claim will tell the catalog */
 };
 
-enum recording_busy { BUSY_NONE, BUSY_SEALING, BUSY_REOPENING, BUSY_ABORTING, BUSY_DELETING };
+enum recording_busy { BUSY_NONE, BUSY_SEALING, BUSY_DECLARING, BUSY_REOPENING, BUSY_ABORTING, BUSY_DELETING };
 
 /* What a track is at work; what it is stands in info.tracks of the same index. */
 struct track_state {
@@ -123,12 +123,17 @@ struct completion {
 };
 
 /* Declares the recording complete. Totals are checked in every phase: BYTES_MISSING or TOTAL_MISMATCH changes nothing.
+ * A checksum of a track that was sealed without one is kept (EFFECT_PUT_TRACKS, and WAIT), for whoever finishes it.
  * In `error` it is claimed again, but while its job's attempts are used up (job_closed_ms), where storage failed under
  * it, or when it is in quarantine: then *err is the recording's own. */
 enum complete_answer recording_complete(struct recording *r, const struct completion *c, enum err *err,
 					struct effects *fx);
 
-/* Answers of storage. */
+/* Does the track's seal wait for its SHA-256? Not that of a file over HTTP of which nobody declared one: whoever
+ * finishes it reads each byte anyway, and the path of large files is spared it. */
+bool recording_hashes(const struct recording *r, uint16_t track);
+
+/* Answers of storage. The track is in its spool; `sha256` NULL: it is sealed without (see above). */
 void recording_hashed(struct recording *r, uint16_t track, const struct sha256 *sha256, struct effects *fx);
 /* The seal of a track (or with RECORDING_WHOLE of the recording) is durable in the journal. */
 enum { RECORDING_WHOLE = 0xffff };
@@ -136,8 +141,8 @@ void recording_logged(struct recording *r, uint16_t track, uint64_t now, struct 
 void recording_tracks_put(struct recording *r, uint16_t track, uint64_t now, struct effects *fx);
 /* The transaction is done; `row` is the catalog's view, whoever won. */
 void recording_claimed(struct recording *r, const struct recording_info *row, uint64_t now, struct effects *fx);
-/* What a job wrote into the row, past this machine. */
-void recording_worked(struct recording *r, const struct recording_info *row);
+/* What a job wrote into the row, past this machine. True: a track that was sealed without its SHA-256 got it. */
+bool recording_worked(struct recording *r, const struct recording_info *row);
 /* No change of state is under way: neither of the whole nor of a track. */
 bool recording_at_rest(const struct recording *r);
 /* Deletion, of a recording at rest: nothing more is accepted; then, once that is durable, everybody is told. */

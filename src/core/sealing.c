@@ -1,6 +1,6 @@
 /* Sealing: how tracks and recordings end, once. See recording.h.
  *
- * A track goes OPEN, DRAIN (everything accepted is durable), HASH, LOG (its seal is journaled), SEALED. When the last
+ * A track goes OPEN, DRAIN (everything accepted is durable), SPOOL, LOG (its seal is journaled), SEALED. When the last
  * track that the recording waits for reaches LOG, the recording's own seal is journaled behind it, then the catalog's
  * transaction claims completion, then everybody is told. */
 #include "core/sealing.h"
@@ -14,8 +14,8 @@ void recording_seal_advance(struct recording *r, uint16_t track, struct effects 
 	struct track_state *t = &r->tracks[track];
 	if (t->stage != STAGE_DRAIN || t->durable < t->accepted)
 		return;
-	t->stage = STAGE_HASH;
-	effects_add(fx, (struct effect){ .type = EFFECT_HASH, .track = track });
+	t->stage = STAGE_SPOOL;
+	effects_add(fx, (struct effect){ .type = EFFECT_SPOOL, .track = track });
 }
 
 void recording_seal_track(struct recording *r, uint16_t track, enum sealed_by by, struct effects *fx)
@@ -93,17 +93,24 @@ bool recording_end_completes(const struct recording *r)
 	       r->tracks[0].stage >= STAGE_LOG;
 }
 
+bool recording_hashes(const struct recording *r, uint16_t track)
+{
+	return r->info.upload.kind == UPLOAD_NONE || r->info.tracks[track].has_declared_sha256;
+}
+
 void recording_hashed(struct recording *r, uint16_t track, const struct sha256 *sha256, struct effects *fx)
 {
 	struct track_state *t = &r->tracks[track];
 	struct track_info *info = &r->info.tracks[track];
-	if (t->stage != STAGE_HASH) /* poisoned meanwhile */
+	if (t->stage != STAGE_SPOOL) /* poisoned meanwhile */
 		return;
 	t->stage = STAGE_LOG;
-	info->sha256 = *sha256;
-	info->has_sha256 = info->sealed = true;
+	info->sealed = true;
+	info->has_sha256 = sha256 != NULL;
+	if (sha256)
+		info->sha256 = *sha256;
 	info->sealed_by = t->sealing_by;
-	if (info->has_declared_sha256 && memcmp(&info->declared_sha256, sha256, sizeof *sha256) != 0)
+	if (sha256 && info->has_declared_sha256 && memcmp(&info->declared_sha256, sha256, sizeof *sha256) != 0)
 		r->seal_error = ERR_CHECKSUM_MISMATCH;
 	effects_add(fx, (struct effect){ .type = EFFECT_LOG_SEAL_TRACK, .track = track });
 	if (r->busy == BUSY_SEALING) {
@@ -147,6 +154,8 @@ static void tell_saved(struct recording *r, uint16_t track, struct effects *fx)
 void recording_tracks_put(struct recording *r, uint16_t track, uint64_t now, struct effects *fx)
 {
 	r->tracks[track].stage = STAGE_SEALED;
+	if (r->busy == BUSY_DECLARING)
+		r->busy = BUSY_NONE;
 	tell_saved(r, track, fx);
 	recording_deadline_update(r, now);
 	effects_add(fx, (struct effect){ .type = EFFECT_IDLE });
@@ -206,31 +215,48 @@ static enum err totals_check(const struct recording *r, const struct completion 
 	return ERR_OK;
 }
 
-/* Of a sealed track the checksum is known. */
+/* Of a sealed track the checksum is known, but for a file over HTTP that is not finished. */
 static enum err checksums_check(const struct recording *r, const struct completion *c)
 {
 	const struct total *totals = c->totals;
 	for (size_t i = 0; i < c->count; i++) {
 		const struct track_info *track = recording_info_track(&r->info, totals[i].track);
-		if (track && track->sealed && totals[i].sha256 &&
+		if (track && track->sealed && track->has_sha256 && totals[i].sha256 &&
 		    memcmp(&track->sha256, totals[i].sha256, sizeof track->sha256) != 0)
 			return ERR_CHECKSUM_MISMATCH;
 	}
 	return ERR_OK;
 }
 
-/* Those of the others are compared when they are hashed. */
-static void checksums_take(struct recording *r, const struct completion *c)
+/* Those of the others are compared when they are hashed. True: one of a sealed track is new, and its row is to have it.
+ */
+static bool checksums_take(struct recording *r, const struct completion *c, uint16_t *sealed)
 {
 	const struct total *totals = c->totals;
+	bool fresh = false;
 	for (size_t i = 0; i < c->count; i++) {
 		struct track_info *track = recording_info_track(&r->info, totals[i].track);
 		if (!track || !totals[i].sha256)
 			continue;
+		bool same = track->has_declared_sha256 &&
+			    memcmp(&track->declared_sha256, totals[i].sha256, sizeof track->declared_sha256) == 0;
+		if (track->sealed && !track->has_sha256 && !same) {
+			*sealed = track->number;
+			fresh = true;
+		}
 		track->total = totals[i].bytes;
 		track->declared_sha256 = *totals[i].sha256;
 		track->has_declared_sha256 = true;
 	}
+	return fresh;
+}
+
+/* It is sealed and not finished: whoever finishes it finds the new checksum in its row. */
+static enum complete_answer declare(struct recording *r, uint16_t track, struct effects *fx)
+{
+	r->busy = BUSY_DECLARING;
+	effects_add(fx, (struct effect){ .type = EFFECT_PUT_TRACKS, .track = track });
+	return COMPLETE_WAIT;
 }
 
 static enum complete_answer refused(enum err *err, enum err why)
@@ -276,7 +302,8 @@ enum complete_answer recording_complete(struct recording *r, const struct comple
 		return COMPLETE_REFUSED;
 	if (r->info.phase == PHASE_ERROR && job_closed_ms(&r->info.job, c->wall_ms) > 0)
 		return refused(err, r->info.error);
-	checksums_take(r, c);
+	uint16_t track;
+	bool fresh = checksums_take(r, c, &track);
 	switch (r->info.phase) {
 	case PHASE_UPLOADING:
 		if (unfetched(r) || unsent(r))
@@ -290,6 +317,6 @@ enum complete_answer recording_complete(struct recording *r, const struct comple
 	case PHASE_COMPLETE:
 		return COMPLETE_COMPLETE;
 	default:
-		return COMPLETE_PROCESSING;
+		return fresh ? declare(r, track, fx) : COMPLETE_PROCESSING;
 	}
 }

@@ -18,6 +18,6 @@ void recording_abort_advance(struct recording *r, struct effects *fx);
 /* All tracks are hashed, their seals journaled or on the way: no storage of media is asked any more. */
 bool recording_hashed_whole(const struct recording *r);
 /* The catalog's word about the take. What an earlier error said is not said of a later state. */
-void recording_row_take(struct recording *r, const struct recording_info *row);
+bool recording_row_take(struct recording *r, const struct recording_info *row);
 
 #endif

@@ -180,7 +180,8 @@ void take_row(struct engine *e, const struct recording_info *row)
 	if (t->gone || t->failing)
 		return;
 	take_pin(t);
-	recording_worked(&t->rec, row);
+	if (recording_worked(&t->rec, row))
+		t->manifest_dirty = true;
 	follow_change(e, t);
 	take_unpin(e, t);
 }

@@ -235,7 +235,8 @@ void conn_send_saved(struct engine *e, struct conn *c, struct take *t, uint16_t 
 	buf_init(&url);
 	original_url(t, track, &url);
 	must(url.data);
-	message_saved(&text, &t->rec.info.id, info->bytes + t->rec.info.shift, info->sha256.bytes, url.data);
+	message_saved(&text, &t->rec.info.id, info->bytes + t->rec.info.shift,
+		      info->has_sha256 ? info->sha256.bytes : NULL, url.data);
 	buf_release(&url);
 	conn_detach(e, c);
 	c->track = track; /* for a repeated `end` */

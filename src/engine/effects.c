@@ -330,7 +330,7 @@ static void to_storage(struct engine *e, struct take *t, const struct effect *fx
 	case EFFECT_LOG_PART:
 		log_part(e, t, fx->track, fx->bytes);
 		break;
-	case EFFECT_HASH:
+	case EFFECT_SPOOL:
 		spool_hash(e, take_io(e, t, fx->track));
 		break;
 	case EFFECT_LOG_SEAL_TRACK:
@@ -340,6 +340,7 @@ static void to_storage(struct engine *e, struct take *t, const struct effect *fx
 		log_seal(e, t, RECORD_WHOLE);
 		break;
 	case EFFECT_PUT_TRACKS:
+		t->manifest_dirty = t->manifest_dirty || t->rec.busy == BUSY_DECLARING;
 		take_transact(e, t, EFFECT_PUT_TRACKS, fx->track, &t->rec.info);
 		break;
 	case EFFECT_CLAIM:

@@ -1,4 +1,5 @@
-/* The SHA-256 of a track at its seal: what write-behind has not hashed on the way is read back. */
+/* A track at its seal: all of it is written out, its file gets its length, and its SHA-256 is finished, for which what
+ * write-behind has not hashed on the way is read back. A file over HTTP is sealed without: see recording_hashes. */
 #include "engine/internal.h"
 
 #include <assert.h>
@@ -18,6 +19,7 @@ struct hash_op {
 	struct engine *engine;
 	struct track_io *io;
 	uint64_t len;
+	bool hashes;
 	struct sha256 sha256;
 	enum err err;
 };
@@ -47,9 +49,11 @@ static void hash_run(struct task *task)
 {
 	struct hash_op *op = (struct hash_op *)task;
 	struct track_io *io = op->io;
-	op->err = io->file ? hash_rest(op) : ERR_OK;
+	op->err = io->file && op->hashes ? hash_rest(op) : ERR_OK;
 	if (!op->err && io->file) /* what was reserved behind the end is given back */
 		op->err = vfs_file_truncate(io->file, op->len);
+	if (!op->hashes)
+		return;
 	/* a copy is finished: after a late resume the hash goes on where it was */
 	EVP_MD_CTX *copy = must(EVP_MD_CTX_new());
 	must(EVP_MD_CTX_copy_ex(copy, io->hash) == 1 ? copy : NULL);
@@ -68,14 +72,14 @@ static void hash_done(struct task *task)
 	if (op->err)
 		spool_failed(e, io, op->err);
 	else
-		recording_hashed(&t->rec, io->number, &op->sha256, &e->fx);
+		recording_hashed(&t->rec, io->number, op->hashes ? &op->sha256 : NULL, &e->fx);
 	effects_run(e, t);
 	free(op);
 	checkpoint_pump(e);
 	take_unpin(e, t);
 }
 
-/* Everything of the track is in the spool: its hash can be finished. */
+/* Everything of the track is in the spool: its seal can go on. */
 void spool_hash_finish(struct engine *e, struct track_io *io)
 {
 	uint64_t len = io->take->rec.tracks[io->number].durable;
@@ -85,8 +89,10 @@ void spool_hash_finish(struct engine *e, struct track_io *io)
 		spool_flush(e, io, len);
 		return;
 	}
-	spool_hash_begin(io);
 	struct hash_op *op = must(calloc(1, sizeof *op));
+	op->hashes = recording_hashes(&io->take->rec, io->number);
+	if (op->hashes)
+		spool_hash_begin(io);
 	op->task.run = hash_run;
 	op->task.done = hash_done;
 	op->engine = e;

@@ -3,7 +3,7 @@
  *   engine.c      open, turn, timers, stop       conns.c       connections and their messages
  *   receiving.c   what they send, what is held
  *   failing.c     storage failed under a take    starts.c      `start`, to an attached connection
- *   hashing.c     SHA-256 at the seal            replay.c      records into spools, at start-up
+ *   hashing.c     what a seal waits for          replay.c      records into spools, at start-up
  *   takes.c       the takes in memory            appends.c     bytes in memory, into the journal
  *   effects.c     carries out the core's word    spooling.c    reserving, write-behind, hashing
  *   requests.c    the HTTP questions             checkpoint.c  syncing spools, recycling segments
@@ -71,7 +71,7 @@ struct track_io {
 	bool reserving;	       /* a reservation is under way */
 	bool writing;	       /* a spool write or large append is under way */
 	bool extent;	       /* … a large append: nothing else of the track is logged meanwhile */
-	bool hashing;	       /* the seal waits for its SHA-256 */
+	bool hashing;	       /* the seal waits for its last bytes, and for its SHA-256 where it has one */
 	bool names_synced;     /* the folders know the file */
 	bool failed;	       /* storage failed under it */
 	uint8_t size_class;    /* which of engine.spoolable it is in */
@@ -399,7 +399,7 @@ void spool_large_append(struct engine *e, struct track_io *io);
 /* hashing.c */
 void spool_hash_begin(struct track_io *io);
 void spool_hash(struct engine *e, struct track_io *io);
-/* Goes on with a hash that waited for a write or a reservation. */
+/* Goes on with a seal that waited for a write or a reservation. */
 void spool_hash_finish(struct engine *e, struct track_io *io);
 
 /* failing.c */

@@ -55,10 +55,10 @@ struct lease {
 	struct engine *engine;
 	struct slot *slot; /* NULL: the process is gone, or was never needed */
 	enum lease_stage stage;
-	bool busy;		  /* a task or a transaction that moves it on is under way */
-	bool renewing;		  /* … one that renews it */
-	bool opened;		  /* `attempt` is to be closed */
-	bool given, filed, ended; /* the worker has the job; said FILE; said DONE */
+	bool busy;			  /* a task or a transaction that moves it on is under way */
+	bool renewing;			  /* … one that renews it */
+	bool opened;			  /* `attempt` is to be closed */
+	bool given, hashed, filed, ended; /* the worker has the job; said HASHED, FILE, DONE */
 	bool published;
 	bool poor;   /* it ends with the file alone: the rest came to nothing */
 	bool fenced; /* its epoch is over: nothing of it counts */
@@ -68,6 +68,10 @@ struct lease {
 	struct media_attempt attempt;
 	struct worker_job given_job;
 	struct worker_track tracks[LIMIT_TRACKS];
+	uint16_t numbers[LIMIT_TRACKS]; /* of those tracks: their place in the recording */
+	unsigned wanted;		/* of so many the worker is to find the SHA-256 */
+	struct track_hash hashes[LIMIT_TRACKS];
+	unsigned hash_count;
 	uint32_t keep;		     /* the revision that is published, by this lease or before */
 	struct media_info file, end; /* what the worker said with FILE, with DONE */
 	char *file_warnings, *end_warnings;

@@ -59,7 +59,7 @@ static struct lease *lease_of(struct task *task)
 
 /* --- files --- */
 
-/* What was sealed is in the spools: the seal's hash has read it there, or recovery has put it there. */
+/* What was sealed is in the spools: its seal waited for that, or recovery has put it there. */
 static enum err track_open(struct lease *l, uint32_t i)
 {
 	const struct track_info *info = &l->info.tracks[i];
@@ -128,6 +128,23 @@ static void give_nothing(struct lease *l)
 	l->end_warnings = must(strdup(NOTHING_CAME));
 }
 
+/* What was sealed without its SHA-256 gets it now: from the worker, which reads it anyway. */
+static void hash_want(struct lease *l, uint32_t i)
+{
+	const struct track_info *info = &l->info.tracks[i];
+	struct track_hash *hash = &l->hashes[l->hash_count];
+	if (info->has_sha256)
+		return;
+	if (l->tracks[i].file) {
+		l->tracks[i].hash = true;
+		l->wanted++;
+		return;
+	}
+	hash->track = (uint16_t)i;
+	must(EVP_Digest("", 0, hash->sha256.bytes, NULL, EVP_sha256(), NULL) == 1 ? l : NULL);
+	l->hash_count++;
+}
+
 static void give(struct lease *l)
 {
 	struct engine *e = l->engine;
@@ -135,9 +152,11 @@ static void give(struct lease *l)
 	uint32_t count = 0;
 	uint64_t bytes = 0;
 	for (uint32_t i = 0; i < l->info.track_count; i++) {
+		hash_want(l, i);
 		if (!l->tracks[i].file)
 			continue;
 		bytes += l->tracks[i].bytes;
+		l->numbers[count] = (uint16_t)i;
 		l->tracks[count] = l->tracks[i];
 		if (count++ != i)
 			l->tracks[i] = (struct worker_track){ 0 };

@@ -14,6 +14,8 @@ struct lease_op {
 	int64_t now_ms, lease_until_ms;
 	unsigned progress;
 	struct media_info media;
+	struct track_hash hashes[LIMIT_TRACKS];
+	unsigned hash_count;
 	char *warnings, *message;
 	enum err error;
 	enum err place_err; /* of the publishing itself: the transaction is not at fault */
@@ -30,8 +32,11 @@ static struct lease_op *op_new(struct engine *e, struct lease *l,
 	o->op.done = done;
 	o->lease = l;
 	o->now_ms = engine_wall(e);
-	if (l)
-		o->key = l->key;
+	if (!l)
+		return o;
+	o->key = l->key;
+	memcpy(o->hashes, l->hashes, sizeof o->hashes);
+	o->hash_count = l->hash_count;
 	return o;
 }
 
@@ -76,6 +81,13 @@ static bool settle(struct engine *e, struct lease_op *o)
 	return true;
 }
 
+/* What the worker found of tracks that were sealed without; *fits: none is another than somebody declared. */
+static enum err put_hashes(struct catalog *c, const struct lease_op *o, bool *fits)
+{
+	*fits = true;
+	return o->hash_count > 0 ? c->ops->job_hashes(c, &o->key, o->hashes, o->hash_count, fits) : ERR_OK;
+}
+
 /* --- publishing --- */
 
 static enum err place(void *arg)
@@ -93,7 +105,11 @@ static enum err publish_run(struct catalog *c, struct catalog_op *op)
 	struct lease_op *o = (struct lease_op *)op;
 	recording_info_release(&o->row);
 	o->place_err = ERR_OK;
-	return c->ops->job_publish(c, &o->key, &o->media, o->warnings, o->now_ms, place, o, &o->row);
+	bool fits;
+	enum err err = put_hashes(c, o, &fits);
+	if (err == ERR_OK && !fits)
+		return o->place_err = ERR_CHECKSUM_MISMATCH;
+	return err ? err : c->ops->job_publish(c, &o->key, &o->media, o->warnings, o->now_ms, place, o, &o->row);
 }
 
 static void publish_done(struct engine *e, struct catalog_op *op)
@@ -161,7 +177,14 @@ static enum err fail_run(struct catalog *c, struct catalog_op *op)
 	struct lease_op *o = (struct lease_op *)op;
 	job_info_release(&o->job);
 	recording_info_release(&o->row);
-	return c->ops->job_fail(c, &o->key, o->error, o->message, o->now_ms, &o->job, &o->row);
+	bool fits;
+	enum err err = put_hashes(c, o, &fits);
+	if (err == ERR_OK && !fits && o->error != ERR_CHECKSUM_MISMATCH) {
+		free(o->message);
+		o->message = NULL;
+		o->error = ERR_CHECKSUM_MISMATCH; /* no later attempt would look at it any more */
+	}
+	return err ? err : c->ops->job_fail(c, &o->key, o->error, o->message, o->now_ms, &o->job, &o->row);
 }
 
 static void fail_done(struct engine *e, struct catalog_op *op)

@@ -45,15 +45,42 @@ static char *warnings_of(const struct lease *l, const char *text)
 	return all;
 }
 
+/* Taken once, and before anything that its media can have had a hand in. */
+static void take_hashes(struct lease *l, const struct worker_event *event)
+{
+	unsigned tracks = l->given_job.track_count;
+	bool fine = !l->hashed && !l->filed && event->hash_count == l->wanted;
+	for (uint32_t i = 0; fine && i < event->hash_count; i++) {
+		const struct track_hash *hash = &event->hashes[i];
+		fine = hash->track < tracks && l->tracks[hash->track].hash &&
+		       (i == 0 || hash->track > event->hashes[i - 1].track);
+		if (fine)
+			l->hashes[l->hash_count + i] = (struct track_hash){ l->numbers[hash->track], hash->sha256 };
+	}
+	if (!fine) {
+		lease_fail(l, ERR_WORKER_DIED, NULL);
+		return;
+	}
+	l->hashed = true;
+	l->hash_count += event->hash_count;
+}
+
 void lease_event(struct lease *l, const struct worker_event *event)
 {
 	switch (event->type) {
 	case WORKER_ALIVE:
 		l->progress = event->progress < 1000 ? event->progress : 1000;
 		break;
+	case WORKER_HASHED:
+		take_hashes(l, event);
+		break;
 	case WORKER_FILE:
 		if (l->filed)
 			break;
+		if (l->wanted > 0 && !l->hashed) {
+			lease_fail(l, ERR_WORKER_DIED, NULL);
+			break;
+		}
 		if (!media_plausible(event->media)) {
 			lease_fail(l, ERR_CHECK_FAILED, NULL);
 			break;

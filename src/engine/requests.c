@@ -192,6 +192,7 @@ static void complete_go(struct engine *e, struct waiter *w, struct take *t, enum
 		break;
 	case COMPLETE_WAIT:
 		take_wait(t, w);
+		effects_run(e, t);
 		break;
 	case COMPLETE_PROCESSING:
 		answer_status(r, "alreadyProcessing", info->phase);

@@ -267,7 +267,7 @@ static void write_submit(struct engine *e, struct track_io *io, uint64_t to, boo
 	op->large = large;
 	op->extent_from = io->logged;
 	op->count = chain_iov(&io->chain, op->from, to, op->iov, max);
-	if (e->config.hash_early && io->hashed == op->from) {
+	if (e->config.hash_early && io->hashed == op->from && recording_hashes(&io->take->rec, io->number)) {
 		spool_hash_begin(io);
 		op->hash = true;
 	}

@@ -103,7 +103,7 @@ void message_moved(struct buf *out, const char *show, uint32_t version, const st
 /* `id` NULL: the show never was on air. */
 void message_stopped(struct buf *out, const char *show, uint32_t version, const struct uuid *id);
 void message_ack(struct buf *out, uint64_t bytes);
-/* url: "/api/recordings/{id}/original", with ?track= where the take has several. */
+/* url: "/api/recordings/{id}/original", with ?track= where the take has several. `sha256` NULL: left out. */
 void message_saved(struct buf *out, const struct uuid *id, uint64_t bytes, const uint8_t sha256[32], const char *url);
 void message_aborted(struct buf *out, const struct uuid *id, const char *reason);
 /* `message` NULL: err_text. `id` NULL and `bytes` MESSAGE_NO_BYTES: left out. */

@@ -154,10 +154,14 @@ void message_ack(struct buf *out, uint64_t bytes)
 void message_saved(struct buf *out, const struct uuid *id, uint64_t bytes, const uint8_t sha256[32], const char *url)
 {
 	char hex[65];
-	sha256_format(sha256, hex);
 	buf_add_text(out, "{\"type\":\"saved\"");
 	add_id(out, id);
-	buf_addf(out, ",\"bytes\":%" PRIu64 ",\"sha256\":\"%s\",\"url\":", bytes, hex);
+	buf_addf(out, ",\"bytes\":%" PRIu64, bytes);
+	if (sha256) {
+		sha256_format(sha256, hex);
+		buf_addf(out, ",\"sha256\":\"%s\"", hex);
+	}
+	buf_add_text(out, ",\"url\":");
 	add_string(out, url);
 	buf_add_text(out, "}");
 }

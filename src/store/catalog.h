@@ -233,6 +233,10 @@ struct catalog_ops {
 	enum err (*job_claim)(struct catalog *c, enum job_kind kind, int64_t now_ms, int64_t lease_until_ms,
 			      struct job_info *job, struct recording_info *row);
 	enum err (*job_renew)(struct catalog *c, const struct job_key *key, int64_t lease_until_ms, unsigned progress);
+	/* finalize: the SHA-256 of tracks that were sealed without, in the transaction that publishes or fails behind
+	 * it; *fits: none is another than was declared. */
+	enum err (*job_hashes)(struct catalog *c, const struct job_key *key, const struct track_hash *hashes,
+			       unsigned count, bool *fits);
 	/* finalize: `place` publishes the files (called inside the transaction, after the epoch was found right;
 	 * perhaps again if the transaction has to be repeated), the row gets its media and warnings, phase to
 	 * `generating_thumbnail`. */

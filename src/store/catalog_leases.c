@@ -5,6 +5,7 @@
 #include "core/job.h"
 
 #include <assert.h>
+#include <string.h>
 
 /* The job of this epoch if it stands so, or NOT_FOUND: somebody else has it by now, or nobody. */
 static enum err load_keyed(struct catalog_sqlite *c, const struct job_key *key, enum job_state state,
@@ -139,6 +140,29 @@ static struct media_info media_of(const struct job_info *job, const struct recor
 	if (out.published_ms == 0)
 		out.published_ms = same ? row->media.published_ms : now_ms;
 	return out;
+}
+
+enum err catalog_job_hashes(struct catalog *base, const struct job_key *key, const struct track_hash *hashes,
+			    unsigned count, bool *fits)
+{
+	struct catalog_sqlite *c = catalog_self(base);
+	struct recording_info row = { 0 };
+	struct job_info job;
+	*fits = true;
+	enum err err = catalog_job_held(c, key, &job);
+	if (err != ERR_OK)
+		return err;
+	err = job.kind == JOB_FINALIZE ? catalog_load_id(c, &job.recording, &row) : ERR_NOT_FOUND;
+	for (unsigned i = 0; err == ERR_OK && i < count; i++) {
+		const struct track_info *t = hashes[i].track < row.track_count ? &row.tracks[hashes[i].track] : NULL;
+		err = t ? catalog_write_hash(c, &row.id, &hashes[i]) : ERR_NOT_FOUND;
+		if (t && t->has_declared_sha256 &&
+		    memcmp(&t->declared_sha256, &hashes[i].sha256, sizeof t->declared_sha256) != 0)
+			*fits = false;
+	}
+	recording_info_release(&row);
+	job_info_release(&job);
+	return err;
 }
 
 enum err catalog_job_publish(struct catalog *base, const struct job_key *key, const struct media_info *media,

@@ -466,6 +466,17 @@ static enum err write_track(struct catalog_sqlite *c, const struct uuid *id, con
 	return catalog_run(c, stmt);
 }
 
+enum err catalog_write_hash(struct catalog_sqlite *c, const struct uuid *id, const struct track_hash *hash)
+{
+	sqlite3_stmt *stmt;
+	enum err err = catalog_statement_for(c, STATEMENT_TRACK_HASHED, id, &stmt);
+	if (err != ERR_OK)
+		return err;
+	sqlite3_bind_int(stmt, 2, hash->track);
+	bind_sha256(stmt, 3, true, &hash->sha256);
+	return catalog_run(c, stmt);
+}
+
 enum err catalog_write_tracks(struct catalog_sqlite *c, const struct uuid *id, const struct track_info *tracks,
 			      uint32_t count, const struct recording_info *row)
 {

@@ -57,8 +57,13 @@ static const char *const texts[STATEMENT_COUNT] = {
 				"declared_sha256, parts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) "
 				"ON CONFLICT (recording, number) DO UPDATE SET name = excluded.name, "
 				"bytes = excluded.bytes, total = excluded.total, sealed = excluded.sealed, "
-				"sealed_by = excluded.sealed_by, sha256 = excluded.sha256, "
+				"sealed_by = excluded.sealed_by, "
+				/* what a worker found is not lost to who did not hear of it yet */
+				"sha256 = CASE WHEN excluded.sha256 IS NULL AND sealed AND excluded.sealed "
+				"AND bytes = excluded.bytes THEN sha256 ELSE excluded.sha256 END, "
 				"declared_sha256 = excluded.declared_sha256, parts = excluded.parts",
+	[STATEMENT_TRACK_HASHED] = "UPDATE tracks SET sha256 = ?3 WHERE recording = ?1 AND number = ?2 AND sealed "
+				   "AND sha256 IS NULL",
 	[STATEMENT_DROP_TRACKS] = "DELETE FROM tracks WHERE recording = ?1",
 	[STATEMENT_TOUCH] = "UPDATE recordings SET bytes = ?2, updated_at = ?3, show_shift = ?4, upload_length = ?5 "
 			    "WHERE id = ?1 AND phase <> 'deleted'",

@@ -374,6 +374,7 @@ const struct catalog_ops catalog_sqlite_ops = {
 	.restore = op_restore,
 	.job_claim = catalog_job_claim,
 	.job_renew = catalog_job_renew,
+	.job_hashes = catalog_job_hashes,
 	.job_publish = catalog_job_publish,
 	.job_done = catalog_job_done,
 	.job_fail = catalog_job_fail,

@@ -29,6 +29,7 @@ enum catalog_statement {
 	STATEMENT_FIND_REF,
 	STATEMENT_GET_TRACKS,
 	STATEMENT_PUT_TRACK,
+	STATEMENT_TRACK_HASHED,
 	STATEMENT_DROP_TRACKS,
 	STATEMENT_TOUCH,
 	STATEMENT_PUT_UPLOAD,
@@ -185,6 +186,8 @@ enum err catalog_job_held(struct catalog_sqlite *c, const struct job_key *key, s
 enum err catalog_job_claim(struct catalog *base, enum job_kind kind, int64_t now_ms, int64_t lease_until_ms,
 			   struct job_info *job, struct recording_info *row);
 enum err catalog_job_renew(struct catalog *base, const struct job_key *key, int64_t lease_until_ms, unsigned progress);
+enum err catalog_job_hashes(struct catalog *base, const struct job_key *key, const struct track_hash *hashes,
+			    unsigned count, bool *fits);
 enum err catalog_job_publish(struct catalog *base, const struct job_key *key, const struct media_info *media,
 			     const char *warnings, int64_t now_ms, enum err (*place)(void *arg), void *arg,
 			     struct recording_info *row);
@@ -305,6 +308,7 @@ enum err catalog_load_id(struct catalog_sqlite *c, const struct uuid *id, struct
 /* Runs STATEMENT_INSERT or STATEMENT_RESTORE. */
 enum err catalog_write_row(struct catalog_sqlite *c, enum catalog_statement which, const struct recording_info *info);
 /* Writes all tracks; a track without a name keeps the one that `row` has for it (row may be NULL). */
+enum err catalog_write_hash(struct catalog_sqlite *c, const struct uuid *id, const struct track_hash *hash);
 enum err catalog_write_tracks(struct catalog_sqlite *c, const struct uuid *id, const struct track_info *tracks,
 			      uint32_t count, const struct recording_info *row);
 

@@ -2,9 +2,9 @@
  * starts `holdfast-worker`, the simulation has its own.
  *
  * A slot is a place for one process. Life of a process: worker_start → WORKER_READY → (worker_ping → WORKER_READY)… →
- * worker_give → WORKER_ALIVE… → WORKER_FILE → WORKER_ALIVE… → WORKER_DONE, or WORKER_FAILED, and always
- * WORKER_GONE last, also after worker_kill and when it could not be started; then the slot is free again. Loop thread;
- * nothing blocks; events come from the loop, never from inside a call. */
+ * worker_give → WORKER_ALIVE… → WORKER_HASHED (if the job asks for it) → WORKER_ALIVE… → WORKER_FILE → WORKER_ALIVE… →
+ * WORKER_DONE, or WORKER_FAILED, and always WORKER_GONE last, also after worker_kill and when it could not be started;
+ * then the slot is free again. Loop thread; nothing blocks; events come from the loop, never from inside a call. */
 #ifndef HOLDFAST_WORK_WORKER_H
 #define HOLDFAST_WORK_WORKER_H
 
@@ -19,6 +19,7 @@ struct worker_track {
 	uint64_t bytes;
 	const uint64_t *parts; /* where parts begin, ascending; 0 is not listed */
 	uint32_t part_count;
+	bool hash; /* its SHA-256 is wanted */
 };
 
 /* All of it is the caller's, until WORKER_GONE. */
@@ -35,6 +36,8 @@ struct worker_job {
 enum worker_event_type {
 	WORKER_READY,  /* it runs, is locked in, and takes a job; also the answer to a ping */
 	WORKER_ALIVE,  /* a sign of life: progress */
+	WORKER_HASHED, /* hashes: of every track of which it is wanted, by the job's order. Before it has parsed a byte
+			*/
 	WORKER_FILE,   /* `file` is written and checked: media (all but thumbnail and waveform), warnings */
 	WORKER_DONE,   /* thumbnail and waveform are written, or there are none: media, warnings */
 	WORKER_FAILED, /* err, message: why it gave up */
@@ -47,6 +50,8 @@ struct worker_event {
 	unsigned progress;		/* per mille */
 	const struct media_info *media; /* revision and published_ms are 0 */
 	const char *warnings;		/* a JSON array of {code, message} or NULL: all so far */
+	const struct track_hash *hashes;
+	uint32_t hash_count;
 	enum err err;
 	const char *message; /* NULL: err_text */
 };

@@ -13,11 +13,37 @@ static bool has_size(int fd, uint64_t min, uint64_t max)
 	return fstat(fd, &st) == 0 && (uint64_t)st.st_size >= min && (uint64_t)st.st_size <= max;
 }
 
+static bool wants_hash(const struct worker_job *job)
+{
+	for (uint32_t i = 0; i < job->track_count; i++)
+		if (job->tracks[i].hash)
+			return true;
+	return false;
+}
+
+/* Once, of exactly those tracks, and before its first word about their media: until then nobody who made them can have
+ * had a say. */
+static const char *judge_hashes(struct worker_state *s, const struct worker_event *e)
+{
+	uint32_t next = 0;
+	if (!s->job || !wants_hash(s->job) || s->hashed || s->file || s->finished)
+		return "It hashed what nobody asked for.";
+	for (uint32_t i = 0; i < s->job->track_count; i++)
+		if (s->job->tracks[i].hash && (next == e->hash_count || e->hashes[next++].track != i))
+			return "It hashed other tracks than it was asked for.";
+	if (next != e->hash_count)
+		return "It hashed other tracks than it was asked for.";
+	s->hashed = true;
+	return NULL;
+}
+
 static const char *judge_file(struct worker_state *s, struct wire_event *e, int (*file_fd)(struct vfs_file *file))
 {
 	struct media_info *m = &e->media;
 	if (!s->job || s->file || s->finished)
 		return "It finished a file that nobody asked for.";
+	if (!s->hashed && wants_hash(s->job))
+		return "It finished a file before it had hashed what it was made of.";
 	if (m->as_is ? m->bytes != s->job->tracks[0].bytes
 		     : m->bytes == 0 || m->bytes > s->job->max_output_bytes ||
 			       !has_size(file_fd(s->job->file), m->bytes, m->bytes))
@@ -55,6 +81,8 @@ const char *worker_judge(struct worker_state *s, struct wire_event *e, int (*fil
 		return NULL;
 	case WORKER_ALIVE:
 		return s->job && !s->finished ? NULL : "It works on nothing.";
+	case WORKER_HASHED:
+		return judge_hashes(s, &e->event);
 	case WORKER_FILE:
 		return judge_file(s, e, file_fd);
 	case WORKER_DONE:

@@ -1,9 +1,10 @@
 /* holdfast-worker: one finalize job, in a cage. Started by `holdfast serve` with one socket and nothing else.
  *
- * It locks itself in (sandbox.h), says READY, answers pings, takes one job, does it (media_job.h), says how it ended,
- * and is gone. It never outlives the server: the kernel kills it with the thread that started it, and a socket whose
- * other end is closed ends it too. */
+ * It locks itself in (sandbox.h), says READY, answers pings, takes one job, hashes what is to be hashed before it
+ * parses anything (digest.h), does the job (media_job.h), says how it ended, and is gone. It never outlives the server:
+ * the kernel kills it with the thread that started it, and a socket whose other end is closed ends it too. */
 #include "base/limits.h"
+#include "work/digest.h"
 #include "work/sandbox.h"
 #include "work/worker_wire.h"
 
@@ -20,7 +21,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EXIT_USAGE = 2, TELL_MS = 250 /* how often progress is told */ };
+enum {
+	EXIT_USAGE = 2,
+	TELL_MS = 250,	  /* how often progress is told */
+	SHARE_HASH = 100, /* of the progress, per mille, when there is something to hash */
+};
 
 static const char help[] = "Usage: holdfast-worker\n"
 			   "Makes a playable file of a recording, for 'holdfast serve', which starts it itself.\n"
@@ -33,6 +38,8 @@ struct work {
 	uint64_t told_ms;
 	unsigned told_progress;
 	bool told, file_told;
+	unsigned share; /* of the progress that is behind it when the media's work begins */
+	uint64_t hashed, to_hash;
 };
 
 /* No atexit, no buffers: everything that was to be said has been sent. */
@@ -60,9 +67,8 @@ static bool tell(const struct worker_event *event, const char *lacks)
 	return sent >= 0;
 }
 
-static bool on_alive(void *arg, unsigned progress)
+static bool alive(struct work *w, unsigned progress)
 {
-	struct work *w = arg;
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	uint64_t ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
@@ -74,6 +80,19 @@ static bool on_alive(void *arg, unsigned progress)
 	w->told_progress = progress;
 	return tell(&(struct worker_event){ .type = WORKER_ALIVE, .progress = progress < 1000 ? progress : 1000 },
 		    NULL);
+}
+
+static bool on_alive(void *arg, unsigned progress)
+{
+	struct work *w = arg;
+	return alive(w, w->share + (progress < 1000 ? progress : 1000) * (1000 - w->share) / 1000);
+}
+
+static bool on_hashed(void *arg, uint64_t bytes)
+{
+	struct work *w = arg;
+	w->hashed += bytes;
+	return alive(w, (unsigned)((double)w->hashed / (double)w->to_hash * SHARE_HASH));
 }
 
 static void on_file_done(void *arg, const struct media_info *media, const char *warnings)
@@ -96,6 +115,32 @@ static void fail(enum err err, const char *message)
 		leave(1, "telling the server");
 }
 
+/* False: it has failed, and said so. */
+static bool hash(struct work *w, const struct wire_job *given)
+{
+	struct track_hash hashes[LIMIT_TRACKS];
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < given->track_count; i++)
+		w->to_hash += given->hash[i] ? given->tracks[i].bytes : 0;
+	for (uint32_t i = 0; i < given->track_count; i++) {
+		const struct media_track *t = &given->tracks[i];
+		if (!given->hash[i])
+			continue;
+		hashes[count].track = (uint16_t)i;
+		enum err err = digest_make(t->fd, t->bytes, on_hashed, w, &hashes[count++].sha256);
+		if (err != ERR_OK) {
+			fail(err, NULL);
+			return false;
+		}
+	}
+	if (count == 0)
+		return true;
+	w->share = SHARE_HASH;
+	if (!tell(&(struct worker_event){ .type = WORKER_HASHED, .hashes = hashes, .hash_count = count }, NULL))
+		leave(1, "telling the server");
+	return true;
+}
+
 static void work(const struct wire_job *given, const int *fds)
 {
 	struct work w = { 0 };
@@ -111,6 +156,8 @@ static void work(const struct wire_job *given, const int *fds)
 		.file_done = on_file_done,
 		.arg = &w,
 	};
+	if (!hash(&w, given))
+		return;
 	enum err err = media_job_run(&job, &result);
 	if (err != ERR_OK) {
 		fail(err, result.message[0] ? result.message : NULL);
@@ -219,6 +266,8 @@ int main(int argc, char **argv)
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0)
 		leave(1, "tying itself to the server");
 	json_object_seed(0); /* reads /dev/urandom while it can */
+	if (digest_prepare() != ERR_OK)
+		leave(1, "preparing to hash");
 	const char *lacks;
 	if (sandbox_enter(&lacks) != ERR_OK)
 		leave(1, lacks);

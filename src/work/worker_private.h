@@ -23,10 +23,10 @@ int worker_hand_over(int socket, const struct worker_job *job, int (*file_fd)(st
 
 /* worker_judge.c: what may be believed of a worker. */
 struct worker_state {
-	const struct worker_job *job; /* NULL: none was given */
-	struct media_info media;      /* of WORKER_FILE */
-	unsigned pings;		      /* not answered */
-	bool ready, file, finished;   /* what it has said; finished: done or failed */
+	const struct worker_job *job;	    /* NULL: none was given */
+	struct media_info media;	    /* of WORKER_FILE */
+	unsigned pings;			    /* not answered */
+	bool ready, hashed, file, finished; /* what it has said; finished: done or failed */
 };
 
 /* May it say this now, and is it so? NULL: yes, and the state has followed; else what is wrong. */

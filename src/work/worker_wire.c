@@ -1,6 +1,7 @@
 /* The messages between server and worker, see worker_wire.h. */
 #include "work/worker_wire.h"
 
+#include "proto/message.h"
 #include "proto/problem.h"
 
 #include <assert.h>
@@ -10,8 +11,10 @@
 
 enum { TRACK_BYTES = 4 * LIMIT_TRACK_CHARS }; /* a character has at most four */
 
-static const char *const names[] = { [WORKER_READY] = "ready", [WORKER_ALIVE] = "alive",   [WORKER_FILE] = "file",
-				     [WORKER_DONE] = "done",   [WORKER_FAILED] = "failed", [WORKER_GONE] = NULL };
+static const char *const names[] = {
+	[WORKER_READY] = "ready", [WORKER_ALIVE] = "alive",   [WORKER_HASHED] = "hashed", [WORKER_FILE] = "file",
+	[WORKER_DONE] = "done",	  [WORKER_FAILED] = "failed", [WORKER_GONE] = NULL
+};
 
 /* What a worker may blame. */
 static const enum err blames[] = { ERR_MEDIA_UNREADABLE, ERR_MEDIA_LIMIT,  ERR_CHECK_FAILED, ERR_STORAGE_FULL,
@@ -42,6 +45,22 @@ static json_t *media_new(const struct media_info *m)
 			 "ext", text_new(m->ext));
 }
 
+static json_t *hashes_new(const struct track_hash *hashes, uint32_t count)
+{
+	json_t *list = json_array();
+	char hex[65];
+	int failed = list ? 0 : -1;
+	for (uint32_t i = 0; !failed && i < count; i++) {
+		sha256_format(hashes[i].sha256.bytes, hex);
+		failed = json_array_append_new(list,
+					       json_pack("{s:i, s:s}", "track", (int)hashes[i].track, "sha256", hex));
+	}
+	if (!failed)
+		return list;
+	json_decref(list);
+	return NULL;
+}
+
 void wire_event_format(struct buf *out, const struct worker_event *event, const char *lacks)
 {
 	assert(event->type < WORKER_GONE);
@@ -51,6 +70,8 @@ void wire_event_format(struct buf *out, const struct worker_event *event, const 
 		failed |= json_object_set_new(root, "lacks", text_new(lacks));
 	if (event->type == WORKER_ALIVE)
 		failed |= json_object_set_new(root, "progress", json_integer(event->progress));
+	if (event->type == WORKER_HASHED)
+		failed |= json_object_set_new(root, "tracks", hashes_new(event->hashes, event->hash_count));
 	if (event->type == WORKER_FILE || event->type == WORKER_DONE) {
 		failed |= json_object_set_new(root, "media", media_new(event->media));
 		if (event->warnings)
@@ -87,7 +108,8 @@ void wire_job_format(struct buf *out, const struct worker_job *job)
 		else
 			out->failed = true;
 		json_decref(name);
-		buf_addf(out, ",\"bytes\":%llu,\"parts\":[", (unsigned long long)t->bytes);
+		buf_addf(out, ",\"bytes\":%llu,\"hash\":%s,\"parts\":[", (unsigned long long)t->bytes,
+			 t->hash ? "true" : "false");
 		for (uint32_t k = 0; k < t->part_count; k++)
 			buf_addf(out, k > 0 ? ",%llu" : "%llu", (unsigned long long)t->parts[k]);
 		buf_add_text(out, "]}");
@@ -194,6 +216,26 @@ static bool result_parse(const json_t *root, struct wire_event *out)
 	return true;
 }
 
+static bool hashes_parse(const json_t *root, struct wire_event *out)
+{
+	const json_t *list = json_object_get(root, "tracks");
+	size_t count = json_array_size(list);
+	if (json_object_size(root) != 2 || count == 0 || count > LIMIT_TRACKS)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		const json_t *item = json_array_get(list, i), *sha256 = json_object_get(item, "sha256");
+		uint64_t track;
+		if (json_object_size(item) != 2 || !count_get(item, "track", LIMIT_TRACKS - 1, &track) ||
+		    json_string_length(sha256) != 64 ||
+		    !sha256_parse(json_string_value(sha256), out->hashes[i].sha256.bytes))
+			return false;
+		out->hashes[i].track = (uint16_t)track;
+	}
+	out->event.hashes = out->hashes;
+	out->event.hash_count = (uint32_t)count;
+	return true;
+}
+
 static bool failed_parse(const json_t *root, struct wire_event *out)
 {
 	const char *code, *message;
@@ -227,6 +269,8 @@ static bool event_parse(const json_t *root, struct wire_event *out)
 			return false;
 		out->event.progress = (unsigned)progress;
 		return true;
+	case WORKER_HASHED:
+		return hashes_parse(root, out);
 	case WORKER_FILE:
 	case WORKER_DONE:
 		return result_parse(root, out);
@@ -266,15 +310,16 @@ void wire_event_release(struct wire_event *event)
 
 /* the job */
 
-static bool track_parse(const json_t *value, struct media_track *out)
+static bool track_parse(const json_t *value, struct media_track *out, bool *hash)
 {
-	const json_t *list = json_object_get(value, "parts");
+	const json_t *list = json_object_get(value, "parts"), *wanted = json_object_get(value, "hash");
 	const char *name;
 	size_t count = json_array_size(list);
 	out->fd = -1;
 	if (!sentence_get(value, "name", TRACK_BYTES, &name) || !count_get(value, "bytes", LIMIT_NUMBER, &out->bytes) ||
-	    !json_is_array(list) || count > LIMIT_PARTS)
+	    !json_is_array(list) || count > LIMIT_PARTS || !json_is_boolean(wanted))
 		return false;
+	*hash = json_is_true(wanted);
 	uint64_t *parts = calloc(count + 1, sizeof *parts);
 	out->parts = parts;
 	out->name = strdup(name);
@@ -300,7 +345,7 @@ enum err wire_job_parse(const char *text, size_t len, struct wire_job *out)
 		  count_get(root, "maxMs", LIMIT_NUMBER, &out->max_ms);
 	for (size_t i = 0; ok && i < json_array_size(tracks); i++) {
 		out->track_count++;
-		ok = track_parse(json_array_get(tracks, i), &out->tracks[i]);
+		ok = track_parse(json_array_get(tracks, i), &out->tracks[i], &out->hash[i]);
 	}
 	json_decref(root);
 	if (!ok)

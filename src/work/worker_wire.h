@@ -30,6 +30,7 @@ enum {
 struct wire_event {
 	struct worker_event event;
 	struct media_info media;
+	struct track_hash hashes[LIMIT_TRACKS];
 	char *warnings; /* owned */
 	char message[512];
 	char lacks[128]; /* of READY: what of the sandbox is missing, "" if nothing */
@@ -37,8 +38,9 @@ struct wire_event {
 
 /* `lacks` is of READY, else NULL. Text that is no UTF-8 becomes question marks. */
 void wire_event_format(struct buf *out, const struct worker_event *event, const char *lacks);
-/* ERR_OK; else *why is a sentence on what is wrong, and nothing is to be released. Only READY, ALIVE, FILE, DONE and
- * FAILED come out, with all values in their ranges; media has type and name from a short list of characters. */
+/* ERR_OK; else *why is a sentence on what is wrong, and nothing is to be released. Only READY, ALIVE, HASHED, FILE,
+ * DONE and FAILED come out, with all values in their ranges; media has type and name from a short list of characters.
+ */
 enum err wire_event_parse(const char *text, size_t len, struct wire_event *out, const char **why);
 void wire_event_release(struct wire_event *event);
 
@@ -47,6 +49,7 @@ void wire_job_format(struct buf *out, const struct worker_job *job);
 /* A job as the worker reads it; the descriptors are its own business. */
 struct wire_job {
 	struct media_track tracks[LIMIT_TRACKS]; /* names and parts owned; fd -1 */
+	bool hash[LIMIT_TRACKS];		 /* of which the SHA-256 is wanted */
 	uint32_t track_count;
 	uint64_t max_output_bytes, max_ms;
 };

@@ -154,6 +154,58 @@ static void publishing_places_inside_the_transaction(void **state)
 	assert_events(f, "phase queued; phase processing; phase generating_thumbnail; interrupted complete");
 }
 
+static enum err hashed(struct fixture *f, struct job_key key, uint8_t first, bool *fits)
+{
+	const struct track_hash hash = { 0, { { first } } };
+	return f->c->ops->job_hashes(f->c, &key, &hash, 1, fits);
+}
+
+/* What was sealed without is told by its worker, once, and nobody who knows less takes it away again. */
+static void a_hash_comes_with_its_job(void **state)
+{
+	struct fixture *f = *state;
+	struct track_info track = { .name = (char *)"main", .sealed = true, .sealed_by = SEALED_BY_END, .bytes = 10 };
+	struct recording_info row = { .id = id_of(1) };
+	bool fits = false;
+	start_takes(f, 1);
+	row.tracks = &track;
+	row.track_count = 1;
+	begin(f);
+	claim(f, 1, SEALED_BY_END, 1, 10, ERR_OK);
+	track.bytes = 9;
+	assert_int_equal(f->c->ops->put_tracks(f->c, &row), ERR_OK); /* other bytes: the hash goes */
+	struct job_key key = lease(f, JOB_FINALIZE, T), stale = { key.id, key.epoch - 1 };
+	assert_int_equal(hashed(f, stale, 1, &fits), ERR_NOT_FOUND);
+	assert_int_equal(hashed(f, key, 1, &fits), ERR_OK);
+	assert_true(fits);
+	assert_int_equal(hashed(f, key, 2, &fits), ERR_OK);
+	commit(f);
+	struct recording_info is = row_of(f, 1);
+	assert_true(is.tracks[0].has_sha256);
+	assert_int_equal(is.tracks[0].sha256.bytes[0], 1);
+	recording_info_release(&is);
+	begin(f);
+	track.has_declared_sha256 = true;
+	track.declared_sha256.bytes[0] = 3;
+	assert_int_equal(f->c->ops->put_tracks(f->c, &row), ERR_OK); /* without */
+	assert_int_equal(hashed(f, key, 2, &fits), ERR_OK);
+	assert_false(fits);
+	assert_int_equal(hashed(f, key, 3, &fits), ERR_OK);
+	assert_true(fits);
+	commit(f);
+	is = row_of(f, 1);
+	assert_true(is.tracks[0].has_sha256 && is.tracks[0].has_declared_sha256);
+	assert_int_equal(is.tracks[0].sha256.bytes[0], 1);
+	recording_info_release(&is);
+	begin(f);
+	track.sealed = false;
+	assert_int_equal(f->c->ops->put_tracks(f->c, &row), ERR_OK);
+	commit(f);
+	is = row_of(f, 1);
+	assert_false(is.tracks[0].has_sha256);
+	recording_info_release(&is);
+}
+
 static enum err place_fails(void *arg)
 {
 	return *(enum err *)arg;
@@ -572,6 +624,7 @@ int main(void)
 		TEST(the_oldest_goes_first),
 		TEST(a_clock_set_back_keeps_no_job_from_its_worker),
 		TEST(publishing_places_inside_the_transaction),
+		TEST(a_hash_comes_with_its_job),
 		TEST(what_can_not_be_placed_is_not_published),
 		TEST(stale_epochs_change_nothing),
 		TEST(renewing_tells_progress_and_no_event),

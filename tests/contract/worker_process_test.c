@@ -57,6 +57,38 @@ static void test_good_job(void **state)
 	rig_close(&rig);
 }
 
+/* In its cage, and before anything that the media job says. */
+static void test_hashes(void **state)
+{
+	static const uint8_t digits[] = { 0x84, 0xd8, 0x98, 0x77, 0xf0, 0xd4, 0x04, 0x1e },
+			     nothing[] = { 0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14 };
+	static const enum worker_event_type order[] = { WORKER_READY, WORKER_ALIVE, WORKER_HASHED,
+							WORKER_FILE,  WORKER_DONE,  WORKER_GONE };
+	rig_open(&rig, WORKER);
+	rig.hash = true;
+	rig_ready(&rig);
+	rig_give(&rig, "copy", LONG_MS);
+	rig_until(&rig, WORKER_GONE);
+	assert_int_equal(rig.count, 6);
+	for (unsigned i = 0; i < 6; i++)
+		assert_int_equal(rig.events[i].type, order[i]);
+	assert_int_equal(rig.events[1].progress, 100); /* all that is to be hashed */
+	assert_memory_equal(rig.hashes[0].sha256.bytes, digits, sizeof digits);
+	assert_memory_equal(rig.hashes[1].sha256.bytes, nothing, sizeof nothing);
+	rig_close(&rig);
+	/* a file that is shorter than it should be */
+	rig_open(&rig, WORKER);
+	rig.hash = true;
+	rig_ready(&rig);
+	assert_int_equal(ftruncate(rig.fds[3], 9), 0);
+	rig_give(&rig, "copy", LONG_MS);
+	rig_until(&rig, WORKER_FAILED);
+	assert_int_equal(rig.events[rig.at - 1].err, ERR_READ_FAILED);
+	assert_false(rig_heard(&rig, WORKER_HASHED));
+	rig_until(&rig, WORKER_GONE);
+	rig_close(&rig);
+}
+
 /* Each deed: how it ends, and what the sentence holds. `strict`: only where no sanitizer relaxes the cage. */
 static const struct {
 	const char *deed;
@@ -93,6 +125,7 @@ static const struct {
 	{ "huge", ERR_MEDIA_UNREADABLE, "too large", false, false, LONG_MS },
 	{ "send_descriptor", ERR_MEDIA_UNREADABLE, "too large", false, false, LONG_MS },
 	{ "ready_again", ERR_MEDIA_UNREADABLE, "not asked", false, false, LONG_MS },
+	{ "hash_late", ERR_MEDIA_UNREADABLE, "hashed what nobody asked for", false, false, LONG_MS },
 	{ "lie_about_size", ERR_MEDIA_UNREADABLE, "another size", false, false, LONG_MS },
 	{ "lie_about_type", ERR_MEDIA_UNREADABLE, "none of those", false, false, LONG_MS },
 	{ "change_story", ERR_MEDIA_UNREADABLE, "something else", false, true, LONG_MS },
@@ -316,6 +349,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good_job),
+		cmocka_unit_test(test_hashes),
 		cmocka_unit_test(test_bad_jobs),
 		cmocka_unit_test(test_what_it_blames_is_made_text),
 		cmocka_unit_test(test_stopped_while_idle),

@@ -38,6 +38,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case WORKER_ALIVE:
 		assert(out.event.progress <= 1000);
 		break;
+	case WORKER_HASHED:
+		assert(out.event.hash_count > 0 && out.event.hash_count <= LIMIT_TRACKS);
+		for (uint32_t i = 0; i < out.event.hash_count; i++)
+			assert(out.event.hashes[i].track < LIMIT_TRACKS);
+		break;
 	case WORKER_FILE:
 	case WORKER_DONE: {
 		judge_media(out.event.media);

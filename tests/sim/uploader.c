@@ -37,6 +37,8 @@ struct uploader {
 	bool later;		/* its length is said with a request that brings bytes */
 	bool deleting, deleted; /* somebody asked for that, or it happened */
 	bool orphan;		/* an answer to its creation was lost: there may be another one */
+	bool says, lies, said;	/* … its SHA-256, by `complete`; a wrong one; it did */
+	bool believed;		/* … the wrong one was taken */
 	unsigned asking;	/* calls without an answer */
 	unsigned life;
 	struct request *request; /* that brings bytes, NULL: none */
@@ -194,6 +196,24 @@ static void removed(void *arg, enum err err, const char *json, size_t len)
 		c->u->deleted = true;
 	else if (!passing(c->u->w, err) && err != ERR_STORAGE_FULL)
 		unexpected(c->u, "deletion", err);
+	call_over(c);
+}
+
+/* One that has its checksum wrong hears so now, or the status says it later. */
+static void completed(void *arg, enum err err, const char *json, size_t len)
+{
+	struct call *c = arg;
+	struct uploader *u = c->u;
+	struct world *w = u->w;
+	(void)json;
+	(void)len;
+	sim_trace(&w->sim, "upload complete", err_code(err), u->number, u->lies);
+	bool gone = may_go(u) && (err == ERR_DELETED || err == ERR_NOT_FOUND);
+	bool differs = err == ERR_CHECKSUM_MISMATCH && u->lies;
+	if (err == ERR_OK)
+		u->believed = u->lies;
+	else if (!gone && !differs && !passing(w, err) && err != ERR_STORAGE_FULL && w->failures == 0)
+		unexpected(u, "completion", err);
 	call_over(c);
 }
 
@@ -378,11 +398,28 @@ static void ask_removal(struct uploader *u)
 	engine_delete(u->w->engine, (struct engine_ref){ u->file.id, &u->grant }, removed, call_new(u, &u->file));
 }
 
+static bool wants_to_say(const struct uploader *u)
+{
+	return u->says && !u->said && u->file.whole;
+}
+
+static void say_hash(struct uploader *u)
+{
+	struct engine_total total = { .bytes = u->file.length, .has_sha256 = true };
+	content_sha256(u->content, 0, u->file.length, total.sha256.bytes);
+	total.sha256.bytes[5] ^= u->lies;
+	u->said = true;
+	engine_complete(u->w->engine, (struct engine_ref){ u->file.id, &u->grant }, &total, 1, completed,
+			call_new(u, &u->file));
+}
+
 static void do_something(struct uploader *u)
 {
 	struct rng *rng = &u->rng;
 	struct resource_truth *file = next_file(u);
 	bool made = file == &u->file && u->piece_count > 0;
+	if (wants_to_say(u) && !u->request && rng_chance(rng, 30))
+		say_hash(u);
 	if (!file)
 		return;
 	if (u->request && u->request->file == file && !rng_chance(rng, u->request->hangs ? 10 : 3)) {
@@ -406,7 +443,7 @@ static void step(void *arg, uint64_t x)
 	struct uploader *u = arg;
 	struct world *w = u->w;
 	(void)x;
-	if (u->deleted || u->deleting || (!next_file(u) && !u->request))
+	if (u->deleted || u->deleting || (!next_file(u) && !u->request && !wants_to_say(u)))
 		return;
 	if (w->up && !w->stopping && !w->fatal) {
 		do_something(u);
@@ -423,6 +460,8 @@ static void uploader_init(struct world *w, struct uploader *u, unsigned number)
 	u->grant = *grant_local();
 	u->content = rng_next(&u->rng);
 	u->later = rng_chance(&u->rng, 30);
+	u->says = rng_chance(&u->rng, 30);
+	u->lies = u->says && rng_chance(&u->rng, 30);
 	u->file.length = rng_chance(&u->rng, 5) ? 0 : rng_below(&u->rng, rng_chance(&u->rng, 20) ? 2 * MIB : 200 * KIB);
 	u->piece_count = rng_chance(&u->rng, 30) && u->file.length > 100 ? 2 + (unsigned)rng_below(&u->rng, 2) : 0;
 	uint64_t at = 0;
@@ -536,6 +575,21 @@ void uploaders_check_all(struct world *w)
 	world_touched(w);
 }
 
+/* A wrong SHA-256 was taken before anybody knew better: nothing is finished that it does not fit. */
+static void believed_audit(const struct uploader *u, struct catalog *catalog)
+{
+	struct recording_info row;
+	struct uuid id;
+	if (!uuid_parse(u->file.id, &id) || catalog->ops->get(catalog, &id, &row) != ERR_OK)
+		return;
+	if (row.phase == PHASE_COMPLETE)
+		sim_fail(&u->w->sim, "saved is what was sent",
+			 "upload %u is complete with another SHA-256 than was declared", u->number);
+	if (row.phase == PHASE_ERROR && row.error == ERR_CHECKSUM_MISMATCH)
+		world_tally(u->w, TALLY_HASH_DIFFERS);
+	recording_info_release(&row);
+}
+
 /* As a take of one track it is audited like any. */
 void uploaders_audit(struct world *w, struct catalog *catalog)
 {
@@ -557,7 +611,13 @@ void uploaders_audit(struct world *w, struct catalog *catalog)
 		track->known = true;
 		track->final = u->file.whole;
 		track->saved_bytes = u->file.length;
+		take.late_hash = true;
+		take.early_hash = u->said;
+		if (u->said && u->lies)
+			take.fate = u->deleting ? FATE_DELETE : FATE_WRONG_SHA;
 		audit_take(w, catalog, &take);
+		if (u->believed)
+			believed_audit(u, catalog);
 		if (u->file.whole)
 			world_tally(w, TALLY_UPLOADED);
 	}

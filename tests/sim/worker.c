@@ -5,6 +5,7 @@
 #include "outside.h"
 
 #include <assert.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,14 +16,15 @@ enum course {
 	COURSE_DIES,	  /* before the file */
 	COURSE_DIES_LATE, /* behind it */
 	COURSE_SILENT,
-	COURSE_LIES, /* says more than it wrote */
+	COURSE_LIES,	 /* says more than it wrote */
+	COURSE_UNHASHED, /* leaves out what it was to hash, if anything */
 };
 
 struct hand {
 	struct world *w;
 	unsigned slot;
 	uint64_t generation; /* of its process: what an earlier one meant to do is not done */
-	bool there, killed, filed, heard;
+	bool there, killed, hashed, filed, heard;
 	const struct worker_job *job;
 	enum course course;
 	unsigned signs; /* of life before the next thing happens */
@@ -72,7 +74,7 @@ static void later(struct hand *h, uint64_t delay_us, void (*fn)(void *arg, uint6
 static void say(struct hand *h, enum worker_event_type type, enum err err)
 {
 	struct world *w = h->w;
-	static const char *const names[] = { "ready", "alive", "file", "done", "failed", "gone" };
+	static const char *const names[] = { "ready", "alive", "hashed", "file", "done", "failed", "gone" };
 	struct media_info media = { .duration_ms = 1000, .mime = "video/x-sim", .ext = "sim" };
 	struct worker_event event = { .type = type, .media = &media, .err = err };
 	for (uint32_t i = 0; h->job && i < h->job->track_count; i++)
@@ -83,7 +85,7 @@ static void say(struct hand *h, enum worker_event_type type, enum err err)
 	sim_trace(&w->sim, "worker", names[type], h->slot, err);
 	h->heard = type != WORKER_GONE;
 	if (type == WORKER_GONE) {
-		h->there = h->killed = h->filed = false;
+		h->there = h->killed = h->hashed = h->filed = false;
 		h->job = NULL;
 		h->generation++;
 	}
@@ -158,6 +160,44 @@ static void give_up(struct hand *h, enum err err)
 	later(h, rng_below(luck(h->w), 20 * MS), go);
 }
 
+static bool wants_hash(const struct hand *h)
+{
+	for (uint32_t i = 0; i < h->job->track_count && !h->hashed; i++) {
+		if (h->job->tracks[i].hash)
+			return true;
+	}
+	return false;
+}
+
+/* The SHA-256 of what it is asked for. False: it has given up. */
+static bool hash(struct hand *h)
+{
+	struct world *w = h->w;
+	struct track_hash hashes[LIMIT_TRACKS];
+	struct worker_event event = { .type = WORKER_HASHED, .hashes = hashes };
+	for (uint32_t i = 0; i < h->job->track_count; i++) {
+		const struct worker_track *t = &h->job->tracks[i];
+		uint8_t *data = t->hash ? malloc(t->bytes) : NULL;
+		size_t got = 0;
+		if (!data)
+			continue;
+		enum err err = vfs_file_read(t->file, data, t->bytes, 0, &got);
+		hashes[event.hash_count].track = (uint16_t)i;
+		EVP_Digest(data, got, hashes[event.hash_count++].sha256.bytes, NULL, EVP_sha256(), NULL);
+		free(data);
+		if (err != ERR_OK || got != t->bytes) {
+			give_up(h, ERR_READ_FAILED);
+			return false;
+		}
+	}
+	h->hashed = true;
+	sim_trace(&w->sim, "worker", "hashed", h->slot, event.hash_count);
+	world_tally(w, TALLY_HASHED);
+	w->workers->base.event(w->workers->base.arg, h->slot, &event);
+	world_touched(w);
+	return true;
+}
+
 /* The file, or why there is none. True: there is more to come. */
 static bool make_file(struct hand *h)
 {
@@ -180,7 +220,7 @@ static bool make_file(struct hand *h)
 			return false;
 		}
 		note_made(h);
-		if (h->course == COURSE_LIES)
+		if (h->course == COURSE_LIES || wants_hash(h))
 			came_to_nothing(h);
 		h->filed = true;
 		h->signs = (unsigned)rng_below(luck(h->w), 3);
@@ -218,6 +258,9 @@ static void step(void *arg, uint64_t x)
 	if (h->signs > 0) {
 		h->signs--;
 		say(h, WORKER_ALIVE, ERR_OK);
+	} else if (!h->filed && wants_hash(h) && h->course != COURSE_UNHASHED) {
+		h->signs = (unsigned)rng_below(luck(w), 3);
+		more = hash(h);
 	} else if (!h->filed) {
 		more = make_file(h);
 	} else {
@@ -236,8 +279,9 @@ static enum course course_of(struct hand *h)
 	static const struct {
 		unsigned below;
 		enum course course;
-	} table[] = { { 58, COURSE_WORKS },	{ 66, COURSE_FAILS },  { 69, COURSE_UNREADABLE }, { 79, COURSE_DIES },
-		      { 86, COURSE_DIES_LATE }, { 95, COURSE_SILENT }, { 100, COURSE_LIES } };
+	} table[] = { { 58, COURSE_WORKS }, { 66, COURSE_FAILS },     { 69, COURSE_UNREADABLE },
+		      { 79, COURSE_DIES },  { 86, COURSE_DIES_LATE }, { 94, COURSE_SILENT },
+		      { 98, COURSE_LIES },  { 100, COURSE_UNHASHED } };
 	unsigned i = 0;
 	while (n >= table[i].below)
 		i++;
@@ -281,7 +325,7 @@ static void on_give(struct workers *workers, unsigned slot, const struct worker_
 	struct world *w = h->w;
 	assert(h->there && !h->job && !h->killed);
 	h->job = job;
-	h->filed = false;
+	h->filed = h->hashed = false;
 	h->course = course_of(h);
 	h->signs = (unsigned)rng_below(luck(w), rng_chance(luck(w), 10) ? 40 : 4);
 	world_tally(w, TALLY_LEASES);

@@ -97,6 +97,8 @@ struct take_truth {
 	bool work_error;      /* … and it was seen in error for that */
 	uint32_t told_open;   /* a status said that it is open again behind this revision */
 	bool on_air;	      /* a show's version: it fails with a full disk, too */
+	bool late_hash;	      /* an upload: its tracks' hashes are known when it is finished … */
+	bool early_hash;      /* … or earlier: somebody said one */
 	/* a liar's: what was read once stays */
 	uint64_t read_bytes, read_hash;
 };
@@ -140,6 +142,8 @@ enum crash { CRASH_KILL, CRASH_POWER };
 	X(FOLDS, "times without room")                                                                                 \
 	X(READS, "pieces read back")                                                                                   \
 	X(LEASES, "leases")                                                                                            \
+	X(HASHED, "hashed by a worker")                                                                                \
+	X(HASH_DIFFERS, "uploads that differ from their SHA-256")                                                      \
 	X(FINISHED, "finished")                                                                                        \
 	X(WORKERS_KILLED, "workers killed")                                                                            \
 	X(WORK_ERRORS, "given up")                                                                                     \

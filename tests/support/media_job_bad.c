@@ -259,6 +259,14 @@ static enum err ready_again(const struct media_job *job, struct media_result *ou
 	return wait_for_end(job, out);
 }
 
+/* What would be hashed by whoever made the media. */
+static enum err hash_late(const struct media_job *job, struct media_result *out)
+{
+	say("{\"type\":\"hashed\",\"tracks\":[{\"track\":0,\"sha256\":"
+	    "\"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\"}]}");
+	return wait_for_end(job, out);
+}
+
 static enum err lie_about_size(const struct media_job *job, struct media_result *out)
 {
 	return finish(job, out, 123456);
@@ -331,6 +339,7 @@ static const struct {
 	      { "huge", huge },
 	      { "send_descriptor", send_descriptor },
 	      { "ready_again", ready_again },
+	      { "hash_late", hash_late },
 	      { "lie_about_size", lie_about_size },
 	      { "lie_about_type", lie_about_type },
 	      { "change_story", change_story },

@@ -29,6 +29,10 @@ static void on_event(void *arg, unsigned slot, const struct worker_event *event)
 	assert_true(rig->count < RIG_EVENTS);
 	rig->events[rig->count] = *event;
 	rig->count++;
+	if (event->type == WORKER_HASHED) {
+		assert_int_equal(event->hash_count, 2);
+		memcpy(rig->hashes, event->hashes, sizeof rig->hashes);
+	}
 	if (event->type == WORKER_FILE || event->type == WORKER_DONE) {
 		rig->media = *event->media;
 		snprintf(rig->warnings, sizeof rig->warnings, "%s", event->warnings ? event->warnings : "");
@@ -143,7 +147,8 @@ void rig_give(struct process_rig *rig, const char *deed, uint64_t max_ms)
 							.file = (struct vfs_file *)(void *)&rig->fds[3 + i],
 							.bytes = i == 0 ? 10 : 0,
 							.parts = parts,
-							.part_count = i == 0 ? 3 : 0 };
+							.part_count = i == 0 ? 3 : 0,
+							.hash = rig->hash };
 	rig->job = (struct worker_job){ .revision = 1,
 					.tracks = rig->tracks,
 					.track_count = 2,

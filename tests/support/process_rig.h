@@ -20,6 +20,8 @@ struct process_rig {
 	char message[1024]; /* of the newest FAILED or GONE */
 	int fds[5];	    /* file, thumbnail, waveform, two tracks */
 	struct worker_track tracks[2];
+	bool hash;		     /* both are to be hashed */
+	struct track_hash hashes[2]; /* of the newest HASHED */
 	struct worker_job job;
 	bool closed;
 };

@@ -358,7 +358,7 @@ static void check_track(struct take_model *m, uint16_t i)
 	model_check(m, t->durable >= m->durable[i], "durable only grows");
 	model_check(m, t->epoch == m->epochs[i], "epochs rise by attaching only");
 	model_check(m, m->stage[i] == STAGE_OPEN || t->accepted == m->accepted[i], "nothing is accepted behind a seal");
-	model_check(m, t->stage < STAGE_HASH || t->durable == t->accepted, "only what is durable is hashed");
+	model_check(m, t->stage < STAGE_SPOOL || t->durable == t->accepted, "only what is durable is hashed");
 	model_check(m, !info->sealed || t->stage >= STAGE_LOG, "sealed is shown of sealed tracks only");
 	for (uint32_t k = 0; k < info->part_count; k++) {
 		model_check(m, info->parts[k] < t->accepted, "no part begins behind the last byte");

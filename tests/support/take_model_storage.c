@@ -52,7 +52,7 @@ void model_submit(struct take_model *m, const struct effect *fx)
 	assert(m->owed_count < PENDING);
 	struct model_owed *o = &m->owed[m->owed_count++];
 	*o = (struct model_owed){ .type = fx->type, .track = fx->track };
-	o->in_journal = fx->type != EFFECT_HASH && fx->type != EFFECT_PUT_TRACKS && fx->type != EFFECT_CLAIM &&
+	o->in_journal = fx->type != EFFECT_SPOOL && fx->type != EFFECT_PUT_TRACKS && fx->type != EFFECT_CLAIM &&
 			fx->type != EFFECT_FAIL;
 	if (fx->type == EFFECT_CLAIM)
 		o->view = recording_sealed_view(&m->r, m->wall);
@@ -194,7 +194,7 @@ void model_answer(struct take_model *m)
 	model_trace(m, "storage: %d t%d %s", o.type, o.track, o.in_journal ? "journaled" : "done");
 	if (o.in_journal) {
 		answer_journal(m, at);
-	} else if (o.type == EFFECT_HASH) {
+	} else if (o.type == EFFECT_SPOOL) {
 		answer_hash(m, at);
 	} else {
 		forget(m, at);

@@ -78,7 +78,7 @@ static void format_storage(char *out, size_t room, const struct effect *fx)
 	case EFFECT_LOG_PART:
 		snprintf(out, room, "part t%u %llu", track, (unsigned long long)fx->bytes);
 		break;
-	case EFFECT_HASH:
+	case EFFECT_SPOOL:
 		snprintf(out, room, "hash t%u", track);
 		break;
 	case EFFECT_LOG_SEAL_TRACK:

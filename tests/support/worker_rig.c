@@ -4,6 +4,8 @@
 #include "store/vfs.h"
 
 #include <assert.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct worker_rig_slot *slot_of(struct workers *w, unsigned slot)
@@ -94,7 +96,37 @@ int worker_rig_busy(const struct worker_rig *w)
 	return -1;
 }
 
+bool worker_rig_hash(struct worker_rig *w, unsigned slot, bool wrong)
+{
+	const struct worker_job *job = w->slots[slot].job;
+	struct track_hash hashes[LIMIT_TRACKS];
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < job->track_count; i++) {
+		const struct worker_track *t = &job->tracks[i];
+		if (!t->hash)
+			continue;
+		char *data = malloc(t->bytes);
+		size_t got;
+		enum err err = vfs_file_read(t->file, data, t->bytes, 0, &got);
+		assert(data && err == ERR_OK && got == t->bytes);
+		hashes[count].track = (uint16_t)i;
+		EVP_Digest(data, got, hashes[count].sha256.bytes, NULL, EVP_sha256(), NULL);
+		hashes[count++].sha256.bytes[0] ^= wrong;
+		free(data);
+	}
+	struct worker_event event = { .type = WORKER_HASHED, .hashes = hashes, .hash_count = count };
+	if (count > 0)
+		w->base.event(w->base.arg, slot, &event);
+	return count > 0;
+}
+
 void worker_rig_file(struct worker_rig *w, unsigned slot)
+{
+	worker_rig_hash(w, slot, false);
+	worker_rig_file_only(w, slot);
+}
+
+void worker_rig_file_only(struct worker_rig *w, unsigned slot)
 {
 	const struct worker_job *job = w->slots[slot].job;
 	uint64_t at = 0;

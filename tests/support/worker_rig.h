@@ -30,8 +30,12 @@ unsigned worker_rig_turn(struct worker_rig *w);
 int worker_rig_busy(const struct worker_rig *w);
 /* Any word of the process in the slot. */
 void worker_rig_say(struct worker_rig *w, unsigned slot, enum worker_event_type type, enum err err);
-/* The tracks one behind the other become the file, and it says so; then thumbnail and waveform, and that it is done. */
+/* Tells the SHA-256 of the tracks of which it is wanted, perhaps a wrong one; false: there is none. */
+bool worker_rig_hash(struct worker_rig *w, unsigned slot, bool wrong);
+/* … then the tracks one behind the other become the file, and it says so; then thumbnail and waveform, and that it is
+ * done. */
 void worker_rig_file(struct worker_rig *w, unsigned slot);
+void worker_rig_file_only(struct worker_rig *w, unsigned slot); /* without a hash */
 void worker_rig_done(struct worker_rig *w, unsigned slot);
 
 #endif

@@ -69,7 +69,7 @@ static void a_seal_drains_hashes_logs_and_claims_in_this_order(void **state)
 	take_rig_expect(t, "ack c1 t0 119");
 	recording_durable(&t->r, 0, 120, &t->fx);
 	take_rig_expect(t, "ack c1 t0 120, hash t0");
-	assert_int_equal(track->stage, STAGE_HASH);
+	assert_int_equal(track->stage, STAGE_SPOOL);
 	take_rig_hashed(t, 0);
 	take_rig_expect(t, "seal t0, seal whole");
 	assert_int_equal(track->stage, STAGE_LOG);
@@ -304,6 +304,62 @@ static void grace_seals_what_end_did_not(void **state)
 	assert_int_equal(t->r.info.tracks[1].sealed_by, SEALED_BY_GRACE);
 }
 
+/* --- files over HTTP --- */
+
+/* `main` of 100 bytes, all of them durable. */
+static void uploaded(struct take_rig *t)
+{
+	t->r.info.upload.kind = UPLOAD_WHOLE;
+	t->r.info.upload.length = 100;
+	with_bytes(t, 1, "main", 100);
+}
+
+static void sealed_without_hash(struct take_rig *t)
+{
+	uploaded(t);
+	take_rig_end(t, 0, 100);
+	take_rig_expect(t, "hash t0");
+	assert_false(recording_hashes(&t->r, 0));
+	recording_hashed(&t->r, 0, NULL, &t->fx);
+	take_rig_logged(t, 0);
+	take_rig_logged(t, RECORDING_WHOLE);
+	take_rig_claimed(t);
+	take_rig_forget(t);
+}
+
+static void an_upload_is_sealed_without_its_hash(void **state)
+{
+	struct take_rig *t = *state;
+	sealed_without_hash(t);
+	assert_int_equal(t->r.info.phase, PHASE_QUEUED);
+	assert_true(t->r.info.tracks[0].sealed);
+	assert_false(t->r.info.tracks[0].has_sha256);
+	/* its worker finds it */
+	struct recording_info row = t->r.info;
+	struct track_info track = row.tracks[0];
+	row.tracks = &track;
+	row.phase = PHASE_GENERATING_THUMBNAIL;
+	assert_false(recording_worked(&t->r, &row));
+	track.has_sha256 = true;
+	track.sha256 = take_rig_sha(3);
+	track.bytes = 99; /* of something else */
+	assert_false(recording_worked(&t->r, &row));
+	track.bytes = 100;
+	assert_true(recording_worked(&t->r, &row));
+	assert_memory_equal(&t->r.info.tracks[0].sha256, &track.sha256, sizeof track.sha256);
+	assert_false(recording_worked(&t->r, &row));
+}
+
+static void an_upload_whose_hash_was_declared_is_hashed(void **state)
+{
+	struct take_rig *t = *state;
+	struct sha256 wrong = take_rig_sha(7);
+	uploaded(t);
+	recording_end(&t->r, 0, 100, &wrong, t->now, &t->fx);
+	assert_true(recording_hashes(&t->r, 0));
+	take_rig_seal_main(t);
+	assert_int_equal(t->r.info.error, ERR_CHECKSUM_MISMATCH);
+}
 /* --- complete --- */
 
 static enum complete_answer complete(struct take_rig *t, const char *track, uint64_t bytes, const struct sha256 *sha,
@@ -413,6 +469,52 @@ static void complete_answers_by_its_table(void **state)
 	assert_int_equal(t->r.busy, BUSY_NONE);
 }
 
+/* A checksum of what was sealed without one is kept, durably, before that is answered. */
+static void complete_declares_the_hash_of_an_upload(void **state)
+{
+	struct take_rig *t = *state;
+	struct sha256 right = take_rig_sha(0), wrong = take_rig_sha(7);
+	enum err err;
+	sealed_without_hash(t);
+	assert_int_equal(complete(t, "main", 100, &wrong, &err), COMPLETE_WAIT);
+	assert_int_equal(complete(t, "main", 100, &right, &err), COMPLETE_WAIT); /* one after the other */
+	assert_false(recording_at_rest(&t->r));
+	take_rig_expect(t, "put t0");
+	take_rig_put(t, 0);
+	take_rig_expect(t, "idle");
+	assert_true(recording_at_rest(&t->r));
+	assert_int_equal(complete(t, "main", 100, &wrong, &err), COMPLETE_PROCESSING);
+	assert_int_equal(take_rig_complete(t, &err), COMPLETE_PROCESSING);
+	take_rig_expect(t, "");
+	assert_memory_equal(&t->r.info.tracks[0].declared_sha256, &wrong, sizeof wrong);
+	assert_int_equal(complete(t, "main", 100, &right, &err), COMPLETE_WAIT); /* who says it last */
+	take_rig_put(t, 0);
+	take_rig_forget(t);
+	t->r.info.tracks[0].has_sha256 = true;
+	t->r.info.tracks[0].sha256 = right;
+	assert_int_equal(complete(t, "main", 100, &wrong, &err), COMPLETE_REFUSED);
+	assert_int_equal(err, ERR_CHECKSUM_MISMATCH);
+	assert_int_equal(complete(t, "main", 100, &right, &err), COMPLETE_PROCESSING);
+}
+
+/* Declared while its seal was already on its way. */
+static void a_restart_compares_no_hash_that_is_not_there(void **state)
+{
+	struct take_rig *t = *state;
+	struct sha256 right = take_rig_sha(0);
+	enum err err;
+	uploaded(t);
+	take_rig_end(t, 0, 100);
+	take_rig_forget(t);
+	assert_int_equal(complete(t, "main", 100, &right, &err), COMPLETE_STARTED);
+	recording_hashed(&t->r, 0, NULL, &t->fx);
+	take_rig_logged(t, 0);
+	assert_true(t->r.info.tracks[0].has_declared_sha256);
+	take_rig_restart(t);
+	assert_int_equal(t->r.seal_error, ERR_OK);
+	assert_int_equal(t->r.busy, BUSY_SEALING);
+}
+
 static void complete_claims_an_error_again(void **state)
 {
 	struct take_rig *t = *state;
@@ -483,6 +585,10 @@ int main(void)
 		TEST(a_sealed_track_is_saved_once_the_catalog_has_it),
 		TEST(a_wrong_checksum_of_one_track_ends_all),
 		TEST(grace_seals_what_end_did_not),
+		TEST(an_upload_is_sealed_without_its_hash),
+		TEST(an_upload_whose_hash_was_declared_is_hashed),
+		TEST(complete_declares_the_hash_of_an_upload),
+		TEST(a_restart_compares_no_hash_that_is_not_there),
 		TEST(complete_seals_what_is_accepted),
 		TEST(complete_never_finishes_with_a_gap),
 		TEST(complete_checks_every_total_before_it_changes_anything),

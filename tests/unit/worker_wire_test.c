@@ -65,6 +65,12 @@ static void test_there_and_back(void **state)
 	there_and_back(&(struct worker_event){ .type = WORKER_DONE, .media = &unknown }, NULL);
 	assert_int_equal(parsed.media.duration_ms, -1);
 	assert_null(parsed.event.warnings);
+	const struct track_hash hashes[] = { { 0, { { 0xab, 1 } } }, { LIMIT_TRACKS - 1, { { 2 } } } };
+	there_and_back(&(struct worker_event){ .type = WORKER_HASHED, .hashes = hashes, .hash_count = 2 }, NULL);
+	assert_int_equal(parsed.event.hash_count, 2);
+	assert_int_equal(parsed.event.hashes[1].track, LIMIT_TRACKS - 1);
+	for (unsigned i = 0; i < 2; i++)
+		assert_memory_equal(&parsed.event.hashes[i].sha256, &hashes[i].sha256, 32);
 	there_and_back(&(struct worker_event){ .type = WORKER_FAILED, .err = ERR_MEDIA_UNREADABLE }, NULL);
 	assert_int_equal(parsed.event.err, ERR_MEDIA_UNREADABLE);
 	assert_string_equal(parsed.event.message, err_text(ERR_MEDIA_UNREADABLE));
@@ -95,10 +101,16 @@ static void test_a_long_name(void **state)
 #define MEDIA(members) "{\"type\":\"file\",\"media\":{" members "}}"
 #define FLAGS	       "\"asIs\":false,\"thumbnail\":false,\"waveform\":false,"
 #define REST	       "\"duration\":1,\"mime\":\"video/webm\",\"ext\":\"webm\""
+#define SHA	       "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define HASHED(items)  "{\"type\":\"hashed\",\"tracks\":[" items "]}"
+#define ONE	       "{\"track\":0,\"sha256\":\"" SHA "\"}"
+#define FOUR	       ONE "," ONE "," ONE "," ONE
 
 static void test_what_is_not_believed(void **state)
 {
 	assert_true(parse(MEDIA(FLAGS "\"bytes\":1," REST)));
+	assert_true(parse(HASHED(ONE)));
+	assert_true(parse(HASHED(FOUR "," FOUR "," FOUR "," FOUR))); /* twice the same: worker_judge knows better */
 	static const char *const wrong[] = {
 		"",
 		"null",
@@ -123,6 +135,20 @@ static void test_what_is_not_believed(void **state)
 		"{\"type\":\"failed\",\"code\":\"media_unreadable\",\"message\":\"a\\u0000b\"}",
 		"{\"type\":\"failed\",\"code\":\"sync_failed\",\"message\":\"x\"}",
 		"{\"type\":\"failed\",\"code\":\"no_such_code\",\"message\":\"x\"}",
+		"{\"type\":\"hashed\"}",
+		"{\"type\":\"hashed\",\"tracks\":{}}",
+		"{\"type\":\"hashed\",\"tracks\":[" ONE "],\"more\":1}",
+		HASHED(""),
+		HASHED("1"),
+		HASHED(FOUR "," FOUR "," FOUR "," FOUR "," ONE),
+		HASHED("{\"track\":16,\"sha256\":\"" SHA "\"}"),
+		HASHED("{\"track\":-1,\"sha256\":\"" SHA "\"}"),
+		HASHED("{\"track\":0.5,\"sha256\":\"" SHA "\"}"),
+		HASHED("{\"track\":0,\"sha256\":\"" SHA "0\"}"),
+		HASHED("{\"track\":0,\"sha256\":\"x0112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\"}"),
+		HASHED("{\"track\":0,\"sha256\":null}"),
+		HASHED("{\"track\":0,\"sha256\":\"" SHA "\",\"more\":1}"),
+		HASHED("{\"sha256\":\"" SHA "\"}"),
 		MEDIA(FLAGS REST),
 		MEDIA(FLAGS "\"bytes\":-1," REST),
 		MEDIA(FLAGS "\"bytes\":9007199254740992," REST),
@@ -144,6 +170,53 @@ static void test_what_is_not_believed(void **state)
 	for (unsigned i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
 		if (parse(wrong[i]))
 			fail_msg("believed: %s", wrong[i]);
+}
+
+static int no_fd(struct vfs_file *file)
+{
+	return -1;
+}
+
+/* What is asked of three tracks, of which the second and the third are to be hashed. */
+static const char *judged(struct worker_state *s, const char *text)
+{
+	if (!parse(text))
+		fail_msg("refused: %s", text);
+	return worker_judge(s, &parsed, no_fd);
+}
+
+#define OF(track) "{\"track\":" #track ",\"sha256\":\"" SHA "\"}"
+#define AS_IS	  "\"asIs\":true,\"thumbnail\":false,\"waveform\":false,\"bytes\":5,"
+#define A_FILE	  MEDIA(AS_IS REST)
+
+static void test_when_hashes_are_believed(void **state)
+{
+	const struct worker_track tracks[] = { { .bytes = 5 },
+					       { .bytes = 5, .hash = true },
+					       { .bytes = 5, .hash = true } };
+	const struct worker_job job = { .tracks = tracks, .track_count = 3 },
+				none = { .tracks = tracks, .track_count = 1 };
+	static const char *const others[] = { HASHED(OF(1)),
+					      HASHED(OF(2)),
+					      HASHED(OF(1) "," OF(0)),
+					      HASHED(OF(2) "," OF(1)),
+					      HASHED(OF(1) "," OF(1)),
+					      HASHED(OF(0) "," OF(1) "," OF(2)),
+					      HASHED(OF(1) "," OF(2) "," OF(3)) };
+	struct worker_state s = { .ready = true };
+	assert_non_null(judged(&s, HASHED(OF(1) "," OF(2)))); /* without a job */
+	s.job = &job;
+	for (unsigned i = 0; i < sizeof others / sizeof others[0]; i++)
+		assert_non_null(judged(&s, others[i]));
+	assert_non_null(judged(&s, A_FILE)); /* before them */
+	assert_null(judged(&s, "{\"type\":\"alive\",\"progress\":1}"));
+	assert_null(judged(&s, HASHED(OF(1) "," OF(2))));
+	assert_non_null(judged(&s, HASHED(OF(1) "," OF(2)))); /* again */
+	assert_null(judged(&s, A_FILE));
+	assert_non_null(judged(&s, HASHED(OF(1) "," OF(2))));
+	s = (struct worker_state){ .ready = true, .job = &none };
+	assert_non_null(judged(&s, HASHED(OF(0)))); /* not asked for */
+	assert_null(judged(&s, A_FILE));
 }
 
 static bool warned(const char *warnings)
@@ -180,7 +253,7 @@ static void test_job(void **state)
 {
 	const uint64_t parts[] = { 5, 5, 99 };
 	const struct worker_track tracks[] = { { .name = "video \"1\"", .bytes = 99, .parts = parts, .part_count = 3 },
-					       { .name = "audio", .bytes = 0 } };
+					       { .name = "audio", .bytes = 0, .hash = true } };
 	const struct worker_job job = {
 		.tracks = tracks, .track_count = 2, .max_output_bytes = UINT64_MAX, .max_ms = 1000
 	};
@@ -195,6 +268,7 @@ static void test_job(void **state)
 	assert_int_equal(out.tracks[0].part_count, 3);
 	assert_memory_equal(out.tracks[0].parts, parts, sizeof parts);
 	assert_int_equal(out.tracks[1].bytes, 0);
+	assert_true(!out.hash[0] && out.hash[1]);
 	assert_int_equal(out.tracks[1].fd, -1);
 	assert_int_equal(out.max_output_bytes, LIMIT_NUMBER - 1);
 	assert_int_equal(out.max_ms, 1000);
@@ -244,6 +318,7 @@ int main(void)
 		cmocka_unit_test(test_there_and_back),
 		cmocka_unit_test(test_a_long_name),
 		cmocka_unit_test(test_what_is_not_believed),
+		cmocka_unit_test(test_when_hashes_are_believed),
 		cmocka_unit_test(test_warnings),
 		cmocka_unit_test(test_job),
 		cmocka_unit_test(test_deaths),
