@@ -153,8 +153,11 @@ enum {
 	LIMIT_AUTHORITY_TRIM = 100,		/* expired ones forgotten with each new one */
 	LIMIT_AUTHORITY_QUESTIONS = 512,	/* tokens that wait for their answer, 4 MiB of them */
 	LIMIT_AUTHORITY_AT_ONCE = 16,		/* of them being asked: an authority is one small service */
-	LIMIT_AUTHORITY_LOG_MS = 10 * 1000,	/* its failures get one log line in so long */
-	LIMIT_AUTHORITY_SECRET_CHARS = 1024,	/* what it knows us by */
+	LIMIT_AUTHORITY_SHARES = 1024,		/* of addresses elsewhere: two that meet in one share it */
+	LIMIT_AUTHORITY_SHARE = 64, /* tokens of one address that it does not know, at once: a house's phones … */
+	LIMIT_AUTHORITY_SHARE_PER_S = 2,     /* … and so many a second: who guesses tokens is not its client */
+	LIMIT_AUTHORITY_LOG_MS = 10 * 1000,  /* its failures get one log line in so long */
+	LIMIT_AUTHORITY_SECRET_CHARS = 1024, /* what it knows us by */
 
 	/* TLS and the local network */
 	LIMIT_STRANGERS = 1024, /* connections without a grant, or a quarter of all: so many phones are not new */

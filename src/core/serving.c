@@ -149,8 +149,8 @@ struct serving serving_judge(enum resource resource, const struct recording_info
 		    (row->facts & known) != row->facts)
 			continue;
 		enum err err = row->err == OWN_ERROR ? own_error(info) : (enum err)row->err;
-		return (struct serving){ row->status, err, row->retry_after_s, row->fetch };
+		return (struct serving){ row->status, err, row->retry_after_s, row->fetch, false };
 	}
 	assert(!"a question that no row answers");
-	return (struct serving){ 500, ERR_INTERNAL, 0, false };
+	return (struct serving){ 500, ERR_INTERNAL, 0, false, false };
 }

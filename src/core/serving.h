@@ -26,6 +26,7 @@ struct serving {
 	enum err err;		/* ERR_OK with 200 and 202 */
 	unsigned retry_after_s; /* 0: no Retry-After */
 	bool fetch;		/* with 202: nobody fetches it yet, so this question begins to */
+	bool was_whole;		/* with DELETED: it did not expire */
 };
 
 struct serving serving_judge(enum resource resource, const struct recording_info *info,

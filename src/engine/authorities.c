@@ -15,6 +15,7 @@
 struct question {
 	struct list link;
 	uint64_t number;
+	uint64_t origin;
 	struct sha256 hash;
 	char *token; /* owned, wiped; NULL once it is asked */
 	bool looking, asked, answered;
@@ -31,6 +32,32 @@ static struct sha256 hash_of(const char *token)
 	int done = EVP_Digest(token, strlen(token), hash.bytes, &len, EVP_sha256(), NULL);
 	must(done == 1 ? &hash : NULL);
 	return hash;
+}
+
+/* --- shares --- */
+
+static const struct token_rate share_rate = { LIMIT_AUTHORITY_SHARE_PER_S, LIMIT_AUTHORITY_SHARE };
+
+static struct token_bucket *share_of(struct engine *e, uint64_t origin)
+{
+	return &e->authorities.shares[origin % LIMIT_AUTHORITY_SHARES];
+}
+
+/* A question that is new takes a token; it comes back when the answer was that he may. */
+static bool share_take(struct engine *e, uint64_t origin)
+{
+	if (origin == 0)
+		return true;
+	if (token_bucket_tokens(share_of(e, origin), share_rate, e->now.mono_ms) == 0)
+		return false;
+	token_bucket_take(share_of(e, origin), 1);
+	return true;
+}
+
+static void share_give_back(struct engine *e, uint64_t origin)
+{
+	if (origin != 0)
+		share_of(e, origin)->level += 1000; /* above the burst it is cut with the next look */
 }
 
 /* --- questions --- */
@@ -114,6 +141,8 @@ static void question_settle(struct engine *e, struct question *q)
 	const struct known *k = known_add(e, &q->hash, &q->answer, engine_wall(e) + lasts_ms);
 	e->authorities.refused += !k->allow;
 	if (k->allow)
+		share_give_back(e, q->origin);
+	if (k->allow)
 		said_keep(e, k, &q->answer);
 	log_event(LOG_DEBUG, "authority_answered", "allow", k->allow ? "yes" : "no", "id", k->grant.token_id, "subject",
 		  k->grant.subject, NULL);
@@ -184,6 +213,7 @@ static void look_done(struct engine *e, struct catalog_op *op)
 		    authority_answer_parse(o->said.answer, strlen(o->said.answer), &answer, &why) && answer.allow;
 	if (kept) {
 		e->authorities.cached++;
+		share_give_back(e, q->origin);
 		question_end(e, q, ERR_OK, known_add(e, &q->hash, &answer, o->said.expires_ms));
 	} else if (q) {
 		q->looking = false; /* the turn asks */
@@ -234,8 +264,14 @@ enum err authorities_ask(struct engine *e, const char *token, struct engine_aske
 		say_failed(e, "Too many tokens wait to be asked about.");
 		return ERR_AUTHORITY_FAILED;
 	}
-	if (!q)
+	if (!q && !share_take(e, asked->origin)) {
+		say_failed(e, "Too many unknown tokens come from one address.");
+		return ERR_AUTHORITY_FAILED;
+	}
+	if (!q) {
 		q = question_new(e, &hash, token);
+		q->origin = asked->origin;
+	}
 	list_push(&q->waiting, &asked->link);
 	return ERR_BUSY;
 }
@@ -262,6 +298,9 @@ void authorities_init(struct engine *e)
 	if (!e->config.authority)
 		return;
 	known_init(e);
+	a->shares = must(calloc(LIMIT_AUTHORITY_SHARES, sizeof *a->shares));
+	for (unsigned i = 0; i < LIMIT_AUTHORITY_SHARES; i++)
+		token_bucket_init(&a->shares[i], share_rate, 0);
 	e->config.authority->done = on_authority;
 	e->config.authority->arg = e;
 }
@@ -283,6 +322,8 @@ void authorities_release(struct engine *e)
 {
 	authorities_stop(e);
 	known_release(e);
+	free(e->authorities.shares);
+	e->authorities.shares = NULL;
 }
 
 void authorities_status(const struct engine *e, struct engine_status *out)

@@ -13,7 +13,8 @@ struct authorities {
 	struct known **table; /* by the token's hash; NULL: there is no authority */
 	struct list recent;   /* of them: who was seen last is the last */
 	unsigned known_count;
-	struct list questions; /* tokens that are being asked about: the oldest first */
+	struct token_bucket *shares; /* of origins: who asks about tokens that are none */
+	struct list questions;	     /* tokens that are being asked about: the oldest first */
 	unsigned question_count, asking;
 	uint64_t numbers;
 	uint64_t asked, failed, refused, cached; /* since the start */

@@ -49,7 +49,9 @@ bool authorities_hold(struct engine *e, struct conn *c, const struct message *m,
 	    authorities_ask(e, token, NULL, &grant) != ERR_BUSY) /* known, or no question at all */
 		return false;
 	struct asking *a = must(calloc(1, sizeof *a));
-	*a = (struct asking){ .engine = e, .conn = c->id, .asked = { .done = on_answer, .arg = a } };
+	*a = (struct asking){ .engine = e,
+			      .conn = c->id,
+			      .asked = { .done = on_answer, .arg = a, .origin = c->origin } };
 	list_init(&a->asked.link);
 	c->asking = a;
 	a->err = authorities_ask(e, token, &a->asked, &a->grant);
@@ -58,6 +60,13 @@ bool authorities_hold(struct engine *e, struct conn *c, const struct message *m,
 		return false;
 	conn_hold_first(e, c, text, len);
 	return true;
+}
+
+void engine_conn_origin(struct engine *e, uint64_t conn, uint64_t origin)
+{
+	struct conn *c = conn_find(e, conn);
+	if (c)
+		c->origin = origin;
 }
 
 bool authorities_waits(const struct conn *c)

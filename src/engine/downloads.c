@@ -109,6 +109,7 @@ static void answer(struct download *d, const struct recording_info *info, struct
 {
 	struct buf body;
 	buf_init(&body);
+	s.was_whole = info && info->sealed_ms != 0;
 	if (s.status == 202)
 		not_yet_format(d->engine, &body, info, &s);
 	else

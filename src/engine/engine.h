@@ -126,6 +126,8 @@ uint64_t engine_next_wake(const struct engine *e);
  * bring a token. After engine_conn_closed the id is unknown and no callback names it. Unknown ids are ignored
  * everywhere. */
 uint64_t engine_conn_open(struct engine *e, const struct grant *grant, struct now now);
+/* What its questions to an outside authority have as their origin (engine_asked). */
+void engine_conn_origin(struct engine *e, uint64_t conn, uint64_t origin);
 void engine_conn_text(struct engine *e, uint64_t conn, const char *text, size_t len, struct now now);
 /* A piece of a binary message (or all of it); empty ones are legal. It may still be masked as WebSocket clients do: it
  * is unmasked where it is copied anyway (mask_copy; zeros: it is not masked). */
@@ -156,6 +158,8 @@ void engine_revoke(struct engine *e, const char *token_id, struct now now);
  * engine_authority_leave came before. `asked` NULL: nothing is asked. */
 struct engine_asked {
 	struct list link;
+	uint64_t origin; /* a number for the address that asks, which has a share of the questions; 0: it has no bounds
+			  */
 	void (*done)(void *arg, enum err err, const struct grant *grant);
 	void *arg;
 };
@@ -251,8 +255,8 @@ struct engine_upload {
 	const char *parts; /* … the list of a final one's partial ones: their ids, a space between two; else NULL … */
 	const char *concat; /* … and that list as its client wrote it; NULL: nobody kept it */
 };
-/* `upload` NULL with an error, but for POSITION_CONFLICT and LENGTH_MISMATCH: then it is as it is; and for
- * RATE_LIMITED: then it has retry_ms and nothing else. */
+/* `upload` NULL with an error, but for POSITION_CONFLICT and LENGTH_MISMATCH: then it is as it is; for RATE_LIMITED:
+ * then it has retry_ms and nothing else; and, of a look, for DELETED: then it is what it was. */
 typedef void engine_upload_fn(void *arg, enum err err, const struct engine_upload *upload);
 
 /* A new upload; answers when it is durable, a final one when it is whole, which is waited for so long as clients do.

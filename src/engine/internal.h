@@ -132,7 +132,7 @@ struct held {
 
 struct conn {
 	struct session session;
-	uint64_t id;
+	uint64_t id, origin;
 	struct grant opened; /* with `granted`: what it may do without a token in its messages */
 	struct grant work;   /* of its last `start` */
 	bool granted;

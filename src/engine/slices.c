@@ -236,6 +236,9 @@ static void announce(struct engine *e, const struct slice *s)
 	}
 }
 
+static const char full_of_items[] =
+	"The batch has no room for so many new items: its total, or ten million, would be passed.";
+
 static void slice_done(struct engine *e, struct catalog_op *op)
 {
 	struct slice *s = (struct slice *)op;
@@ -256,7 +259,8 @@ static void slice_done(struct engine *e, struct catalog_op *op)
 	} else if (c) {
 		c->slices--;
 		if (c->session.state != SESSION_CLOSING)
-			refuse(e, c->id, err, NULL, &s->said, limited && retry_ms == 0 ? 1 : retry_ms);
+			refuse(e, c->id, err, err == ERR_LIMIT_EXCEEDED ? full_of_items : NULL, &s->said,
+			       limited && retry_ms == 0 ? 1 : retry_ms);
 		conn_unblock(e, c);
 	}
 	slice_free(s);

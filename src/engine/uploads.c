@@ -146,7 +146,11 @@ static void look_go(struct engine *e, struct waiter *w, struct take *t, enum err
 	if (!err)
 		err = upload_judge(e, t, &l->grant);
 	if (err) {
-		l->done(l->arg, err, NULL);
+		struct engine_upload upload;
+		bool known = err == ERR_DELETED && t;
+		if (known)
+			upload_fill(e, t, &upload);
+		l->done(l->arg, err, known ? &upload : NULL);
 		free(l);
 		return;
 	}

@@ -35,6 +35,7 @@ void conn_open(struct conn *c, struct peer *p, const struct grant *grant)
 	c->peer = p;
 	n->opening = c;
 	uint64_t id = engine_conn_open(n->engine, grant, net_now(n));
+	engine_conn_origin(n->engine, id, peer_origin(p));
 	if (n->opening)
 		insert(n, c, id);
 	n->opening = NULL;

@@ -193,6 +193,11 @@ static void body_answer(struct request *r, const struct serving *s, const char *
 {
 	char headers[80];
 	char after[40] = "";
+	if (r->dialect != DIALECT_NONE && s->err == ERR_DELETED && s->was_whole) {
+		/* an upload that was ended is not there: tus's own servers and clients' tests have it so */
+		request_problem(r, ERR_NOT_FOUND, NULL, NULL);
+		return;
+	}
 	if (s->retry_after_s > 0)
 		snprintf(after, sizeof after, "Retry-After: %u\r\n", s->retry_after_s);
 	bool passing = s->status == 503 || s->status == 507; /* of the table every 500 without a time is no such */

@@ -50,6 +50,7 @@ static enum err grant_by_token(struct request *r, const char *token, int64_t now
 		return err;
 	r->asked.done = request_asked;
 	r->asked.arg = r;
+	r->asked.origin = peer_origin(r->peer);
 	err = engine_authority(r->net->engine, token, &r->asked, &r->grant, net_now(r->net));
 	r->asking = err == ERR_BUSY;
 	return err;

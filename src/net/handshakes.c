@@ -26,6 +26,15 @@ static uint32_t slot_of(const struct handshakes *h, const struct source *source)
 	return (uint32_t)(hash % LIMIT_HANDSHAKE_SOURCES);
 }
 
+uint64_t source_number(const struct source *source, uint64_t key)
+{
+	uint64_t half[2];
+	memcpy(half, source->bytes, sizeof half);
+	key = (key ^ (half[0] ? half[0] : half[1])) * 0x9e3779b97f4a7c15ULL;
+	key = (key ^ key >> 32) * 0x9e3779b97f4a7c15ULL;
+	return (key ^ key >> 29) | 1ULL << 63;
+}
+
 /* What has grown since, `most` at most. */
 static void grow(struct allowance *a, uint32_t a_second, uint32_t most, uint64_t now_ms)
 {

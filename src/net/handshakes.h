@@ -39,5 +39,7 @@ bool handshakes_begin(struct handshakes *h, const struct source *source, uint64_
 void handshakes_known(struct handshakes *h, const struct source *source, uint64_t now_ms);
 
 void source_of(const struct sockaddr *address, struct source *out);
+/* A number for the address, never 0, that nobody elsewhere can choose; one for all of a network of IPv6. */
+uint64_t source_number(const struct source *source, uint64_t key);
 
 #endif

@@ -170,6 +170,9 @@ void strangers_add(struct peer *p);
 void peer_known(struct peer *p);
 /* Somebody showed a grant on it. */
 void peer_granted(struct peer *p);
+/* Where it comes from, for its share of the questions to an outside authority; 0: from this machine, perhaps for many.
+ */
+uint64_t peer_origin(const struct peer *p);
 /* Once. */
 void handshakes_start(struct net *n);
 /* May its TLS handshake begin now? If not it waits, and peer_gate tells when. */

@@ -348,19 +348,24 @@ void files_get(struct request *r)
 	engine_upload_look(r->net->engine, (struct engine_ref){ id, &r->grant }, looked, r);
 }
 
+static void files_gone(struct request *r)
+{
+	struct buf headers;
+	buf_init(&headers);
+	answer(r, 204, &headers);
+}
+
 static void deleted(void *arg, enum err err, const char *json, size_t len)
 {
 	struct request *r = arg;
-	struct buf headers;
 	(void)json;
 	(void)len;
 	if (!answered(r))
 		return;
-	buf_init(&headers);
 	if (err)
 		files_refuse(r, &(struct refusal){ .err = err });
 	else
-		answer(r, 204, &headers);
+		files_gone(r);
 }
 
 /* It is an upload, and whoever sent to it is ended. */
@@ -370,6 +375,10 @@ static void delete_looked(void *arg, enum err err, const struct engine_upload *u
 	char id[UUID_TEXT];
 	if (!answered(r))
 		return;
+	if (err == ERR_DELETED && upload && upload->kind == UPLOAD_PARTIAL) {
+		files_gone(r); /* its final one took it: a client that ends all it made is content */
+		return;
+	}
 	if (err) {
 		files_refuse(r, &(struct refusal){ .err = err });
 		return;

@@ -39,6 +39,11 @@ void peer_granted(struct peer *p)
 		handshakes_known(&p->net->handshakes, &p->source, uv_now(p->net->config.loop));
 }
 
+uint64_t peer_origin(const struct peer *p)
+{
+	return p->nearby ? 0 : source_number(&p->source, p->net->handshakes.key);
+}
+
 /* --- their handshakes --- */
 
 void handshakes_start(struct net *n)

@@ -26,6 +26,7 @@ function upload(at, source, more = {}) {
 	return within(new Promise((resolve, reject) => {
 		const sending = new tus.Upload(source, { endpoint: `${at.url}/files/`, retryDelays: Array(200).fill(20), onError: reject,
 			onSuccess: () => resolve(new URL(sending.url).pathname), ...more });
+		more.made?.(sending);
 		sending.start();
 	}), 120_000, 'the upload');
 }
@@ -51,6 +52,14 @@ test('tus-js-client: in pieces, with the data at the creation, and instead of PA
 		await assertOriginal(server, idOf(await upload(server, bytes, more)), bytes);
 });
 
+test('tus-js-client: ended when it was whole, it is not there', options, async () => {
+	const path = await upload(server, media(100_000), { metadata: { nonlatin: 'słońce', number: 100 } });
+	await tus.Upload.terminate(`${server.url}${path}`);
+	assert.equal((await fetch(`${server.url}${path}`)).status, 404);
+	assert.equal((await look(server, path)).status, 410);
+	assert.equal((await api(server, `/api/recordings/${idOf(path)}`)).status, 410);
+});
+
 test('tus-js-client: nothing at all', options, async () => {
 	const path = await upload(server, Buffer.alloc(0));
 	await sealed(server, idOf(path));
@@ -68,12 +77,19 @@ test('tus-js-client: a stream whose length is not known before its end', options
 test('tus-js-client: several connections for one file', options, async () => {
 	const bytes = media(5_000_001);
 	const before = new Set((await api(server, '/api/recordings')).body.items.map(({ id }) => id));
-	const path = await upload(server, bytes, { parallelUploads: 4, metadata: { filename: 'parts.bin' } });
+	let client;
+	const path = await upload(server, bytes, { parallelUploads: 4, metadata: { filename: 'parts.bin' }, made: (it) => { client = it; } });
 	const info = await sealed(server, idOf(path));
 	assert.equal(info.name, 'parts.bin');
 	await assertOriginal(server, idOf(path), bytes);
 	const listed = (await api(server, '/api/recordings')).body.items.map(({ id }) => id).filter((id) => !before.has(id));
 	assert.deepEqual(listed, [idOf(path)], 'no part is listed');
+	const ended = [];
+	client.options.onAfterResponse = (request, response) => ended.push([request.getMethod(), response.getStatus()]);
+	for (const part of client._parallelUploads) part.options.onAfterResponse = client.options.onAfterResponse;
+	await client.abort(true); // it ends the parts, too, and an answer that says no is nobody's to catch
+	await until(() => ended.length === 5, 10_000, 'all are ended');
+	assert.deepEqual(ended, Array(5).fill(['DELETE', 204]));
 });
 
 test('tus-js-client speaks drafts, too', options, async () => {

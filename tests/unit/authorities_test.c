@@ -119,15 +119,20 @@ static void on_told(void *arg, enum err err, const struct grant *grant)
 }
 
 /* What it says at once. */
-static enum err ask(struct engine_rig *g, const char *token, struct wish *w)
+static enum err ask_from(struct engine_rig *g, uint64_t origin, const char *token, struct wish *w)
 {
-	*w = (struct wish){ .asked = { .done = on_told, .arg = w } };
+	*w = (struct wish){ .asked = { .done = on_told, .arg = w, .origin = origin } };
 	list_init(&w->asked.link);
 	enum err err = engine_authority(g->e, token, &w->asked, &w->grant, g->now);
 	if (w->told == 0)
 		w->err = err;
 	engine_rig_turn(g);
 	return err;
+}
+
+static enum err ask(struct engine_rig *g, const char *token, struct wish *w)
+{
+	return ask_from(g, 0, token, w);
 }
 
 static void one_question_for_all_who_wait(void **state)
@@ -260,6 +265,39 @@ static void questions_are_bounded(void **state)
 		answer(g, i, ERR_OK, &no);
 	assert_int_equal(ask(g, "one-more", &w[0]), ERR_BUSY);
 	answer(g, LIMIT_AUTHORITY_AT_ONCE + 1, ERR_OK, &no);
+}
+
+/* Who guesses tokens has his share; who has good ones, and everybody else, is not kept by him. */
+static void an_address_has_its_share(void **state)
+{
+	struct engine_rig *g = *state;
+	static struct wish w[2 * LIMIT_AUTHORITY_SHARE + 1];
+	struct authority_answer no = { .allow = false }, yes = anna();
+	unsigned asked = 0, refused = 0;
+	for (unsigned i = 0; i < 2 * LIMIT_AUTHORITY_SHARE; i++) {
+		char token[32];
+		snprintf(token, sizeof token, "good-%u", i);
+		assert_int_equal(ask_from(g, 7, token, &w[i]), ERR_BUSY);
+		answer(g, asked++, ERR_OK, &yes);
+		assert_int_equal(w[i].err, ERR_OK);
+	}
+	for (unsigned i = 0; i < 2 * LIMIT_AUTHORITY_SHARE; i++) {
+		char token[32];
+		snprintf(token, sizeof token, "guess-%u", i);
+		if (ask_from(g, 7, token, &w[i]) == ERR_BUSY)
+			answer(g, asked++, ERR_OK, &no);
+		else
+			refused++;
+	}
+	assert_int_equal(refused, LIMIT_AUTHORITY_SHARE);
+	assert_int_equal(ask_from(g, 7, "good-1", &w[0]), ERR_OK); /* what is known costs nothing */
+	assert_int_equal(ask_from(g, 7, "guess-0", &w[0]), ERR_UNAUTHORIZED);
+	assert_int_equal(ask_from(g, 8, "elsewhere", &w[0]), ERR_BUSY);
+	assert_int_equal(ask_from(g, 0, "nearby", &w[1]), ERR_BUSY);
+	engine_rig_pass(g, 1000);
+	assert_int_equal(ask_from(g, 7, "later-1", &w[2]), ERR_BUSY);
+	assert_int_equal(ask_from(g, 7, "later-2", &w[3]), ERR_BUSY);
+	assert_int_equal(ask_from(g, 7, "later-3", &w[4]), ERR_AUTHORITY_FAILED);
 }
 
 static void memory_is_bounded_and_the_catalog_goes_on(void **state)
@@ -405,13 +443,10 @@ static void forgotten_is_asked_again(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(one_question_for_all_who_wait),
-		TEST(it_is_kept_for_its_time),
-		TEST(a_restart_asks_nothing),
-		TEST(questions_are_bounded),
-		TEST(memory_is_bounded_and_the_catalog_goes_on),
-		TEST(messages_wait_in_order),
-		TEST(a_failure_is_told_and_not_kept),
+		TEST(one_question_for_all_who_wait), TEST(it_is_kept_for_its_time),
+		TEST(a_restart_asks_nothing),	     TEST(questions_are_bounded),
+		TEST(an_address_has_its_share),	     TEST(memory_is_bounded_and_the_catalog_goes_on),
+		TEST(messages_wait_in_order),	     TEST(a_failure_is_told_and_not_kept),
 		TEST(forgotten_is_asked_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
