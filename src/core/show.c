@@ -157,9 +157,10 @@ enum err show_restore(struct show *s, const struct show_past *past, struct show_
 		s->ended = SHOW_WHY_FAILED;
 	s->settled = past->take != SHOW_TAKE_RECORDING;
 	s->error = past->error;
-	s->marked = past->take == SHOW_TAKE_FAILED;
+	s->marked = past->marked;
 	s->since_ms = past->since_ms;
 	s->state = past->take == SHOW_TAKE_NONE ? SHOW_OFF : SHOW_WAITING;
+	mark_off(s, fx);
 	return ERR_OK;
 }
 

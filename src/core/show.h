@@ -170,9 +170,10 @@ struct show_past {
 	struct uuid id;
 	const char *principal, *session; /* copied. session: of `first`; NULL if it had none */
 	int64_t since_ms;		 /* first's creation, wall clock */
-	enum show_take take; /* RECORDING: unfinished. FAILED: shows.failed names it. NONE: it has ended … */
+	enum show_take take; /* RECORDING: unfinished. FAILED: `marked`, and not ended. NONE: it has ended … */
 	enum show_why ended; /* … by that: GRACE for what grace or a takeover sealed */
 	enum err error;	     /* with FAILED */
+	bool marked;	     /* shows.failed names it; what is off air loses that mark, as if it had just ended */
 };
 
 /* Before the server listens: each unfinished version and the newest one, the oldest first. An older one that is

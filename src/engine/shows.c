@@ -110,6 +110,7 @@ static void restore(struct engine *e, struct air *air, const struct recording_in
 										: SHOW_TAKE_NONE,
 		.ended = grace ? SHOW_WHY_GRACE : SHOW_WHY_ELSEWHERE,
 		.error = info->error,
+		.marked = failed == info->version,
 	};
 	must(show_restore(&air->show, &past, &air->fx) ? NULL : air);
 	if (past.take == SHOW_TAKE_NONE)
@@ -133,7 +134,8 @@ static void restore_newest(struct engine *e, struct air *air, const struct found
 		struct show_past past = { .version = f->counts.version,
 					  .first = f->counts.version,
 					  .principal = "",
-					  .ended = SHOW_WHY_ELSEWHERE };
+					  .ended = SHOW_WHY_ELSEWHERE,
+					  .marked = f->counts.failed == f->counts.version };
 		must(show_restore(&air->show, &past, &air->fx) ? NULL : air);
 	}
 }

@@ -193,9 +193,8 @@ static void check_published(struct world *w, const struct take_truth *take, cons
 	err = media_check(disk_vfs(w->disk), &row->id, &row->media, &why);
 	if (err != ERR_OK)
 		sim_fail(s, "published is what was sealed", "%s: %s", take->session, why);
-	/* reopened, it has grown since; aborted then, too */
-	bool same =
-		row->media.revision == row->revision && row->phase != PHASE_UPLOADING && row->phase != PHASE_ABORTED;
+	/* reopened, it has grown since; aborted then, or failed by its storage, too */
+	bool same = row->media.revision == row->revision && row->phase == PHASE_COMPLETE;
 	if (row->media.as_is || !same || !take->honest)
 		return;
 	struct vfs_file *file;

@@ -372,7 +372,8 @@ static struct show_past past_of(uint32_t version, enum show_take take, enum show
 				   .session = "A",
 				   .take = take,
 				   .ended = ended,
-				   .error = take == SHOW_TAKE_FAILED ? ERR_STORAGE_FULL : ERR_OK };
+				   .error = take == SHOW_TAKE_FAILED ? ERR_STORAGE_FULL : ERR_OK,
+				   .marked = take == SHOW_TAKE_FAILED };
 }
 
 static void a_restart_gives_a_whole_grace(void **state)
@@ -431,6 +432,17 @@ static void a_restart_while_the_version_had_failed(void **state)
 	show_rig_expect(r, "mark off, status");
 }
 
+/* A crash between the deletion of the version that had failed and the end of the show. */
+static void a_restart_takes_the_mark_of_a_version_that_is_gone(void **state)
+{
+	struct show_rig *r = *state;
+	struct show_past past = past_of(5, SHOW_TAKE_NONE, SHOW_WHY_ELSEWHERE);
+	past.marked = true;
+	show_restore(&r->s, &past, &r->fx);
+	show_listen(&r->s, r->now);
+	show_rig_expect(r, "mark off");
+}
+
 static void a_restart_knows_the_last_version(void **state)
 {
 	struct show_rig *r = *state;
@@ -475,6 +487,7 @@ int main(void)
 		TEST(a_restart_gives_a_whole_grace),
 		TEST(a_restart_ends_what_a_takeover_had_ended),
 		TEST(a_restart_while_the_version_had_failed),
+		TEST(a_restart_takes_the_mark_of_a_version_that_is_gone),
 		TEST(a_restart_knows_the_last_version),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -170,7 +170,8 @@ static void restore(struct show_model *m)
 						  : failed  ? SHOW_TAKE_FAILED
 							    : SHOW_TAKE_NONE,
 					  .ended = row->ended,
-					  .error = failed ? ERR_STORAGE_FULL : ERR_OK };
+					  .error = failed ? ERR_STORAGE_FULL : ERR_OK,
+					  .marked = m->failed == v };
 		show_model_check(m, show_restore(&m->s, &past, &m->fx) == ERR_OK, "memory");
 	}
 }
