@@ -61,9 +61,8 @@ void chain_release_below(struct engine *e, struct chain *c, uint64_t offset)
 		n++;
 	if (n == 0)
 		return;
-	/* The last goes first: the pool is a stack, and gives neighbours out as neighbours again. */
-	for (uint32_t i = n; i > 0; i--)
-		block_put(&e->pool, *chain_slot(c, i - 1));
+	for (uint32_t i = 0; i < n; i++)
+		block_put(&e->pool, *chain_slot(c, i));
 	c->head = (c->head + n) & (c->capacity - 1);
 	c->count -= n;
 	c->first += n;
@@ -102,6 +101,7 @@ void append_copy(struct engine *e, struct track_io *io, struct engine_media medi
 	size_t len = media.len;
 	uint64_t at = end - len;
 	const uint8_t *from = media.data;
+	bool bulk = len >= LIMIT_INPUT_BYTES / 2 || c->count >= LIMIT_INPUT_BYTES / BLOCK;
 	if (c->count == 0)
 		c->first = at / BLOCK;
 	while (len > 0) {
@@ -109,7 +109,8 @@ void append_copy(struct engine *e, struct track_io *io, struct engine_media medi
 		if (index == c->count) {
 			if (c->count == c->capacity)
 				chain_grow(c);
-			*chain_slot(c, c->count++) = must(block_get(&e->pool));
+			const uint8_t *last = c->count > 0 ? *chain_slot(c, c->count - 1) : NULL;
+			*chain_slot(c, c->count++) = must(block_get(&e->pool, last, bulk));
 		}
 		size_t off = at % BLOCK;
 		size_t piece = BLOCK - off < len ? BLOCK - off : len;
