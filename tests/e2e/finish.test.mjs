@@ -107,7 +107,7 @@ test('a camera recorded by the page: it says what becomes of it, and it plays wi
 });
 
 test('what ffmpeg pipes into `holdfast send` plays with the right length, and seeking reads ranges', options, async (t) => {
-	const bytes = await encoded(30, ...PICTURE, ...TONE, '-c:v', 'libvpx', '-g', '25', '-b:v', '1M', '-c:a', 'libopus');
+	const bytes = await encoded(30, ...PICTURE, ...TONE, '-c:v', 'libvpx', '-deadline', 'realtime', '-cpu-used', '8', '-g', '25', '-b:v', '1M', '-c:a', 'libopus');
 	const child = spawn(BINARY, ['send', '--to', server.url, '--spool', join(tempDir(t), 'spool'), '--json', '--mime', 'video/webm', '-'], { stdio: ['pipe', 'pipe', 'inherit'] });
 	let said = '';
 	child.stdout.on('data', (data) => {
@@ -132,7 +132,7 @@ test('what ffmpeg pipes into `holdfast send` plays with the right length, and se
 
 test('two tracks become one file', options, async (t) => {
 	const session = sessionId();
-	const media = { video: await encoded(6, ...PICTURE, '-c:v', 'libvpx', '-g', '25'), audio: await encoded(6, ...TONE, '-c:a', 'libopus') };
+	const media = { video: await encoded(6, ...PICTURE, '-c:v', 'libvpx', '-deadline', 'realtime', '-cpu-used', '8', '-g', '25'), audio: await encoded(6, ...TONE, '-c:a', 'libopus') };
 	let id;
 	for (const track of ['video', 'audio']) {
 		const w = await wire(t, server);
@@ -226,7 +226,7 @@ test('what is no media is published as it came, with a warning, and the player o
 });
 
 test('a take that breaks off is what could be read of it, with a warning', options, async (t) => {
-	const whole = await encoded(10, ...PICTURE, ...TONE, '-c:v', 'libvpx', '-g', '25', '-b:v', '1M', '-c:a', 'libopus');
+	const whole = await encoded(10, ...PICTURE, ...TONE, '-c:v', 'libvpx', '-deadline', 'realtime', '-cpu-used', '8', '-g', '25', '-b:v', '1M', '-c:a', 'libopus');
 	const id = await sent(t, server, whole.subarray(0, Math.floor(whole.length * 0.6)), { name: 'Broken off' });
 	await finished(server, id);
 	const { seconds } = await probed(t, server, id);

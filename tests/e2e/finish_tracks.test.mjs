@@ -19,7 +19,7 @@ const LIVE = ['-live', '1', '-f', 'webm'];
 const stream = (seconds, ...args) => ffmpeg(...args.slice(0, 4), '-t', String(seconds), ...args.slice(4), 'pipe:1');
 const h264 = (seconds, ...more) => stream(seconds, ...PICTURE, '-c:v', 'libx264', '-preset', 'ultrafast', '-pix_fmt', 'yuv420p', '-g', '25', ...FRAGMENTS, ...more, '-f', 'mp4');
 const aac = (seconds, ...more) => stream(seconds, ...TONE, '-c:a', 'aac', ...FRAGMENTS, ...more, '-f', 'mp4');
-const vp8 = (seconds) => stream(seconds, ...PICTURE, '-c:v', 'libvpx', '-g', '25', ...LIVE);
+const vp8 = (seconds) => stream(seconds, ...PICTURE, '-c:v', 'libvpx', '-deadline', 'realtime', '-cpu-used', '8', '-g', '25', ...LIVE);
 const opus = (seconds) => stream(seconds, ...TONE, '-c:a', 'libopus', ...LIVE);
 const made = {
 	mp4: { video: h264(SECONDS), audio: aac(SECONDS) },

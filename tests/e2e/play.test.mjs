@@ -21,7 +21,7 @@ async function media(live, ...args) {
 }
 
 const SOUND = ['-f', 'lavfi', '-i', 'sine=frequency=440', '-c:a', 'libopus'];
-const PICTURE = ['-f', 'lavfi', '-i', 'testsrc=size=320x180:rate=10', '-f', 'lavfi', '-i', 'sine', '-c:v', 'libvpx', '-g', '10', '-c:a', 'libopus'];
+const PICTURE = ['-f', 'lavfi', '-i', 'testsrc=size=320x180:rate=10', '-f', 'lavfi', '-i', 'sine', '-c:v', 'libvpx', '-deadline', 'realtime', '-cpu-used', '8', '-g', '10', '-c:a', 'libopus'];
 
 before(async () => {
 	browser = await launch({ shell: true });
