@@ -1,6 +1,7 @@
 /* Which files are safe already: a list in the spool, so that the same command sends nothing twice. A file is its
  * server, path, size and time of change; a line is added when the server has said that it has all of it, before what
- * the spool holds of the take is removed. Whoever removes the list sends everything anew, and loses nothing. */
+ * the spool holds of the take is removed. Whoever removes the list and `device` sends everything
+ * anew, and loses nothing. */
 #ifndef HOLDFAST_CLIENT_SENT_H
 #define HOLDFAST_CLIENT_SENT_H
 
