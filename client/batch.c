@@ -314,7 +314,7 @@ static bool is_refusal(const char *code)
 static void note_sent(struct send *s, const struct job *job, const struct file *file, const char *id)
 {
 	int result = sent_note(&s->sent, s->options.to.text, file, id);
-	if (result == 0 && (job->tus || !*s->sent.device))
+	if (result == 0 && !(job->take && job->take->keep.meta.renewable)) /* nothing else would find it again */
 		result = sent_sync(&s->sent);
 	if (result != 0)
 		progress_note(&s->show, "%s is safe, but that can't be noted: %s", job->label, hf_strerror(result));

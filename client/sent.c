@@ -124,7 +124,7 @@ static bool device_read(const char *path, char out[SENT_KEY])
 /* Made whole under another name first: several programs may do so at once, and one of them wins. */
 static bool device_make(const char *path, const char *name)
 {
-	unsigned char random[SHA256_DIGEST_LENGTH];
+	unsigned char random[SHA256_DIGEST_LENGTH] = { 0 };
 	char text[SENT_KEY];
 	int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	bool made = fd >= 0 && getrandom(random, sizeof random, 0) == sizeof random;

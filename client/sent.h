@@ -1,7 +1,7 @@
 /* Which files are safe already: a list in the spool, so that the same command sends nothing twice. A file is its
  * server, path, size and time of change; a line is added when the server has said that it has all of it, before what
- * the spool holds of the take is removed. Whoever removes the list and `device` sends everything
- * anew, and loses nothing. */
+ * the spool holds of the take is removed. Whoever removes the list and `device` sends
+ * everything anew, and loses nothing. */
 #ifndef HOLDFAST_CLIENT_SENT_H
 #define HOLDFAST_CLIENT_SENT_H
 
@@ -27,8 +27,8 @@ bool sent_find(struct sent *s, const char *server, const struct file *file, char
  * lost with the power, so that the file is one recording. False: the device has no name of its own. */
 bool sent_session(const struct sent *s, const char *server, const struct file *file, char out[SENT_KEY]);
 int sent_note(struct sent *s, const char *server, const struct file *file, const char *id);
-/* Makes the notes durable. Those of takes need not be: one that is lost with the power costs a question, see
- * sent_session. */
+/* Makes the notes durable. Those of takes that are named by sent_session need not be: one that is lost with the power
+ * costs a question. */
 int sent_sync(const struct sent *s);
 void sent_close(struct sent *s);
 
